@@ -1,0 +1,153 @@
+"""One posed RGB-D view: `Frame`, `CameraIntrinsics`, and back-projection between pixels and the world (Eq. 3-4).
+
+Frames of reference: the camera's is the optical frame of REP-103 (x right, y down, z forward); the world's is whatever
+the poses refer to (`map`). Lengths are metres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.errors import UserError
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CameraIntrinsics:
+    """Pinhole camera without distortion. Focal lengths and principal point in pixels; pixel centres are integers."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0:
+            raise UserError(f"The image size must be positive; it is {self.width}x{self.height}: check camera_info.")
+        if not (np.isfinite([self.fx, self.fy, self.cx, self.cy]).all() and self.fx > 0 and self.fy > 0):
+            raise UserError(
+                f"Focal lengths must be positive numbers; found fx={self.fx}, fy={self.fy}: the camera is not calibrated."
+            )
+
+    @classmethod
+    def from_matrix(cls, matrix: npt.ArrayLike, width: int, height: int) -> CameraIntrinsics:
+        """From a (3,3) or (4,4) camera matrix K."""
+        K = np.asarray(matrix, np.float64)
+        return cls(width, height, float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2]))
+
+    @property
+    def matrix(self) -> Array:
+        """Camera matrix K, (3,3) float64."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
+
+    def scaled(self, width: int, height: int) -> CameraIntrinsics:
+        """The same camera with its image resized to width x height (pixel centres are integers)."""
+        sx, sy = width / self.width, height / self.height
+        return CameraIntrinsics(
+            width, height, self.fx * sx, self.fy * sy, (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5
+        )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One view. Colour is registered to depth: same size, same camera.
+
+    name     stem for files made from this frame ("000017")
+    stamp_s  capture time in seconds
+    colour   (H, W, 3) uint8 RGB
+    depth_m  (H, W) float32 z-depth in metres, 0 where there is none
+    pose     (4, 4) float64 camera-to-world, optical frame
+    """
+
+    name: str
+    stamp_s: float
+    colour: npt.NDArray[np.uint8]
+    depth_m: npt.NDArray[np.float32]
+    intrinsics: CameraIntrinsics
+    pose: Array = field(repr=False)
+
+    def __post_init__(self) -> None:
+        size = (self.intrinsics.height, self.intrinsics.width)
+        if self.depth_m.shape != size or self.colour.shape != (*size, 3):
+            raise UserError(
+                f"Frame {self.name}: the camera's size is {size[1]}x{size[0]}, but depth has shape {self.depth_m.shape} and "
+                f"colour {self.colour.shape}: use the camera_info that belongs to these images."
+            )
+        if self.depth_m.dtype != np.float32 or self.colour.dtype != np.uint8:
+            raise UserError(
+                f"Frame {self.name}: depth must be float32 metres and colour uint8 RGB; found {self.depth_m.dtype} and {self.colour.dtype}."
+            )
+        object.__setattr__(self, "pose", rigid(self.pose, f"Frame {self.name}"))
+
+
+def rigid(pose: npt.ArrayLike, who: str = "The pose") -> Array:
+    """A (4,4) camera-to-world transform, checked, its rotation made orthonormal.
+
+    The result is rounded to 1e-9, so that a pose that went through a quaternion and back gives the same map.
+    Raises UserError if it is not finite or not a rotation.
+    """
+    T = np.array(pose, np.float64)
+    if T.shape != (4, 4) or not np.isfinite(T).all():
+        raise UserError(f"{who}: the pose must be a finite 4x4 matrix; found shape {T.shape} with {T.tolist()}.")
+    u, s, vt = np.linalg.svd(T[:3, :3])
+    if np.abs(s - 1).max() > 0.05 or np.linalg.det(u @ vt) < 0:
+        raise UserError(
+            f"{who}: the pose's upper left 3x3 must be a rotation; its singular values are {s.round(3).tolist()} and its "
+            f"determinant {np.linalg.det(T[:3, :3]):.3f}: poses are camera-to-world matrices in metres."
+        )
+    T[:3, :3] = u @ vt
+    T[3] = 0, 0, 0, 1
+    return np.round(T, 9) + 0.0
+
+
+def depth_to_metres(raw: npt.NDArray, unit_m: float | None = None) -> npt.NDArray[np.float32]:
+    """REP-118: integers are millimetres (or `unit_m` metres), 0 invalid; floats are metres, NaN, Inf and <= 0 invalid.
+
+    (H, W) of any integer or float type -> (H, W) float32 metres, 0 where invalid.
+    """
+    if raw.dtype.kind in "ui":
+        return raw.astype(np.float32) * np.float32(unit_m or 0.001)
+    depth = raw.astype(np.float32) * np.float32(unit_m or 1.0)
+    return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+
+
+def register_colour(
+    colour: npt.NDArray[np.uint8], camera: CameraIntrinsics, target: CameraIntrinsics
+) -> npt.NDArray[np.uint8]:
+    """Colour resampled from its own camera into another one at the same place (the depth camera's pixels)."""
+    if camera == target:
+        return colour
+    scaled = camera.scaled(target.width, target.height)
+    if scaled.width < camera.width:
+        colour = cv2.resize(colour, (scaled.width, scaled.height), interpolation=cv2.INTER_AREA)
+        camera = scaled
+    sx, sy = camera.fx / target.fx, camera.fy / target.fy
+    warp = np.array([[sx, 0, camera.cx - sx * target.cx], [0, sy, camera.cy - sy * target.cy]])
+    if np.allclose(warp, [[1, 0, 0], [0, 1, 0]], atol=1e-3):
+        return colour
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(colour, warp, (target.width, target.height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def back_project(depth_m: npt.NDArray, intrinsics: CameraIntrinsics, pose: npt.ArrayLike) -> Array:
+    """World points of all pixels, (H, W, 3) (Eq. 3: X_cam = d K^-1 [u v 1]^T; Eq. 4: X = R X_cam + t). Check depth > 0."""
+    v, u = np.mgrid[: depth_m.shape[0], : depth_m.shape[1]]
+    k, T = intrinsics, np.asarray(pose, np.float64)
+    camera = np.stack([(u - k.cx) / k.fx * depth_m, (v - k.cy) / k.fy * depth_m, depth_m], -1)
+    return camera @ T[:3, :3].T + T[:3, 3]
+
+
+def project(points: npt.NDArray, intrinsics: CameraIntrinsics, pose: npt.ArrayLike) -> tuple[Array, Array]:
+    """World points (N, 3) -> pixel coordinates u, v (N, 2) and z-depth (N,) in metres; behind the camera z <= 0."""
+    T = np.linalg.inv(np.asarray(pose, np.float64))
+    X = points @ T[:3, :3].T + T[:3, 3]
+    z = np.where(np.abs(X[:, 2]) < 1e-12, 1e-12, X[:, 2])
+    k = intrinsics
+    return np.stack([k.fx * X[:, 0] / z + k.cx, k.fy * X[:, 1] / z + k.cy], 1), X[:, 2]

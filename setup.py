@@ -1,0 +1,68 @@
+"""ament_python package: `colcon build` for ROS users, `pip install .[ros]` for everybody else."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+NAME = "gcseg_ros"
+
+ROS_WHEELS = [
+    "ros-rclpy",
+    "ros-rmw-fastrtps-cpp",
+    "ros-rmw-implementation",
+    "ros-sensor-msgs",
+    "ros-geometry-msgs",
+    "ros-nav-msgs",
+    "ros-visualization-msgs",
+    "ros-diagnostic-msgs",
+    "ros-std-srvs",
+    "ros-lifecycle-msgs",
+    "ros-ament-index-python",
+]
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "scikit-learn"]
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Class-agnostic 3D instance maps from posed RGB-D video, by granularity-consistent tracking of 2D masks.",
+    author="gcseg_ros maintainers",
+    author_email="gcseg-ros@googlegroups.com",
+    license="Apache-2.0",
+    packages=find_packages(include=[f"{NAME}*", "offline_training*"]),
+    package_data={"gcseg_ros": ["py.typed", "**/*.onnx", "**/*.yaml"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/launch", glob("launch/*.py")),
+        (f"share/{NAME}/config", glob("config/*")),
+    ],
+    python_requires=">=3.10",
+    install_requires=[
+        "setuptools",
+        "numpy>=1.26",
+        "scipy>=1.11",
+        "numba>=0.59",
+        "opencv-python-headless>=4.8",
+        "pydantic>=2.5",
+        "pyyaml>=6",
+        "typer>=0.12",
+        "rich>=13",
+        "rosbags>=0.10",
+        "onnxruntime>=1.17",
+    ],
+    extras_require={
+        "ros": [f"{wheel}; python_version >= '3.11'" for wheel in ROS_WHEELS],
+        "viewer": ["rerun-sdk>=0.20"],
+        "baselines": ["scikit-learn>=1.3"],
+        "test": TEST,
+        "dev": [*TEST, "ruff", "mypy", "types-PyYAML"],
+    },
+    entry_points={
+        "console_scripts": [
+            "gcseg = gcseg_ros.cli:main",
+            "mapping_node = gcseg_ros.nodes.mapping_node:main",
+            "replay_node = gcseg_ros.nodes.replay_node:main",
+        ]
+    },
+    zip_safe=False,
+)
