@@ -1,0 +1,66 @@
+"""Writing files so that nobody ever meets half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gcseg_ros.errors import UserError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary name next to `path`, with the same suffix; it becomes `path` when the block ends without an error.
+
+    Missing folders are made. After an error or Ctrl-C nothing is left, and a former `path` stays as it was.
+    Raises UserError where the system refuses to write.
+
+    >>> with atomic_path("out/picture.png") as temporary:
+    ...     cv2.imwrite(str(temporary), picture)
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_json_atomic(path: str | Path, data: Any) -> None:
+    """`data` as indented JSON; numpy arrays and numbers, paths and sets are understood, NaN and infinity refused (ValueError)."""
+    text = json.dumps(data, indent=2, allow_nan=False, default=plain)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """The content of a JSON file. Raises UserError."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not valid JSON: {error}.") from None
+
+
+def plain(value: Any) -> Any:
+    """What JSON can hold, for json.dumps(default=...)."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
