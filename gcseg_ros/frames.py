@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 
@@ -90,7 +91,8 @@ class Frame:
 def rigid(pose: npt.ArrayLike, who: str = "The pose") -> Array:
     """A (4,4) camera-to-world transform, checked, its rotation made orthonormal.
 
-    The result is rounded to 1e-9, so that a pose that went through a quaternion and back gives the same map.
+    The translation and the quaternion's ratios to its largest component are rounded to 1e-9: bit for bit the same matrix
+    comes back after a quaternion's round trip (a bag, DDS), and so does the map.
     Raises UserError if it is not finite or not a rotation.
     """
     T = np.array(pose, np.float64)
@@ -102,9 +104,12 @@ def rigid(pose: npt.ArrayLike, who: str = "The pose") -> Array:
             f"{who}: the pose's upper left 3x3 must be a rotation; its singular values are {s.round(3).tolist()} and its "
             f"determinant {np.linalg.det(T[:3, :3]):.3f}: poses are camera-to-world matrices in metres."
         )
-    T[:3, :3] = u @ vt
+    quaternion = Rotation.from_matrix(u @ vt).as_quat()
+    ratios = np.round(quaternion / quaternion[np.abs(quaternion).argmax()], 9)
+    T[:3, :3] = Rotation.from_quat(ratios).as_matrix()
+    T[:3, 3] = np.round(T[:3, 3], 9)
     T[3] = 0, 0, 0, 1
-    return np.round(T, 9) + 0.0
+    return T + 0.0
 
 
 def depth_to_metres(raw: npt.NDArray, unit_m: float | None = None) -> npt.NDArray[np.float32]:
