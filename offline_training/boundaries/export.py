@@ -1,0 +1,35 @@
+"""A trained network -> one ONNX file."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import torch
+
+from gcseg_ros.masks.boundary_network import CHANNELS
+from offline_training.boundaries.network import BoundaryUNet, Calibrated
+
+
+def export(network: BoundaryUNet, calibration: torch.Tensor, path: Path) -> None:
+    """Write `network` to `path`: input `features` (1, CHANNELS, H, W), outputs `maps` (1, 2, H, W), `affinities` (1, K, H/2, W/2)."""
+    model = Calibrated(network, calibration).eval()
+    temporary = path.with_name(path.name + ".tmp")
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # the tracing exporter is all that is needed, without onnxscript
+        torch.onnx.export(
+            model,
+            (torch.zeros(1, CHANNELS, 240, 320),),
+            str(temporary),
+            input_names=["features"],
+            output_names=["maps", "affinities"],
+            dynamic_axes={
+                name: {2: f"{name}_rows", 3: f"{name}_columns"} for name in ("features", "maps", "affinities")
+            },
+            opset_version=17,
+            dynamo=False,
+        )
+    os.replace(temporary, path)

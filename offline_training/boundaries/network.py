@@ -1,0 +1,87 @@
+"""The network: a light U-Net at half of the image's size and below, with full-size input and output by pixel shuffling."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, CHANNELS
+
+MAPS = 2  # boundary, structure
+
+
+def convolution(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """3x3 convolution and batch norm."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False), nn.BatchNorm2d(outputs))
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    def __init__(self, width: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = convolution(width, width, dilation=dilation)
+        self.second = convolution(width, width, dilation=dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(x + self.second(functional.relu(self.first(x))))
+
+
+class BoundaryUNet(nn.Module):
+    """Features (B, CHANNELS, H, W) -> logits: maps (B, 2, H, W), affinities (B, K, H/2, W/2). H, W: multiples of 16.
+
+    widths  channels at 1/2, 1/4, 1/8 and 1/16 of the image's size
+    """
+
+    def __init__(self, widths: tuple[int, int, int, int] = (24, 48, 64, 80)) -> None:
+        super().__init__()
+        half, quarter, eighth, sixteenth = widths
+        self.stem = convolution(4 * CHANNELS, half)
+        self.encoders = nn.ModuleList(
+            [
+                Residual(half),
+                nn.Sequential(Residual(quarter), Residual(quarter)),
+                nn.Sequential(Residual(eighth), Residual(eighth)),
+                nn.Sequential(Residual(sixteenth), Residual(sixteenth, dilation=2), Residual(sixteenth, dilation=4)),
+            ]
+        )
+        pairs = list(itertools.pairwise(widths))
+        self.down = nn.ModuleList([convolution(fine, coarse, stride=2) for fine, coarse in pairs])
+        self.lateral = nn.ModuleList([nn.Conv2d(coarse, fine, 1) for fine, coarse in pairs])
+        self.decoders = nn.ModuleList([convolution(fine, fine) for fine, _ in pairs])
+        self.maps = nn.Conv2d(half, 4 * MAPS, 1)
+        self.affinities = nn.Conv2d(half, len(AFFINITY_OFFSETS), 1)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        x = functional.relu(self.stem(functional.pixel_unshuffle(features, 2)))
+        x = self.encoders[0](x)
+        skips = []
+        for down, encoder in zip(self.down, self.encoders[1:]):
+            skips.append(x)
+            x = encoder(functional.relu(down(x)))
+        for lateral, decoder in zip(reversed(self.lateral), reversed(self.decoders)):
+            x = functional.interpolate(lateral(x), scale_factor=2.0, mode="nearest") + skips.pop()
+            x = x + functional.relu(decoder(x))
+        return functional.pixel_shuffle(self.maps(x), 2), self.affinities(x)
+
+
+class Calibrated(nn.Module):
+    """The network with probabilities for output: sigmoid(scale * logit + bias), one scale and bias a kind of output.
+
+    calibration  (3, 2): scale and bias of boundary, structure, affinities
+    """
+
+    def __init__(self, network: nn.Module, calibration: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("calibration", calibration)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        maps, affinities = self.network(features)
+        scale, bias = self.calibration[:2, 0].view(1, 2, 1, 1), self.calibration[:2, 1].view(1, 2, 1, 1)
+        return torch.sigmoid(maps * scale + bias), torch.sigmoid(
+            affinities * self.calibration[2, 0] + self.calibration[2, 1]
+        )
