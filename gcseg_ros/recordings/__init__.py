@@ -11,7 +11,7 @@ import queue
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -26,11 +26,13 @@ class Recording(ABC):
 
     format   name of the format, for messages
     expects  what a folder of this format holds, for messages
+    options  name -> meaning of what the constructor takes beside the path (texts)
     skipped  reason -> number of frames left out so far (no pose, no depth, ...), filled while iterating
     """
 
     format: ClassVar[str]
     expects: ClassVar[str]
+    options: ClassVar[dict[str, str]] = {}
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,7 +40,7 @@ class Recording(ABC):
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.path.resolve().name
 
     @classmethod
     @abstractmethod
@@ -51,7 +53,28 @@ class Recording(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
-        """The usable frames, in order of time. Raises UserError on a broken file."""
+        """The usable frames, in order of time. Raises UserError on a broken file, and when no frame is usable."""
+
+    def usable(self, found: Iterator[Frame | str]) -> Iterator[Frame]:
+        """The frames among `found`; its texts are reasons why a frame is left out, and are counted in `skipped`.
+
+        A frame that is not later than the one before it is left out too.
+        """
+        self.skipped.clear()
+        last_s = -float("inf")
+        for frame in found:
+            if isinstance(frame, str):
+                self.skipped[frame] += 1
+            elif frame.stamp_s <= last_s:
+                self.skipped["not later than the frame before"] += 1
+            else:
+                last_s = frame.stamp_s
+                yield frame
+        if last_s == -float("inf"):
+            reasons = ", ".join(f"{reason} ({count})" for reason, count in self.skipped.most_common())
+            raise UserError(
+                f"No frame of {self.path} can be used: {reasons or 'it holds none'}; expected {self.expects}."
+            )
 
 
 def formats() -> list[type[Recording]]:
@@ -67,18 +90,33 @@ def formats() -> list[type[Recording]]:
     return sorted(found, key=lambda kind: kind.format)
 
 
-def open_recording(path: str | Path) -> Recording:
-    """The recording at `path` (folder, bag or `synthetic:SEED[:STYLE]`), its format recognised from what is there."""
+def open_recording(path: str | Path, **options: str | None) -> Recording:
+    """The recording at `path` (folder, bag or `synthetic:SEED[:STYLE]`), its format recognised from what is there.
+
+    options  what the format takes (`Recording.options`), for example poses="pose_noisy"; None is as if not given
+    """
     where = Path(path)
-    matches = [kind for kind in formats() if kind.recognises(where)]
-    if matches:
-        return matches[0](where)
-    if not where.exists():
-        raise UserError(f"There is no recording at {path}: no such file or folder.")
-    if where.is_dir() and not any(where.iterdir()):
-        raise UserError(f"The folder {path} is empty: expected a recording ({', '.join(k.format for k in formats())}).")
-    known = "; ".join(f"{kind.format}: {kind.expects}" for kind in formats())
-    raise UserError(f"No known recording format fits {path}. Known are {known}.")
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        for kind in formats():
+            if kind.recognises(where):
+                for name in given.keys() - kind.options.keys():
+                    known = ", ".join(f"{option} ({text})" for option, text in kind.options.items()) or "none"
+                    raise UserError(
+                        f"{path} is a {kind.format} recording, which has no option {name!r}; its options: {known}."
+                    )
+                build: Callable[..., Recording] = kind
+                return build(where, **given)
+        if not where.exists():
+            raise UserError(f"There is no recording at {path}: no such file or folder.")
+        if where.is_dir() and not any(where.iterdir()):
+            raise UserError(
+                f"The folder {path} is empty: expected a recording ({', '.join(k.format for k in formats())})."
+            )
+    except OSError as error:
+        raise UserError(f"The recording {path} cannot be read: {error.strerror or error}.") from None
+    formats_known = "; ".join(f"{kind.format}: {kind.expects}" for kind in formats())
+    raise UserError(f"No known recording format fits {path}. Known are {formats_known}.")
 
 
 def prefetch(items: Iterator[T], size: int = 4) -> Iterator[T]:

@@ -1,0 +1,99 @@
+"""What the formats that are folders of image files share."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
+from gcseg_ros.recordings import Recording
+from gcseg_ros.recordings.images import read_colour, read_depth
+from gcseg_ros.ros_messages import seconds
+
+COLOUR_SUFFIXES = (".jpg", ".jpeg", ".png")
+DEPTH_SUFFIXES = (".png",)
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """Where the parts of one frame are; None where there is none."""
+
+    name: str
+    stamp_s: float
+    colour: Path | None
+    depth: Path | None
+    pose: Path | Array | None
+
+
+class FolderRecording(Recording):
+    """Frames made of files. A format fills `self.files` in order of time and gives poses and cameras."""
+
+    depth_unit_m = 0.001
+    files: Sequence[FrameFiles] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.usable(self._frames())
+
+    @abstractmethod
+    def pose(self, files: FrameFiles) -> Array | None:
+        """(4, 4) camera-to-world of one frame, None if it has none."""
+
+    @abstractmethod
+    def cameras(
+        self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
+    ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
+        """The colour's and the depth's intrinsics, for images of these shapes."""
+
+    def _frames(self) -> Iterator[Frame | str]:
+        for files in self.files:
+            if files.colour is None:
+                yield "no colour image"
+                continue
+            if files.depth is None:
+                yield "no depth image"
+                continue
+            pose = self.pose(files)
+            if pose is None:
+                yield "no pose"
+                continue
+            if not np.isfinite(pose).all() or not pose[:3, :3].any():
+                yield "the pose is lost (not finite or zero)"
+                continue
+            colour, depth = read_colour(files.colour), read_depth(files.depth, self.depth_unit_m)
+            colour_camera, depth_camera = self.cameras(files, colour, depth)
+            registered = register_colour(colour, colour_camera, depth_camera)
+            yield Frame(files.name, files.stamp_s, registered, depth, depth_camera, pose)
+
+
+def natural(text: str) -> list[str | int]:
+    """Sorting key by which frame2 comes before frame10."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", text))]
+
+
+def by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+    """stem -> file, for the files of a folder with one of the suffixes, in natural order; hidden files are left out."""
+    if not folder.is_dir():
+        return {}
+    found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    return {path.stem: path for path in sorted(found, key=lambda path: natural(path.name))}
+
+
+def stamps_from_names(names: Sequence[str], rate_hz: float = 30.0) -> list[float]:
+    """Seconds of frames that have no stamps: the last number in the name is the frame's number at `rate_hz`.
+
+    Where these numbers do not rise, the position in the sequence is the number.
+    """
+    digits = [re.findall(r"\d+", name) for name in names]
+    numbers = [int(found[-1]) if found else -1 for found in digits]
+    if any(second <= first for first, second in zip(numbers, numbers[1:])) or -1 in numbers:
+        numbers = list(range(len(names)))
+    return [seconds(round(number * 1e9 / rate_hz)) for number in numbers]

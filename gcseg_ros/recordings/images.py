@@ -1,0 +1,83 @@
+"""Reading the files of a frame: colour, depth, matrices. Every broken file is named in a UserError."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
+from gcseg_ros.ros_messages import decode
+
+INVALID_MM = 65535  # some sensors mark missing depth with the largest value
+
+
+def read_colour(path: Path) -> npt.NDArray[np.uint8]:
+    """A jpeg or png -> (H, W, 3) uint8 RGB; the EXIF orientation is ignored. Raises UserError."""
+    return decode_colour(_read(path), str(path))
+
+
+def read_depth(path: Path, unit_m: float = 0.001) -> npt.NDArray[np.float32]:
+    """A 16-bit png of `unit_m` -> (H, W) float32 metres, 0 where invalid (0 or 65535). Raises UserError."""
+    return decode_depth(_read(path), str(path), unit_m)
+
+
+def decode_colour(data: bytes, what: str) -> npt.NDArray[np.uint8]:
+    image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise UserError(f"{what} is not a whole jpeg or png image ({len(data)} bytes): copy or export it again.")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def decode_depth(data: bytes, what: str, unit_m: float = 0.001) -> npt.NDArray[np.float32]:
+    image = decode(data, cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise UserError(f"{what} is not a whole depth image ({len(data)} bytes): copy or export it again.")
+    if image.ndim != 2 or image.dtype != np.uint16:
+        raise UserError(
+            f"{what} must be a depth image of one 16-bit channel; found {image.dtype} of shape {image.shape}: "
+            "is it a picture of the depth?"
+        )
+    return metres(image, unit_m)
+
+
+def metres(raw: npt.NDArray[np.uint16], unit_m: float = 0.001) -> npt.NDArray[np.float32]:
+    """(H, W) uint16 of `unit_m`, 0 or 65535 where invalid -> float32 metres, 0 where invalid."""
+    depth = depth_to_metres(raw, unit_m)
+    depth[raw == INVALID_MM] = 0
+    return depth
+
+
+def read_matrix(path: Path) -> Array:
+    """A text file of 9 or 16 numbers -> (3, 3) or (4, 4) float64; `nan` and `inf` are numbers. Raises UserError."""
+    text = _read(path).decode(errors="replace")
+    try:
+        values = np.array(text.replace(",", " ").split(), np.float64)
+    except ValueError:
+        values = np.empty(0)
+    if values.size not in (9, 16):
+        raise UserError(f"{path} must hold a 3x3 or 4x4 matrix of numbers; found {text[:60].strip()!r}.")
+    side = 3 if values.size == 9 else 4
+    return values.reshape(side, side)
+
+
+def camera(matrix: Array, image: npt.NDArray, what: str) -> CameraIntrinsics:
+    """Intrinsics for an image of this shape. Raises UserError if its centre of projection lies outside the image."""
+    height, width = image.shape[:2]
+    found = CameraIntrinsics.from_matrix(matrix, width, height)
+    if not (0 < found.cx < width and 0 < found.cy < height):
+        raise UserError(
+            f"{what}: the principal point ({found.cx:.1f}, {found.cy:.1f}) lies outside the {width}x{height} image: "
+            "the intrinsics belong to another image size."
+        )
+    return found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None

@@ -1,0 +1,76 @@
+"""ScanNet (Dai et al., CVPR 2017) as its SensReader exports it: a folder of colour, depth, poses and intrinsics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy.typing as npt
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.frames import Array, CameraIntrinsics
+from gcseg_ros.recordings.folders import (
+    COLOUR_SUFFIXES,
+    DEPTH_SUFFIXES,
+    FolderRecording,
+    FrameFiles,
+    by_stem,
+    natural,
+    stamps_from_names,
+)
+from gcseg_ros.recordings.images import camera, read_matrix
+
+
+class ScanNet(FolderRecording):
+    """Files of a frame share a stem. Depth's camera is the reference, colour is resampled to it. 30 Hz by frame number.
+
+    poses  the folder of poses, for example `pose_noisy`
+    """
+
+    format = "scannet"
+    expects = (
+        "a folder with color/NAME.jpg, depth/NAME.png (16 bit, mm), pose/NAME.txt (4x4 camera-to-world) and "
+        "intrinsic/intrinsic_depth.txt or intrinsic_color.txt"
+    )
+    options: ClassVar[dict[str, str]] = {"poses": "name of the folder of poses, default pose"}
+
+    def __init__(self, path: Path, poses: str = "pose") -> None:
+        super().__init__(path)
+        colour, depth = by_stem(path / "color", COLOUR_SUFFIXES), by_stem(path / "depth", DEPTH_SUFFIXES)
+        pose = by_stem(path / poses, (".txt",))
+        if not pose:
+            others = sorted(p.name for p in path.iterdir() if p.is_dir() and by_stem(p, (".txt",)) and "pose" in p.name)
+            hint = f"there are poses in {', '.join(others)}" if others else "export them with SensReader --export_poses"
+            raise UserError(f"{path} has no poses: expected {poses}/NAME.txt, a 4x4 camera-to-world matrix; {hint}.")
+        names = sorted({*colour, *depth}, key=natural)
+        self.files = [
+            FrameFiles(name, stamp_s, colour.get(name), depth.get(name), pose.get(name))
+            for name, stamp_s in zip(names, stamps_from_names(names))
+        ]
+        self._colour_matrix = self._intrinsic("intrinsic_color.txt", "intrinsic_depth.txt")
+        self._depth_matrix = self._intrinsic("intrinsic_depth.txt")
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        return (path / "color").is_dir() and (path / "depth").is_dir()
+
+    def _intrinsic(self, *names: str) -> Array | None:
+        for name in names:
+            file = self.path / "intrinsic" / name
+            if file.exists():
+                return read_matrix(file)
+        return None
+
+    def pose(self, files: FrameFiles) -> Array | None:
+        return read_matrix(files.pose) if isinstance(files.pose, Path) else None
+
+    def cameras(
+        self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
+    ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
+        folder = self.path / "intrinsic"
+        if self._colour_matrix is None:
+            raise UserError(f"{self.path} has no intrinsics: expected {folder}/intrinsic_depth.txt, a 4x4 matrix.")
+        colour_camera = camera(self._colour_matrix, colour, str(folder))
+        if self._depth_matrix is None:
+            return colour_camera, colour_camera.scaled(depth.shape[1], depth.shape[0])
+        return colour_camera, camera(self._depth_matrix, depth, str(folder))

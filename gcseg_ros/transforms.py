@@ -1,0 +1,124 @@
+"""Rigid transforms over time, without ROS: a trajectory that interpolates, and tf2's tree of frames.
+
+`T_a_b` maps points of frame b to frame a; (4, 4) float64, metres. Stamps are integer nanoseconds.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+from gcseg_ros.frames import Array
+
+SECOND_NS = 10**9
+
+
+class Trajectory:
+    """Poses by stamp, in any order of arrival. Between two poses: linear translation, spherical linear rotation.
+
+    keep_s     poses older than this (against the newest) are forgotten; None keeps all
+    max_gap_s  there is no pose between two that are further apart than this
+    """
+
+    def __init__(self, keep_s: float | None = None, max_gap_s: float = 0.5) -> None:
+        self._keep_ns = None if keep_s is None else round(keep_s * SECOND_NS)
+        self._max_gap_ns = round(max_gap_s * SECOND_NS)
+        self._stamps: list[int] = []
+        self._poses: list[Array] = []
+
+    def __len__(self) -> int:
+        return len(self._stamps)
+
+    def add(self, stamp_ns: int, pose: Array) -> None:
+        """A second pose with the same stamp replaces the first."""
+        i = bisect_left(self._stamps, stamp_ns)
+        if i < len(self._stamps) and self._stamps[i] == stamp_ns:
+            self._poses[i] = pose
+            return
+        self._stamps.insert(i, stamp_ns)
+        self._poses.insert(i, pose)
+        if self._keep_ns is not None:
+            old = bisect_left(self._stamps, self._stamps[-1] - self._keep_ns)
+            del self._stamps[:old], self._poses[:old]
+
+    def at(self, stamp_ns: int, tolerance_s: float = 0.0) -> Array | None:
+        """The pose at a stamp; outside the poses' range the nearest one within `tolerance_s`; else None."""
+        i = bisect_left(self._stamps, stamp_ns)
+        if i < len(self._stamps) and self._stamps[i] == stamp_ns:
+            return self._poses[i]
+        if 0 < i < len(self._stamps) and self._stamps[i] - self._stamps[i - 1] <= self._max_gap_ns:
+            share = (stamp_ns - self._stamps[i - 1]) / (self._stamps[i] - self._stamps[i - 1])
+            return interpolate(self._poses[i - 1], self._poses[i], share)
+        near = [j for j in (i - 1, i) if 0 <= j < len(self._stamps)]
+        near.sort(key=lambda j: abs(self._stamps[j] - stamp_ns))
+        if near and abs(self._stamps[near[0]] - stamp_ns) <= tolerance_s * SECOND_NS:
+            return self._poses[near[0]]
+        return None
+
+
+class TransformTree:
+    """Frames of reference that hang on each other, as tf2 keeps them: every child has one parent, known over time.
+
+    keep_s  how much of the past is kept
+    """
+
+    def __init__(self, keep_s: float = 10.0) -> None:
+        self._keep_s = keep_s
+        self._edges: dict[str, tuple[str, Array | Trajectory]] = {}  # child -> parent, T_parent_child
+
+    def add(self, parent: str, child: str, stamp_ns: int, T_parent_child: Array, static: bool = False) -> None:
+        parent, child = parent.lstrip("/"), child.lstrip("/")
+        if static:
+            self._edges[child] = (parent, T_parent_child)
+            return
+        known = self._edges.get(child)
+        if known is None or known[0] != parent or not isinstance(known[1], Trajectory):
+            self._edges[child] = (parent, Trajectory(self._keep_s, max_gap_s=self._keep_s))
+        edge = self._edges[child][1]
+        assert isinstance(edge, Trajectory)
+        edge.add(stamp_ns, T_parent_child)
+
+    def frames(self) -> list[str]:
+        """All known frames, sorted."""
+        return sorted({*self._edges, *(parent for parent, _ in self._edges.values())})
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> Array | None:
+        """T_target_source at a stamp; None if the frames are not connected or a link is not known at that time."""
+        up, down = self._ancestors(target.lstrip("/")), self._ancestors(source.lstrip("/"))
+        common = next((frame for frame in down if frame in up), None)
+        if common is None:
+            return None
+        T_common_source = self._climb(down[: down.index(common)], stamp_ns)
+        T_common_target = self._climb(up[: up.index(common)], stamp_ns)
+        if T_common_source is None or T_common_target is None:
+            return None
+        return np.linalg.inv(T_common_target) @ T_common_source
+
+    def _ancestors(self, frame: str) -> list[str]:
+        """The frame, its parent, and so on up to the root (or round a cycle once)."""
+        chain = [frame]
+        while chain[-1] in self._edges and self._edges[chain[-1]][0] not in chain:
+            chain.append(self._edges[chain[-1]][0])
+        return chain
+
+    def _climb(self, frames: list[str], stamp_ns: int) -> Array | None:
+        """T_(parent of the last)_(the first) along a chain of children."""
+        T = np.eye(4)
+        for child in frames:
+            edge = self._edges[child][1]
+            step = edge.at(stamp_ns) if isinstance(edge, Trajectory) else edge
+            if step is None:
+                return None
+            T = step @ T
+        return T
+
+
+def interpolate(first: Array, second: Array, share: float) -> Array:
+    """The pose at `share` (0..1) of the way from the first to the second."""
+    rotations = Rotation.from_matrix(np.stack([first[:3, :3], second[:3, :3]]))
+    T = np.eye(4)
+    T[:3, :3] = Slerp([0, 1], rotations)(share).as_matrix()
+    T[:3, 3] = (1 - share) * first[:3, 3] + share * second[:3, 3]
+    return T
