@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +20,9 @@ class Part(BaseModel):
     """Settings of one part: unknown names are refused, values are checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+P = TypeVar("P", bound=Part)
 
 
 class InputConfig(Part):
@@ -35,7 +38,11 @@ class InputConfig(Part):
 class MasksConfig(Part):
     """2D masks on keyframes."""
 
-    generator: Literal["learned", "geometric"] = Field("learned", description="what proposes masks")
+    generator: Literal["learned", "geometric"] = Field("geometric", description="what proposes masks")
+    levels: tuple[float, ...] = Field(
+        (0.4, 0.6, 0.8), min_length=1, description="merging costs at which regions are cut, from fine to coarse"
+    )
+    tracked_level: int = Field(0, ge=0, description="which of the levels is tracked")
 
 
 class TrackingConfig(Part):
@@ -53,12 +60,22 @@ class TrackingConfig(Part):
     )
     match_iou: float = Field(0.4, gt=0, lt=1, description="theta of Eq. 9")
     max_dormant_frames: int = Field(300, ge=1, description="N_max: dormant longer than this is terminated")
+    min_mask_px: int = Field(30, ge=1, description="smallest new object, pixels at working resolution")
 
 
 class MapConfig(Part):
     """The voxel map of label votes."""
 
     voxel_m: float = Field(0.03, gt=0, description="edge of a voxel")
+
+
+class FinishingConfig(Part):
+    """From tracked labels to instances."""
+
+    structure: bool = Field(True, description="find walls, floor and ceiling as planes, apart from things")
+    join_things: float = Field(0.4, gt=0, le=1, description="share of votes that joins two touching things")
+    join_patches: float = Field(0.5, gt=0, le=1, description="share of votes that joins two patches of a plane")
+    min_voxels: int = Field(40, ge=1, description="smallest instance")
 
 
 class Config(Part):
@@ -68,6 +85,7 @@ class Config(Part):
     masks: MasksConfig = MasksConfig()
     tracking: TrackingConfig = TrackingConfig()
     map: MapConfig = MapConfig()
+    finishing: FinishingConfig = FinishingConfig()
 
 
 def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Config:
@@ -103,15 +121,15 @@ def set_value(values: dict[str, Any], path: str, value: Any) -> None:
     values[name] = value
 
 
-def build_config(values: dict[str, Any]) -> Config:
-    """Nested dictionaries -> Config; the first mistake becomes one sentence."""
+def build_config(values: dict[str, Any], model: type[P] = Config) -> P:  # type: ignore[assignment]
+    """Nested dictionaries -> `model`; the first mistake becomes one sentence."""
     try:
-        return Config(**values)
+        return model(**values)
     except ValidationError as errors:
         first = errors.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = ", ".join(path for path, _ in flat_fields())
+            known = ", ".join(path for path, _ in flat_fields(model))
             raise UserError(f"There is no setting {where}. Known are {known}.") from None
         raise UserError(f"The setting {where} = {first.get('input')!r} is not allowed: {first['msg']}.") from None
 

@@ -1,22 +1,35 @@
-"""The mapping pipeline: one causal `step(frame)`, the same live and offline.  (Being written: the interface is settled.)"""
+"""The mapping pipeline: frame -> view -> tracked masks -> voxel map of votes -> instances. The same live and offline."""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.config import Config
 from gcseg_ros.frames import Frame
-from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.mapping.finishing import finish
+from gcseg_ros.mapping.instances import InstanceMap, describe_objects
+from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
+from gcseg_ros.masks import build_generator
+from gcseg_ros.propagation import ReprojectionPropagator
+from gcseg_ros.tracking.tracker import Tracker
+from gcseg_ros.views import ViewBuilder
+
+Ids = npt.NDArray
 
 
 @dataclass(frozen=True)
 class TrackedFrame:
     """What one step gives.
 
-    labels     (H, W) uint16 object id per pixel at the frame's size, 0 = none
+    labels     (H, W) uint16 tracked id per pixel at the frame's size, 0 = none
     keyframe   whether masks were detected in this frame
     """
 
@@ -31,19 +44,66 @@ class Mapper:
     """
 
     def __init__(self, config: Config | None = None) -> None:
-        raise NotImplementedError
+        self.config = config or Config()
+        self.stages: Counter[str] = Counter()
+        self.view_of = ViewBuilder(self.config.input)
+        self.voxel_map = VoxelMap(self.config.map)
+        generate = build_generator(self.config.masks)
+        self.tracker = Tracker(self.config.tracking, generate, ReprojectionPropagator(), self.voxel_map)
 
     def step(self, frame: Frame) -> TrackedFrame:
-        raise NotImplementedError
+        """Map one frame. Causal: nothing of a later frame changes what is returned here."""
+        with self._stage("depth"):
+            view = self.view_of(frame)
+        with self._stage("tracking"):
+            labels, keyframe = self.tracker.step(view)
+        with self._stage("map"):
+            self.voxel_map.integrate(view, labels)
+        return TrackedFrame(enlarge(labels, frame.depth_m.shape), keyframe)
 
     def cloud(self) -> InstanceMap:
-        """The map with its present labels; cheap (tens of ms): for live display. `.objects` is filled without oriented boxes."""
-        raise NotImplementedError
+        """The map as it stands, its labels joined by evidence; cheap, for live display."""
+        surface = self.voxel_map.surface()
+        root = self.tracker.evidence.join(self.config.finishing.join_things)
+        of_tracked = np.array([root(i) for i in range(len(self.tracker.objects) + 1)], np.int64)
+        return self._instance_map(surface, of_tracked[surface.label], surface.share, of_tracked)
 
     def instances(self) -> InstanceMap:
-        """The finished map: labels joined by evidence, structure found, small pieces cleaned; seconds."""
-        raise NotImplementedError
+        """The finished map: structure found, pieces joined by evidence, specks cleaned up; about a second."""
+        with self._stage("finishing"):
+            surface = self.voxel_map.surface()
+            instance, confidence, of_tracked = finish(surface, self.tracker.evidence, self.config.finishing)
+            return self._instance_map(surface, instance, confidence, of_tracked)
 
-    def statistics(self) -> dict[str, int | float | dict[str, float]]:
-        """frames, keyframes, objects by state ({'active': .., 'dormant': .., 'terminated': ..}), voxels, seconds per stage."""
-        raise NotImplementedError
+    def statistics(self) -> dict[str, object]:
+        """frames, keyframes, objects by state, map voxels, and seconds by stage so far."""
+        return {
+            "frames": self.tracker.frames,
+            "keyframes": self.tracker.keyframes,
+            "objects": self.tracker.objects.counts(),
+            "voxels": len(self.voxel_map),
+            "seconds": {stage: round(seconds, 3) for stage, seconds in self.stages.items()},
+        }
+
+    def _instance_map(self, surface: Surface, instance: Ids, confidence: Ids, of_tracked: Ids) -> InstanceMap:
+        objects = describe_objects(surface.points, instance, confidence, of_tracked, self.tracker.objects)
+        lab = surface.lab * np.float32([255 / 100, 1, 1]) + np.float32([0, 128, 128])
+        colours = cv2.cvtColor(np.clip(lab, 0, 255).astype(np.uint8)[None], cv2.COLOR_LAB2RGB)[0]
+        return InstanceMap(
+            surface.points, colours, instance.astype(np.int32), confidence.astype(np.float32), objects, of_tracked
+        )
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.stages[name] += time.perf_counter() - start
+
+
+def enlarge(labels: npt.NDArray[np.int32], shape: tuple[int, int]) -> npt.NDArray[np.uint16]:
+    """Label image at working resolution -> (H, W) uint16 at the frame's: each label fills its block."""
+    factor = shape[0] // labels.shape[0]
+    out = np.zeros(shape, np.uint16)
+    block = np.repeat(np.repeat(labels.astype(np.uint16), factor, axis=0), factor, axis=1)
+    out[: block.shape[0], : block.shape[1]] = block
+    return out

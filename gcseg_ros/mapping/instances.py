@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+
+from gcseg_ros.tracking.objects import Objects, State, TrackedObject
+
+Box = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,64 @@ class ObjectInstance:
 
 @dataclass(frozen=True)
 class InstanceMap:
-    """points (N,3) float32 m world; colours (N,3) uint8 RGB; instance (N,) int32, 0 = none; confidence (N,) float32 0..1."""
+    """A labelled cloud in the world frame.
+
+    points      (N, 3) float32 metres
+    colours     (N, 3) uint8 RGB
+    instance    (N,) int32, 0 = none
+    confidence  (N,) float32 0..1
+    of_tracked  (K,) int64: the instance of every tracked id, 0 = none; renumbers tracked label images
+    """
 
     points: npt.NDArray[np.float32]
     colours: npt.NDArray[np.uint8]
     instance: npt.NDArray[np.int32]
     confidence: npt.NDArray[np.float32]
     objects: list[ObjectInstance] = field(default_factory=list)
+    of_tracked: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+
+
+def describe_objects(
+    points: npt.NDArray, instance: npt.NDArray, confidence: npt.NDArray, of_tracked: npt.NDArray, objects: Objects
+) -> list[ObjectInstance]:
+    """One ObjectInstance per id of `instance` (N,), with the history of the tracked objects that it is made of."""
+    order = np.argsort(instance, kind="stable")
+    ids, starts = np.unique(instance[order], return_index=True)
+    members: dict[int, list[TrackedObject]] = {}
+    for o in objects:
+        if o.id < len(of_tracked):
+            members.setdefault(int(of_tracked[o.id]), []).append(o)
+    described = []
+    for id, rows in zip(ids.tolist(), np.split(order, starts[1:])):
+        if id == 0:
+            continue
+        P = points[rows].astype(np.float64)
+        tracked = members.get(id, [])
+        last = max(tracked, key=lambda o: o.matched_at, default=None)
+        states = {o.state for o in tracked}
+        described.append(
+            ObjectInstance(
+                id=id,
+                points=len(rows),
+                centre=P.mean(axis=0),
+                axis_aligned_box=(P.min(axis=0), P.max(axis=0)),
+                oriented_box=upright_box(P),
+                confidence=float(np.mean(confidence[rows])),
+                first_seen=tracked[0].first_seen if tracked else "",
+                last_seen=last.last_seen if last else "",
+                state=next((s.value for s in State if s in states), State.DORMANT.value),
+            )
+        )
+    return described
+
+
+def upright_box(points: npt.NDArray[np.float64]) -> Box:
+    """The smallest upright box around points (N, 3): centre (3,), rotation (3, 3) with z up, size (3,) >= 0.
+
+    The ground rectangle is the minimum-area one (rotating calipers on the convex hull).
+    """
+    low, high = points[:, 2].min(), points[:, 2].max()
+    (cx, cy), (width, depth), angle = cv2.minAreaRect(points[:, :2].astype(np.float32))
+    c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+    return np.array([cx, cy, (low + high) / 2]), rotation, np.array([width, depth, high - low])

@@ -1,0 +1,155 @@
+"""From tracked labels to instances: structure is found, pieces are joined by evidence, specks are cleaned up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from gcseg_ros.config import FinishingConfig
+from gcseg_ros.mapping.structure import Plane, structural_planes
+from gcseg_ros.mapping.voxel_map import Surface
+from gcseg_ros.tracking.evidence import Evidence
+
+PLANE_TOLERANCE_M = 0.05  # what stands further off a plane is not part of it
+PATCH_TOUCH_M = 0.07
+PATCH_PRIOR = 10.0  # views' worth of evidence from touching, equally coloured patches of one plane
+PATCH_COLOUR = 8.0  # Lab difference that ends it
+SMALL_PATCH = 150  # voxels; smaller patches join their surroundings
+
+Ids = npt.NDArray[np.int64]
+
+
+def finish(surface: Surface, evidence: Evidence, config: FinishingConfig) -> tuple[Ids, npt.NDArray[np.float32], Ids]:
+    """-> instance (n,) per voxel, 0 = none; confidence (n,) 0..1; instance of each tracked label (max label + 1,)."""
+    tracked = surface.label
+    label = tracked.copy()
+    label[np.bincount(label)[label] < 10] = 0
+    count = 1 + max([int(tracked.max(initial=0))] + [b for _, b in evidence.weight])
+    if config.structure:
+        label, count, patch, home = _split_off_planes(surface, label, count)
+    else:
+        patch, home = np.zeros(count, bool), np.full(count, -1)
+
+    things = evidence.join(config.join_things, lambda a, b: not patch[a] and not patch[b])
+    touching = _coplanar_patches(surface, label, patch, home)
+    patches = evidence.join(config.join_patches, lambda a, b: bool(patch[a] and patch[b]), touching)
+    joined = np.array([0] + [patches(i) if patch[i] else things(i) for i in range(1, count)])
+    instance = joined[label]
+    instance = _absorb_small_patches(surface.points, instance, patch)
+    instance[np.bincount(instance)[instance] < config.min_voxels] = 0
+    return instance, _confidence(instance, surface), _label_table(tracked, instance)
+
+
+def _split_off_planes(
+    surface: Surface, label: Ids, count: int
+) -> tuple[Ids, int, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Which labels are patches of structural planes, and of which plane; what stands off the plane leaves the patch."""
+    points, normals = surface.points, surface.normals
+    planes = structural_planes(points, normals)
+    plane_of = np.full(len(points), -1)
+    nearest = np.full(len(points), np.inf)
+    for k, plane in enumerate(planes):
+        distance = np.abs(plane.distance(points))
+        nearest = np.minimum(nearest, distance)
+        on = (distance < PLANE_TOLERANCE_M) & (normals @ plane.normal > 0.6)
+        plane_of[on] = next((i for i, other in enumerate(planes[:k]) if _same_plane(plane, other)), k)
+    size = np.maximum(np.bincount(label, minlength=count), 1)
+    patch = np.bincount(label, plane_of >= 0, minlength=count) >= 0.5 * size
+    patch &= np.bincount(label, minlength=count) > 0
+    patch[0] = False
+
+    off = np.flatnonzero((label > 0) & patch[label] & (nearest > PLANE_TOLERANCE_M))
+    thing = (label > 0) & ~patch[label]
+    if len(off) and thing.any():
+        label = label.copy()
+        pairs = cKDTree(points[off]).query_pairs(0.05, output_type="ndarray")
+        graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(off), len(off)))
+        _, part = connected_components(graph, directed=False)
+        _, touch = cKDTree(points[thing]).query(points[off], distance_upper_bound=0.06)
+        neighbour = np.append(label[thing], 0)[touch]
+        order = np.argsort(part, kind="stable")
+        for piece in np.split(order, np.cumsum(np.bincount(part))[:-1]):
+            around = neighbour[piece][neighbour[piece] > 0]
+            if len(around) > max(2, 0.1 * len(piece)):
+                label[off[piece]] = np.bincount(around).argmax()
+            elif len(piece) >= 40:
+                label[off[piece]] = count
+                count += 1
+            else:
+                label[off[piece]] = 0
+        patch = np.append(patch, np.zeros(count - len(patch), bool))
+    home = np.full(count, -1)
+    for i in np.flatnonzero(patch):
+        on = plane_of[(label == i) & (plane_of >= 0)]
+        if len(on):
+            home[i] = np.bincount(on).argmax()
+    return label, count, patch, home
+
+
+def _same_plane(a: Plane, b: Plane) -> bool:
+    return bool(a.normal @ b.normal > 0.97 and abs(a.offset - b.offset) < 0.2)
+
+
+def _coplanar_patches(
+    surface: Surface, label: Ids, patch: npt.NDArray[np.bool_], home: npt.NDArray[np.int64]
+) -> Iterator[tuple[tuple[int, int], float, float]]:
+    """Votes for joining patches of one plane that touch and have one colour."""
+    on = np.flatnonzero((label > 0) & patch[label])
+    if not len(on):
+        return
+    size = np.bincount(label)
+    mean = np.stack([np.bincount(label, surface.lab[:, k]) for k in range(3)], axis=1) / np.maximum(size, 1)[:, None]
+    pairs = on[cKDTree(surface.points[on]).query_pairs(PATCH_TOUCH_M, output_type="ndarray")]
+    pairs = pairs[label[pairs[:, 0]] != label[pairs[:, 1]]]
+    smaller_first = size[label[pairs[:, 0]]] <= size[label[pairs[:, 1]]]
+    pairs = np.where(smaller_first[:, None], pairs, pairs[:, ::-1])
+    contact = np.unique(np.stack([pairs[:, 0], label[pairs[:, 1]]], axis=1), axis=0)  # voxels of the smaller
+    codes, contacts = np.unique(label[contact[:, 0]] << 32 | contact[:, 1], return_counts=True)
+    for code, k in zip(codes.tolist(), contacts.tolist()):
+        small, big = code >> 32, code & 0xFFFFFFFF
+        if k < 4 or home[small] != home[big]:
+            continue
+        s = float(size[small])
+        difference = float(np.linalg.norm((mean[small] - mean[big]) * (0.7, 1, 1)))
+        same = min(1.0, 2 * max(k / (3 * s**0.5), k / s)) * float(np.exp(-((difference / PATCH_COLOUR) ** 2)))
+        yield (min(small, big), max(small, big)), same, PATCH_PRIOR * s**0.5
+
+
+def _absorb_small_patches(points: npt.NDArray, instance: Ids, patch: npt.NDArray[np.bool_]) -> Ids:
+    size = np.bincount(instance, minlength=len(patch))
+    large = (instance > 0) & patch[instance] & (size[instance] >= SMALL_PATCH)
+    if not large.any():
+        return instance
+    instance = instance.copy()
+    tree, large_instance = cKDTree(points[large]), instance[large]
+    for i in np.flatnonzero(patch & (size > 0) & (size < SMALL_PATCH)):
+        piece = instance == i
+        distance, nearest = tree.query(points[piece], distance_upper_bound=0.08)
+        near = np.isfinite(distance)
+        instance[piece] = np.bincount(large_instance[nearest[near]]).argmax() if near.mean() > 0.3 else 0
+    return instance
+
+
+def _confidence(instance: Ids, surface: Surface) -> npt.NDArray[np.float32]:
+    """Per voxel, one value an instance: its votes' agreement, its size, and how well it was seen."""
+    size = np.maximum(np.bincount(instance), 1)
+    seen = np.bincount(instance, surface.weight) / size
+    agreement = np.bincount(instance, surface.share) / size
+    value = agreement * (1 - np.exp(-size / 500)) * (seen / (seen + 1)) ** 0.25
+    value[0] = 0
+    return value[instance].astype(np.float32)
+
+
+def _label_table(tracked: Ids, instance: Ids) -> Ids:
+    """The instance that most voxels of each tracked label went to."""
+    table = np.zeros(int(tracked.max(initial=0)) + 1, np.int64)
+    pairs, counts = np.unique(np.stack([tracked, instance], axis=1), axis=0, return_counts=True)
+    for k in np.argsort(counts, kind="stable"):
+        table[pairs[k, 0]] = pairs[k, 1]
+    table[0] = 0
+    return table

@@ -1,0 +1,184 @@
+"""The voxel map: a hash of voxels, each with sums of what was seen there and a few label votes.
+
+Bounded: a voxel keeps `SLOTS` labels (Misra-Gries counting: the weakest gives way), so memory follows the surface seen, not
+the time spent looking at it. Integrating a frame and looking one up cost the frame's pixels, whatever the map's size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.config import MapConfig
+from gcseg_ros.jit import njit
+from gcseg_ros.masks.masks import Labels
+from gcseg_ros.views import Image, View, sigma, solid, transform
+
+SLOTS = 4
+VOTE_NOISE_M = 0.005  # depth noise at which a vote has half its weight
+FIRST_CAPACITY = 1 << 18
+ROWS_PER_FRAME = 1 << 17
+EXTENT = 1 << 20  # voxels either side of the origin
+
+
+class VoxelMap:
+    """Voxels in the world frame.
+
+    Per voxel: weighted sums of points, normals and Lab colours; the `SLOTS` labels with the most votes, best first.
+    """
+
+    def __init__(self, config: MapConfig) -> None:
+        self.voxel_m = config.voxel_m
+        self.count = 0
+        self._allocate(FIRST_CAPACITY)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def _allocate(self, capacity: int) -> None:
+        rows = capacity // 2 + ROWS_PER_FRAME
+        self.keys = np.full(capacity, -1, np.int64)
+        self.row_of = np.zeros(capacity, np.int32)
+        self.sums = np.zeros((rows, 10), np.float32)
+        self.labels = np.zeros((rows, SLOTS), np.int32)
+        self.votes = np.zeros((rows, SLOTS), np.float32)
+
+    def _grow(self) -> None:
+        keys, row_of, sums, labels, votes = self.keys, self.row_of, self.sums, self.labels, self.votes
+        self._allocate(2 * len(keys))
+        _rehash(keys, row_of, self.keys, self.row_of)
+        n = self.count
+        self.sums[:n], self.labels[:n], self.votes[:n] = sums[:n], labels[:n], votes[:n]
+
+    def integrate(self, view: View, labels: Labels) -> None:
+        """Lift a view (Eq. 3-5, 11) and add its votes; a vote's weight falls with the variance of the depth noise.
+
+        The measured depth is lifted, not the filtered one, and without the pixels beside depth discontinuities.
+        """
+        self.count = _integrate(
+            self.keys, self.row_of, self.count, self.sums, self.labels, self.votes, solid(view.measured_m),
+            view.normals, view.lab, labels, view.pose, view.camera, 1 / self.voxel_m,
+        )  # fmt: skip
+        if self.count > len(self.keys) // 2:
+            self._grow()
+
+    def look_up(self, depth_m: Image, view: View) -> Labels:
+        """The map's label at each pixel's 3D point, (h, w) int32, 0 = none: its points projected with a depth test."""
+        return _look_up(self.keys, self.row_of, self.labels, depth_m, view.pose, view.camera, 1 / self.voxel_m)
+
+    def surface(self) -> Surface:
+        """Copies of the voxels' contents."""
+        return Surface(self.sums[: self.count], self.labels[: self.count], self.votes[: self.count])
+
+
+class Surface:
+    """Arrays over the n voxels: points (n, 3) m world, normals (n, 3), lab (n, 3), weight (n,), label (n,), share (n,) 0..1."""
+
+    def __init__(
+        self, sums: npt.NDArray[np.float32], labels: npt.NDArray[np.int32], votes: npt.NDArray[np.float32]
+    ) -> None:
+        self.weight = sums[:, 0].copy()
+        w = self.weight[:, None]
+        self.points = sums[:, 1:4] / w
+        self.normals = sums[:, 4:7] / np.maximum(np.linalg.norm(sums[:, 4:7], axis=1, keepdims=True), 1e-9)
+        self.lab = sums[:, 7:10] / w
+        self.label = labels[:, 0].astype(np.int64)
+        self.share = votes[:, 0] / np.maximum(votes.sum(axis=1), 1e-9)
+
+
+@njit
+def _key(x, y, z, inverse):
+    """21 bits an axis; -1 outside of the map's extent."""
+    i, j, k = np.int64(np.floor(x * inverse)), np.int64(np.floor(y * inverse)), np.int64(np.floor(z * inverse))
+    if max(abs(i), abs(j), abs(k)) >= EXTENT:
+        return np.int64(-1)
+    return ((i + EXTENT) << 42) | ((j + EXTENT) << 21) | (k + EXTENT)
+
+
+@njit
+def _find(keys, key):
+    """Slot of the key, or the free one where it belongs (open addressing)."""
+    mask = len(keys) - 1
+    slot = (key ^ (key >> 21) * 73856093 ^ (key >> 42) * 19349663) & mask
+    while keys[slot] != -1 and keys[slot] != key:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@njit
+def _rehash(keys, row_of, new_keys, new_row_of):
+    for i in range(len(keys)):
+        if keys[i] != -1:
+            slot = _find(new_keys, keys[i])
+            new_keys[slot], new_row_of[slot] = keys[i], row_of[i]
+
+
+@njit
+def _look_up(keys, row_of, labels, depth, pose, camera, inverse):
+    h, w = depth.shape
+    out = np.zeros((h, w), np.int32)
+    for v in range(h):
+        for u in range(w):
+            z = depth[v, u]
+            if z <= 0:
+                continue
+            X, Y, Z = transform(pose, u, v, z, camera)
+            key = _key(X, Y, Z, inverse)
+            if key < 0:
+                continue
+            slot = _find(keys, key)
+            if keys[slot] == key:
+                out[v, u] = labels[row_of[slot], 0]
+    return out
+
+
+@njit
+def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, frame_labels, pose, camera, inverse):
+    h, w = depth.shape
+    for v in range(h):
+        for u in range(w):
+            z = depth[v, u]
+            if z <= 0:
+                continue
+            X, Y, Z = transform(pose, u, v, z, camera)
+            key = _key(X, Y, Z, inverse)
+            if key < 0:
+                continue
+            slot = _find(keys, key)
+            if keys[slot] != key:
+                keys[slot], row_of[slot] = key, count
+                count += 1
+            row = row_of[slot]
+            n = normals[v, u]
+            s = sums[row]
+            weight = np.float32(1 / (1 + (sigma(z) / VOTE_NOISE_M) ** 2))
+            s[0] += weight
+            s[1] += weight * X
+            s[2] += weight * Y
+            s[3] += weight * Z
+            for t in range(3):
+                s[4 + t] += weight * (pose[t, 0] * n[0] + pose[t, 1] * n[1] + pose[t, 2] * n[2])
+                s[7 + t] += weight * lab[v, u, t]
+            if frame_labels[v, u] > 0:
+                _vote(labels[row], votes[row], frame_labels[v, u], weight)
+    return count
+
+
+@njit
+def _vote(labels, votes, label, weight):
+    """One vote; the slots stay sorted by votes."""
+    i = 0
+    while i < SLOTS and labels[i] != label and labels[i] != 0:
+        i += 1
+    if i == SLOTS:
+        i = SLOTS - 1
+        votes[i] -= weight
+        if votes[i] <= 0:
+            labels[i], votes[i] = label, weight
+    else:
+        labels[i] = label
+        votes[i] += weight
+    while i > 0 and votes[i] > votes[i - 1]:
+        labels[i], labels[i - 1] = labels[i - 1], labels[i]
+        votes[i], votes[i - 1] = votes[i - 1], votes[i]
+        i -= 1

@@ -1,0 +1,35 @@
+"""What every mask generator gives: the masks to track, and the same view at several levels of granularity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from gcseg_ros.config import MasksConfig
+from gcseg_ros.masks.masks import Labels
+from gcseg_ros.views import View
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Masks of one keyframe at working resolution.
+
+    detections  (h, w) int32: the masks that are tracked (S1 of Algorithm 1), 0 = none
+    levels      label images from fine to coarse: each votes on which touching objects are one
+    """
+
+    detections: Labels
+    levels: tuple[Labels, ...]
+
+
+class MaskGenerator(Protocol):
+    """Finds the masks of a view, each view on its own."""
+
+    def __call__(self, view: View) -> Proposals: ...
+
+
+def build_generator(config: MasksConfig) -> MaskGenerator:
+    """The generator that `masks.generator` names."""
+    from gcseg_ros.masks.geometric import GeometricGenerator
+
+    return GeometricGenerator(config)

@@ -1,0 +1,208 @@
+"""From a boundary map to a hierarchy of regions: watershed, region adjacency graph, average-linkage agglomeration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import watershed_ift
+
+from gcseg_ros.jit import njit
+from gcseg_ros.masks.masks import Labels
+from gcseg_ros.views import Image
+
+MARKER_LEVEL = 40  # 0..255, everywhere below this ridge height is inside some region
+VALLEY_WINDOW_PX = 7  # thin things have no flat inside: the floor of their local valley is a marker too,
+VALLEY_RISE = 8  # 0..255, up to this height above the floor
+VALLEY_CEILING = 180  # 0..255, but no higher than this
+MARKER_PIXELS = 6
+
+
+@dataclass(frozen=True)
+class EdgeCost:
+    """How the evidence along the border of two regions becomes a cost: 0 = surely one object, 1 = surely two.
+
+    small_px      regions of this size have half their cost: specks join something
+    colour_weight the most that a difference of colour alone can cost; 0 = colour is not looked at
+    colour_low, colour_high  Lab difference that begins to separate, and that separates fully
+    same_colour   share of its strength that a concave edge keeps between regions of one colour
+    convex_relief share of the colour's cost that a convex edge takes away
+    """
+
+    small_px: float = 25.0
+    colour_weight: float = 0.0
+    colour_low: float = 4.0
+    colour_high: float = 20.0
+    same_colour: float = 1.0
+    convex_relief: float = 0.0
+
+    def array(self) -> npt.NDArray[np.float64]:
+        return np.array([self.small_px, self.colour_weight, self.colour_low, self.colour_high,
+                         self.same_colour, self.convex_relief])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RegionHierarchy:
+    """Regions and the order in which they merge. `cut(level)` gives the label image at a merging cost 0..1."""
+
+    regions: Labels
+    merges: npt.NDArray[np.int32]
+    height: npt.NDArray[np.float64]
+
+    def cut(self, level: float) -> Labels:
+        """Label image (h, w) int32, ids from 1: the state when the cheapest merge first costs more than `level`."""
+        roots = np.arange(int(self.regions.max()) + 1)
+        stop = int(np.searchsorted(self.height, level, side="right"))
+        _union(roots, self.merges[:stop])
+        return (roots[self.regions] + 1).astype(np.int32)
+
+
+def watershed(ridge: npt.NDArray[np.uint8]) -> tuple[Labels, int]:
+    """Ridge heights (h, w) 0..255 -> regions (h, w) int32 from 0, and their number."""
+    floor = cv2.erode(ridge, np.ones((VALLEY_WINDOW_PX, VALLEY_WINDOW_PX), np.uint8)).astype(np.int16)
+    low = (ridge < MARKER_LEVEL) | ((ridge <= floor + VALLEY_RISE) & (ridge < VALLEY_CEILING))
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(low.astype(np.uint8), connectivity=4)
+    keep = stats[:, cv2.CC_STAT_AREA] >= MARKER_PIXELS
+    keep[0] = False
+    if not keep.any():
+        return np.zeros(ridge.shape, np.int32), 1
+    markers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)[parts]
+    return watershed_ift(ridge, markers).astype(np.int32) - 1, int(keep.sum())
+
+
+def build_hierarchy(
+    ridge: npt.NDArray[np.uint8],
+    depth_m: Image,
+    lab: Image,
+    evidence: tuple[Image, Image, Image, Image],
+    cost: EdgeCost,
+) -> RegionHierarchy:
+    """Watershed of `ridge`, then agglomeration.
+
+    evidence  per pixel: boundary 0..1, concavity 0..1, convexity 0..1, step of colour (Lab units)
+    """
+    regions, count = watershed(ridge)
+    sums, first, second, shared = _adjacency(regions, count, depth_m, lab, *evidence)
+    merges, height = _agglomerate(count, first, second, shared, sums, cost.array())
+    return RegionHierarchy(regions, merges, height)
+
+
+@njit
+def _adjacency(regions, count, depth, lab, boundary, concave, convex, step):
+    """Sums over regions (pixels, L, a, b, pixels with depth) and over shared borders (length and the four kinds of evidence)."""
+    h, w = regions.shape
+    sums = np.zeros((count, 5))
+    index = np.full((count, count), -1, np.int32)
+    most = h * w // 2 + 1
+    first, second = np.zeros(most, np.int32), np.zeros(most, np.int32)
+    shared = np.zeros((most, 5))
+    edges = 0
+    for v in range(h):
+        for u in range(w):
+            a = regions[v, u]
+            sums[a, 0] += 1
+            for t in range(3):
+                sums[a, 1 + t] += lab[v, u, t]
+            sums[a, 4] += depth[v, u] > 0
+            for k in range(2):
+                y, x = v + k, u + 1 - k
+                if y >= h or x >= w:
+                    continue
+                b = regions[y, x]
+                if a == b:
+                    continue
+                e = index[a, b]
+                if e < 0:
+                    e = edges
+                    edges += 1
+                    index[a, b] = index[b, a] = e
+                    first[e], second[e] = a, b
+                shared[e, 0] += 1
+                shared[e, 1] += max(boundary[v, u], boundary[y, x])
+                shared[e, 2] += max(concave[v, u], concave[y, x])
+                shared[e, 3] += max(convex[v, u], convex[y, x])
+                shared[e, 4] += max(step[v, u], step[y, x])
+    return sums, first[:edges].copy(), second[:edges].copy(), shared[:edges].copy()
+
+
+@njit
+def _edge_cost(shared, a, b, cost):
+    """Cost 0..1 of joining two regions with sums `a` and `b`; see EdgeCost."""
+    small, weight, low, high, same_colour, relief = cost
+    length = shared[0]
+    value = shared[1] / length
+    if weight > 0:
+        distance = 0.0
+        for t in range(1, 4):
+            difference = a[t] / a[0] - b[t] / b[0]
+            if t == 1:
+                difference *= 0.7  # shading changes lightness first
+            distance += difference * difference
+        distance = min(np.sqrt(distance), 1.5 * shared[4] / length)
+        colour = min(max((distance - low) / (high - low), 0.0), 1.0)
+        value = max(value, shared[2] / length * (same_colour + (1 - same_colour) * colour))
+        value = max(value, weight * colour * (1 - relief * shared[3] / length))
+    if abs(a[4] / a[0] - b[4] / b[0]) > 0.5:
+        value = max(value, 0.9)  # one has depth, the other has none
+    size = min(a[0], b[0])
+    return value * size / (size + small)
+
+
+@njit
+def _agglomerate(count, first, second, shared, sums, cost):
+    """Merge the cheapest pair until none is left. Sums are added, so a border's evidence is averaged over its whole length."""
+    edges = len(first)
+    first, second, shared, sums = first.copy(), second.copy(), shared.copy(), sums.copy()
+    index = np.full((count, count), -1, np.int32)
+    price = np.empty(edges)
+    for e in range(edges):
+        a, b = first[e], second[e]
+        index[a, b] = index[b, a] = e
+        price[e] = _edge_cost(shared[e], sums[a], sums[b], cost)
+    merges = np.zeros((count, 2), np.int32)
+    height = np.zeros(count)
+    done, highest = 0, 0.0
+    while edges > 0:
+        k = np.argmin(price)
+        if price[k] > 1:
+            break
+        highest = max(highest, price[k])
+        a, b = first[k], second[k]
+        if sums[a, 0] < sums[b, 0]:
+            a, b = b, a
+        merges[done, 0], merges[done, 1] = a, b
+        height[done] = highest
+        done += 1
+        sums[a] += sums[b]
+        price[k] = 2.0
+        index[a, b] = index[b, a] = -1
+        for c in range(count):
+            e = index[b, c]
+            if e < 0:
+                continue
+            index[b, c] = index[c, b] = -1
+            other = index[a, c]
+            if other >= 0:
+                shared[other] += shared[e]
+                price[e] = 2.0
+            else:
+                index[a, c] = index[c, a] = e
+                first[e], second[e] = a, c
+        for c in range(count):
+            e = index[a, c]
+            if e >= 0:
+                price[e] = _edge_cost(shared[e], sums[a], sums[c], cost)
+    return merges[:done].copy(), height[:done].copy()
+
+
+@njit
+def _union(roots, merges):
+    for i in range(len(merges)):
+        roots[merges[i, 1]] = merges[i, 0]
+    for i in range(len(roots)):
+        r = i
+        while roots[r] != r:
+            r = roots[r]
+        roots[i] = r

@@ -1,0 +1,126 @@
+"""Granularity by accumulated evidence: how often do masks join two touching labels of the map?
+
+Which masks a view is cut into changes from frame to frame; whether two touching pieces are one object does not. So pieces
+are tracked, every keyframe votes on each pair of touching pieces at every level of granularity, and pairs are joined by the
+share of votes. Works with any mask generator. Memory: one record per touching pair.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from gcseg_ros.masks.masks import Labels, overlaps
+from gcseg_ros.views import Image
+
+REACH_PX = 3  # labels nearer than this touch
+DEPTH_TOLERANCE_M = 0.06  # and at about the same depth
+MIN_CONTACT_PX = 6
+MIN_SIZE_PX = 15
+
+Pair = tuple[int, int]
+
+
+class Evidence:
+    """Per pair of labels (a < b): the weight of the votes, and of those that say "same object"."""
+
+    def __init__(self) -> None:
+        self.weight: dict[Pair, float] = {}
+        self.same: dict[Pair, float] = {}
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def put(self, pair: Pair, same: float, weight: float) -> None:
+        self.weight[pair] = self.weight.get(pair, 0.0) + weight
+        self.same[pair] = self.same.get(pair, 0.0) + weight * same
+
+    def add(self, in_map: Labels, levels: tuple[Labels, ...], depth_m: Image) -> None:
+        """One keyframe. in_map: the map's label at each pixel; levels: label images of masks from fine to coarse.
+
+        The vote of a level is the cosine between the two labels' distributions over its masks: 1 = all in one mask.
+        """
+        valid = (in_map > 0) & (depth_m > 0) & (levels[0] > 0)
+        pairs = _touching_pairs(in_map, depth_m, valid)
+        if not len(pairs):
+            return
+        masked = np.where(valid, in_map, 0)
+        for level in levels:
+            ids, mask_ids, common = overlaps(masked, np.where(valid, level, 0))
+            counts = common[:, mask_ids > 0].astype(float)
+            unit = counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
+            rows = np.searchsorted(ids, pairs)
+            same = np.einsum("ij,ij->i", unit[rows[:, 0]], unit[rows[:, 1]])
+            size = np.minimum(*counts.sum(axis=1)[rows.T])
+            for k in np.flatnonzero(size >= MIN_SIZE_PX):
+                self.put((int(pairs[k, 0]), int(pairs[k, 1])), float(same[k]), float(size[k]) ** 0.5)
+
+    def join(
+        self,
+        threshold: float,
+        allowed: Callable[[int, int], bool] = lambda a, b: True,
+        extra: Iterable[tuple[Pair, float, float]] = (),
+        doubt: float = 3.0,
+    ) -> Callable[[int], int]:
+        """Average-linkage joining of allowed pairs while their share of "same" votes exceeds `threshold`.
+
+        extra: further votes (pair, same, weight); doubt: the weight of a prior "no". Returns label -> label that stands
+        for its group.
+        """
+        votes = Evidence()
+        for pair, weight in self.weight.items():
+            if allowed(*pair):
+                votes.weight[pair], votes.same[pair] = weight, self.same[pair]
+        for pair, same, weight in extra:
+            if allowed(*pair):
+                votes.put(pair, same, weight)
+        near: dict[int, set[int]] = {}
+        for a, b in votes.weight:
+            near.setdefault(a, set()).add(b)
+            near.setdefault(b, set()).add(a)
+        root: dict[int, int] = {}
+        score = {pair: votes.same[pair] / (votes.weight[pair] + doubt) for pair in votes.weight}
+        heap = [(-value, pair) for pair, value in score.items()]
+        heapq.heapify(heap)
+        while heap:
+            value, (a, b) = heapq.heappop(heap)
+            if -value < threshold:
+                break
+            if score.get((a, b)) != -value:
+                continue
+            root[b] = a
+            for c in near.pop(b):
+                pair = min(b, c), max(b, c)
+                same, weight = votes.same.pop(pair), votes.weight.pop(pair)
+                del score[pair]
+                near[c].discard(b)
+                if c == a:
+                    continue
+                pair = min(a, c), max(a, c)
+                votes.put(pair, same / weight, weight)
+                near[a].add(c)
+                near[c].add(a)
+                score[pair] = votes.same[pair] / (votes.weight[pair] + doubt)
+                heapq.heappush(heap, (-score[pair], pair))
+
+        def find(label: int) -> int:
+            while label in root:
+                label = root[label]
+            return label
+
+        return find
+
+
+def _touching_pairs(labels: Labels, depth_m: Image, valid: np.ndarray) -> np.ndarray:
+    """Pairs (n, 2) of labels, smaller first, that touch in the image along at least MIN_CONTACT_PX pixels."""
+    codes = []
+    for dv, du in ((0, REACH_PX), (REACH_PX, 0)):
+        i, j = np.s_[: labels.shape[0] - dv, : labels.shape[1] - du], np.s_[dv:, du:]
+        near = valid[i] & valid[j] & (labels[i] != labels[j]) & (np.abs(depth_m[i] - depth_m[j]) < DEPTH_TOLERANCE_M)
+        a, b = labels[i][near].astype(np.int64), labels[j][near].astype(np.int64)
+        codes.append(np.minimum(a, b) << 32 | np.maximum(a, b))
+    code, contact = np.unique(np.concatenate(codes), return_counts=True)
+    code = code[contact >= MIN_CONTACT_PX]
+    return np.stack([code >> 32, code & 0xFFFFFFFF], axis=1)

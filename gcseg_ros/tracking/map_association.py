@@ -1,0 +1,58 @@
+"""Association through the map: a detection is the object whose label the map holds at its pixels' 3D points."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gcseg_ros.config import TrackingConfig
+from gcseg_ros.masks.masks import Labels, overlaps
+from gcseg_ros.tracking.objects import Objects
+
+INSIDE = 0.8  # share of a detection's known pixels that lie on one object: it is a piece of that object
+APART_PX = 3  # regions nearer than this touch
+
+
+class MapAssociation:
+    """`association: map`. No window, no dormancy to bridge: the map remembers where every object is."""
+
+    def __init__(self, config: TrackingConfig) -> None:
+        self.config = config
+
+    def __call__(
+        self, detections: Labels, propagated: Labels, in_map: Labels, objects: Objects, frame: str, now: int
+    ) -> Labels:
+        """Detections of a keyframe -> (h, w) int32 object ids.
+
+        A label goes to the detection that covers most of it; also to others that lie in it but touch none of its
+        detections (an occluder cuts it in two). Two that touch are different: the second becomes a new object.
+        """
+        ids, map_ids, common = overlaps(detections, in_map)
+        result = np.zeros(int(ids.max()) + 1, np.int32)
+        area, known = common.sum(axis=1), common[:, map_ids > 0].sum(axis=1)
+        touching = _touching(detections)
+        holders: dict[int, list[int]] = {}
+        enough = (common > 10) & (common >= 0.3 * known[:, None]) & (common >= 0.1 * area[:, None])
+        rows, columns = np.nonzero(enough & (ids > 0)[:, None] & (map_ids > 0))
+        for k in np.argsort(-common[rows, columns], kind="stable"):
+            i, j = rows[k], columns[k]
+            id = int(ids[i])
+            others = holders.setdefault(int(map_ids[j]), [])
+            if result[id] or (others and common[i, j] < INSIDE * known[i]):
+                continue
+            if any((min(id, other), max(id, other)) in touching for other in others):
+                continue
+            result[id] = map_ids[j]
+            others.append(id)
+        for i, id in enumerate(ids):
+            if id > 0 and result[id] == 0 and area[i] >= self.config.min_mask_px:
+                result[id] = objects.new(frame, now)
+        return result[detections]
+
+
+def _touching(labels: Labels) -> set[tuple[int, int]]:
+    """Pairs (smaller id, larger id) of labels within `APART_PX` of each other in a row or column."""
+    pairs = []
+    for a, b in ((labels[:, :-APART_PX], labels[:, APART_PX:]), (labels[:-APART_PX], labels[APART_PX:])):
+        differ = (a != b) & (a > 0) & (b > 0)
+        pairs.append(np.stack([np.minimum(a[differ], b[differ]), np.maximum(a[differ], b[differ])], axis=1))
+    return set(map(tuple, np.unique(np.concatenate(pairs), axis=0).tolist()))

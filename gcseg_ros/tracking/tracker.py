@@ -1,0 +1,68 @@
+"""Granularity-consistent mask tracking (Algorithm 1) as one causal step per frame."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from gcseg_ros.config import TrackingConfig
+from gcseg_ros.mapping.voxel_map import VoxelMap
+from gcseg_ros.masks import MaskGenerator
+from gcseg_ros.masks.masks import Labels
+from gcseg_ros.propagation import Propagator
+from gcseg_ros.tracking.algorithm1 import Algorithm1
+from gcseg_ros.tracking.evidence import Evidence
+from gcseg_ros.tracking.map_association import MapAssociation
+from gcseg_ros.tracking.objects import Objects
+from gcseg_ros.views import View
+
+
+class Association(Protocol):
+    """Detections of a keyframe -> object ids."""
+
+    def __call__(
+        self, detections: Labels, propagated: Labels, in_map: Labels, objects: Objects, frame: str, now: int
+    ) -> Labels: ...
+
+
+class Tracker:
+    """Views, in order of time -> label images with object ids that last.
+
+    A window reaches from one keyframe to the next and shares that frame with the window after it. The paper lets the
+    video's last keyframe adopt the propagated masks; a causal tracker cannot know it, and treats it as any other.
+    """
+
+    def __init__(
+        self, config: TrackingConfig, generate: MaskGenerator, propagate: Propagator, voxel_map: VoxelMap
+    ) -> None:
+        self.config = config
+        self.generate = generate
+        self.propagate = propagate
+        self.voxel_map = voxel_map
+        by_map = config.association == "map"
+        self.associate: Association = MapAssociation(config) if by_map else Algorithm1(config)
+        self.objects = Objects(None if by_map else config.max_dormant_frames)
+        self.evidence = Evidence()
+        self.frames = 0
+        self.keyframes = 0
+
+    def step(self, view: View) -> tuple[Labels, bool]:
+        """Tracked masks (h, w) int32 of this view, and whether it was a keyframe."""
+        now, self.frames = self.frames, self.frames + 1
+        propagated = self.propagate(view)  # S2: Eq. 8, 10
+        if now % self.config.keyframe_stride != 0:
+            return propagated, False
+        self.keyframes += 1
+        proposals = self.generate(view)  # S1: Eq. 2
+        in_map = self.voxel_map.look_up(view.depth_m, view)
+        self.evidence.add(in_map, proposals.levels, view.depth_m)
+        labels = self.associate(proposals.detections, propagated, in_map, self.objects, view.name, now)
+        self.objects.update(_ids(labels), view.name, now)
+        self.propagate.prompt(view, labels)  # the prompts of the next window
+        return labels, True
+
+
+def _ids(labels: Labels) -> list[int]:
+    present = np.bincount(labels.ravel()) > 0
+    return (np.flatnonzero(present[1:]) + 1).tolist()

@@ -1,0 +1,265 @@
+"""A frame at working resolution: decimated depth, temporally filtered depth, normals.
+
+Everything here is per pixel and independent of the length of the video: only the previous view is kept.
+`camera` is (fx, fy, cx, cy) at working resolution; transforms are (4, 4) float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.config import InputConfig
+from gcseg_ros.frames import CameraIntrinsics, Frame
+from gcseg_ros.jit import njit
+
+Image = npt.NDArray[np.float32]
+Camera = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the mapper works on.
+
+    colour      (h, w, 3) uint8 RGB
+    measured_m  (h, w) float32 decimated depth, 0 = none: what is lifted into the map
+    depth_m     (h, w) float32 filtered over time, small holes filled: what masks are found in
+    normals     (h, w, 3) float32 unit, towards the camera, camera frame; 0 where unknown
+    lab         (h, w, 3) float32 CIELAB of the colour (L 0..100)
+    """
+
+    name: str
+    colour: npt.NDArray[np.uint8]
+    measured_m: Image
+    depth_m: Image
+    normals: Image
+    lab: Image
+    intrinsics: CameraIntrinsics
+    pose: npt.NDArray[np.float64]
+
+    @property
+    def camera(self) -> Camera:
+        k = self.intrinsics
+        return k.fx, k.fy, k.cx, k.cy
+
+    @property
+    def up(self) -> npt.NDArray[np.float64]:
+        """The world's z axis in the camera's frame, (3,)."""
+        return self.pose[2, :3]
+
+
+class ViewBuilder:
+    """Frames, in order of time -> views. Keeps the previous view for the temporal depth filter."""
+
+    def __init__(self, config: InputConfig) -> None:
+        self.config = config
+        self.previous: tuple[View, Image] | None = None
+
+    def __call__(self, frame: Frame) -> View:
+        factor = max(1, round(frame.intrinsics.width / self.config.working_width_px))
+        height, width = frame.intrinsics.height // factor, frame.intrinsics.width // factor
+        whole = frame.intrinsics
+        k = CameraIntrinsics(
+            width, height, whole.fx / factor, whole.fy / factor,
+            (whole.cx + 0.5) / factor - 0.5, (whole.cy + 0.5) / factor - 0.5,
+        )  # fmt: skip
+        camera = k.fx, k.fy, k.cx, k.cy
+        measured = decimate(frame.depth_m, factor, np.float32(self.config.depth_max_m))
+        depth, weight = measured, (measured > 0).astype(np.float32)
+        if self.previous and self.previous[0].intrinsics == k and self.config.filter_frames > 0:
+            last, last_weight = self.previous
+            motion = np.linalg.inv(frame.pose) @ last.pose
+            predicted, support = warp(last.depth_m, last_weight, last.normals, motion, camera)
+            depth, weight = fuse(measured, predicted, support, np.float32(self.config.filter_frames))
+        colour = frame.colour[: height * factor, : width * factor]
+        if factor > 1:
+            colour = cv2.resize(colour, (width, height), interpolation=cv2.INTER_AREA)
+        lab = cv2.cvtColor(cv2.bilateralFilter(colour, 5, 25, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
+        lab[..., 0] *= 100 / 255
+        lab[..., 1:] -= 128
+        view = View(frame.name, colour, measured, depth, normals_from(depth, camera), lab, k, frame.pose)
+        self.previous = view, weight
+        return view
+
+
+@njit
+def sigma(z):
+    """Depth noise (m, 1 sigma) of structured-light and active-stereo cameras at depth z (Nguyen, Izadi, Lovell 2012)."""
+    return 0.0012 + 0.0019 * (z - 0.4) * (z - 0.4)
+
+
+@njit
+def transform(T, u, v, z, camera):
+    """Pixel (u, v) at depth z, back-projected (Eq. 3) and carried by T (Eq. 4)."""
+    fx, fy, cx, cy = camera
+    x = (u - cx) / fx * z
+    y = (v - cy) / fy * z
+    return (
+        T[0, 0] * x + T[0, 1] * y + T[0, 2] * z + T[0, 3],
+        T[1, 0] * x + T[1, 1] * y + T[1, 2] * z + T[1, 3],
+        T[2, 0] * x + T[2, 1] * y + T[2, 2] * z + T[2, 3],
+    )
+
+
+@njit
+def decimate(depth, factor, depth_max):
+    """One depth per factor x factor block: the mean of its pixels that agree with the middle one (or the nearest)."""
+    h, w = depth.shape[0] // factor, depth.shape[1] // factor
+    out = np.zeros((h, w), np.float32)
+    for v in range(h):
+        for u in range(w):
+            middle = depth[v * factor + factor // 2, u * factor + factor // 2]
+            if middle < 0.1:
+                middle = np.float32(1e9)
+                for j in range(factor):
+                    for i in range(factor):
+                        z = depth[v * factor + j, u * factor + i]
+                        if z >= 0.1 and z < middle:
+                            middle = z
+            if middle > depth_max:
+                continue
+            reach = 4 * sigma(middle) + 0.005
+            total, count = 0.0, 0
+            for j in range(factor):
+                for i in range(factor):
+                    z = depth[v * factor + j, u * factor + i]
+                    if z >= 0.1 and abs(z - middle) < reach:
+                        total += z
+                        count += 1
+            out[v, u] = total / count
+    return out
+
+
+@njit
+def warp(depth, weight, normals, motion, camera):
+    """The last view's depth as seen from here: each pixel splats 2x2 samples of its tangent plane, nearest wins."""
+    fx, fy, cx, cy = camera
+    h, w = depth.shape
+    out = np.zeros((h, w), np.float32)
+    out_weight = np.zeros((h, w), np.float32)
+    for v in range(h):
+        for u in range(w):
+            z = depth[v, u]
+            if z <= 0:
+                continue
+            X, Y, Z = transform(motion, u, v, z, camera)
+            if Z < 0.1:
+                continue
+            n = normals[v, u]
+            a = motion[0, 0] * n[0] + motion[0, 1] * n[1] + motion[0, 2] * n[2]
+            b = motion[1, 0] * n[0] + motion[1, 1] * n[1] + motion[1, 2] * n[2]
+            c = motion[2, 0] * n[0] + motion[2, 1] * n[1] + motion[2, 2] * n[2]
+            offset = a * X + b * Y + c * Z
+            u0, v0 = int(np.floor(fx * X / Z + cx)), int(np.floor(fy * Y / Z + cy))
+            for k in range(4):
+                i, j = u0 + k % 2, v0 + k // 2
+                if i < 0 or j < 0 or i >= w or j >= h:
+                    continue
+                slope = a * (i - cx) / fx + b * (j - cy) / fy + c
+                at = Z
+                if abs(slope) > 0.1:
+                    at = offset / slope
+                    if abs(at - Z) > 0.05 * Z:
+                        at = Z
+                if out[j, i] == 0 or at < out[j, i] - 0.01:
+                    out[j, i] = at
+                    out_weight[j, i] = weight[v, u]
+    return out, out_weight
+
+
+@njit
+def fuse(measured, predicted, support, most):
+    """Running mean where the prediction agrees; a hole takes a prediction that was seen more than twice."""
+    h, w = measured.shape
+    depth = np.zeros((h, w), np.float32)
+    weight = np.zeros((h, w), np.float32)
+    for v in range(h):
+        for u in range(w):
+            z, p = measured[v, u], predicted[v, u]
+            if z > 0:
+                depth[v, u], weight[v, u] = z, 1
+                if p > 0 and abs(z - p) < 3 * sigma(z) + 0.01:
+                    k = min(support[v, u], most)
+                    depth[v, u] = (z + k * p) / (k + 1)
+                    weight[v, u] = k + 1
+            elif p > 0 and support[v, u] > 2:
+                depth[v, u] = p
+                weight[v, u] = 0.8 * support[v, u]
+    return depth, weight
+
+
+@njit
+def normals_from(depth, camera):
+    """Normals (h, w, 3) from a plane through 5x5 samples, 2 pixels apart: planes are linear in inverse depth."""
+    fx, fy, cx, cy = camera
+    step = 2
+    h, w = depth.shape
+    out = np.zeros((h, w, 3), np.float32)
+    for v in range(h):
+        for u in range(w):
+            z = depth[v, u]
+            if z <= 0:
+                continue
+            tolerance = 0.02 + 0.03 * z
+            n = sx = sy = sxx = sxy = syy = sr = srx = sry = 0.0
+            for j in range(-2, 3):
+                y = v + j * step
+                if y < 0 or y >= h:
+                    continue
+                for i in range(-2, 3):
+                    x = u + i * step
+                    if x < 0 or x >= w:
+                        continue
+                    q = depth[y, x]
+                    if q <= 0 or abs(q - z) > tolerance:
+                        continue
+                    r = 1 / q
+                    n += 1
+                    sx += i
+                    sy += j
+                    sxx += i * i
+                    sxy += i * j
+                    syy += j * j
+                    sr += r
+                    srx += r * i
+                    sry += r * j
+            if n < 6:
+                continue
+            mx, my = sx / n, sy / n
+            a, b, c = sxx - n * mx * mx, sxy - n * mx * my, syy - n * my * my
+            p, q = srx - mx * sr, sry - my * sr
+            determinant = a * c - b * b
+            if determinant < 1e-6:
+                continue
+            gx, gy = (c * p - b * q) / determinant, (a * q - b * p) / determinant
+            at_centre = sr / n - gx * mx - gy * my
+            nx, ny = gx * fx / step, gy * fy / step
+            nz = at_centre - nx * (u - cx) / fx - ny * (v - cy) / fy
+            length = np.sqrt(nx * nx + ny * ny + nz * nz)
+            out[v, u, 0], out[v, u, 1], out[v, u, 2] = -nx / length, -ny / length, -nz / length
+    return out
+
+
+@njit
+def solid(depth):
+    """Depth without the pixels beside a discontinuity, where sensors invent points in mid-air."""
+    h, w = depth.shape
+    out = depth.copy()
+    for v in range(1, h - 1):
+        for u in range(1, w - 1):
+            z = depth[v, u]
+            if z <= 0:
+                continue
+            reach = 0.02 + 3 * sigma(z) + 0.01 * z
+            n = 0
+            for j in range(-1, 2):
+                for i in range(-1, 2):
+                    q = depth[v + j, u + i]
+                    if q > 0 and abs(q - z) < reach:
+                        n += 1
+            if n < 7:
+                out[v, u] = 0
+    return out
