@@ -6,6 +6,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,6 @@ def stamps_from_names(names: Sequence[str], rate_hz: float = 30.0) -> list[float
     """
     digits = [re.findall(r"\d+", name) for name in names]
     numbers = [int(found[-1]) if found else -1 for found in digits]
-    if any(second <= first for first, second in zip(numbers, numbers[1:])) or -1 in numbers:
+    if any(second <= first for first, second in pairwise(numbers)) or -1 in numbers:
         numbers = list(range(len(names)))
     return [seconds(round(number * 1e9 / rate_hz)) for number in numbers]

@@ -1,0 +1,117 @@
+"""ScanNet's .sens file (SensorData, version 4), read frame by frame: what its SensReader would export to a folder.
+
+Layout, little endian: u32 version; u64 length and text of the sensor's name; four 4x4 float32 matrices (intrinsic and
+extrinsic of colour, then of depth); i32 compression of colour and of depth; u32 colour width, height, depth width,
+height; f32 depth units per metre; u64 number of frames; then for every frame a 4x4 float32 camera-to-world matrix, u64
+stamps and sizes in bytes of colour and depth, and the two encoded images (ScanNet/SensReader/c++/src/sensorData.h).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.frames import Array, Frame, register_colour
+from gcseg_ros.recordings import Recording
+from gcseg_ros.recordings.images import camera, decode_colour, metres
+from gcseg_ros.ros_messages import seconds
+
+RATE_HZ = 30
+PNG, JPEG = 1, 2
+RAW_USHORT, ZLIB_USHORT = 0, 1
+
+
+@dataclass(frozen=True)
+class SensHeader:
+    """What stands before the frames. Sizes are (height, width); matrices (4, 4)."""
+
+    colour_matrix: Array
+    depth_matrix: Array
+    depth_compression: int
+    depth_size: tuple[int, int]
+    depth_units_per_m: float
+    frames: int
+
+
+class ScanNetSens(Recording):
+    """Names are the frames' numbers (as in an exported folder, six digits), stamps follow 30 Hz."""
+
+    format = "scannet_sens"
+    expects = "a .sens file of ScanNet, or a folder that holds one"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        files = [path] if path.is_file() else sorted(path.glob("*.sens"))
+        if len(files) != 1:
+            raise UserError(f"{path} holds {len(files)} .sens files: give one of them.")
+        self._file = files[0]
+        with self._file.open("rb") as stream:
+            self._header = self._read_header(stream)
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        if path.suffix.lower() == ".sens" and path.is_file():
+            return True
+        return path.is_dir() and not (path / "color").is_dir() and any(path.glob("*.sens"))
+
+    def __len__(self) -> int:
+        return self._header.frames
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.usable(self._frames())
+
+    def _frames(self) -> Iterator[Frame | str]:
+        with self._file.open("rb") as stream:
+            header = self._read_header(stream)
+            for number in range(header.frames):
+                pose = np.frombuffer(self._read(stream, 64), "<f4").astype(np.float64).reshape(4, 4)
+                _, _, colour_bytes, depth_bytes = struct.unpack("<4Q", self._read(stream, 32))
+                if not np.isfinite(pose).all() or not pose[:3, :3].any():
+                    stream.seek(colour_bytes + depth_bytes, 1)
+                    yield "the pose is lost (not finite or zero)"
+                    continue
+                what = f"Frame {number} of {self._file}"
+                colour = decode_colour(self._read(stream, colour_bytes), what)
+                depth_m = self._depth(self._read(stream, depth_bytes), what)
+                colour_camera = camera(header.colour_matrix, colour, what)
+                depth_camera = camera(header.depth_matrix, depth_m, what)
+                registered = register_colour(colour, colour_camera, depth_camera)
+                stamp_s = seconds(round(number * 1e9 / RATE_HZ))
+                yield Frame(f"{number:06d}", stamp_s, registered, depth_m, depth_camera, pose)
+
+    def _depth(self, data: bytes, what: str) -> npt.NDArray[np.float32]:
+        height, width = self._header.depth_size
+        try:
+            raw = zlib.decompress(data) if self._header.depth_compression == ZLIB_USHORT else data
+            return metres(np.frombuffer(raw, "<u2").reshape(height, width), 1 / self._header.depth_units_per_m)
+        except (zlib.error, ValueError) as error:
+            raise UserError(f"{what}: the depth image is broken ({error}): download the file again.") from None
+
+    def _read_header(self, stream: BinaryIO) -> SensHeader:
+        version, length = struct.unpack("<IQ", self._read(stream, 12))
+        if version != 4 or length > 1000:
+            raise UserError(f"{self._file} must be a SensorData file of version 4; found version {version}.")
+        self._read(stream, length)
+        matrices = np.frombuffer(self._read(stream, 4 * 64), "<f4").reshape(4, 4, 4).astype(np.float64)
+        colour, depth, _, _, width, height = struct.unpack("<2i4I", self._read(stream, 24))
+        units, frames = struct.unpack("<fQ", self._read(stream, 12))
+        if colour not in (PNG, JPEG) or depth not in (RAW_USHORT, ZLIB_USHORT) or units <= 0:
+            raise UserError(
+                f"{self._file} must hold jpeg or png colour (2, 1) and zlib or raw depth (1, 0); found the compressions "
+                f"{colour} and {depth} with {units} depth units a metre: export it with ScanNet's SensReader."
+            )
+        return SensHeader(matrices[0], matrices[2], depth, (height, width), units, frames)
+
+    def _read(self, stream: BinaryIO, size: int) -> bytes:
+        data = stream.read(size) if size < 1 << 30 else b""
+        if len(data) != size:
+            raise UserError(f"{self._file} is truncated or not a .sens file: download it again.")
+        return data

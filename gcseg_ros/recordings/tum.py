@@ -1,0 +1,153 @@
+"""TUM RGB-D (Sturm et al., IROS 2012): lists of stamped images and a ground truth trajectory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+from scipy.spatial.transform import Rotation
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.frames import Array, CameraIntrinsics
+from gcseg_ros.recordings.folders import FolderRecording, FrameFiles
+from gcseg_ros.ros_messages import nanoseconds
+from gcseg_ros.transforms import Trajectory
+
+TOLERANCE_S = 0.02  # the benchmark's own associate.py
+DEPTH_FACTOR = 5000.0  # units per metre
+# fx, fy, cx, cy of 640x480 images, from the benchmark's page on calibration
+CALIBRATIONS = {
+    "freiburg1": (517.3, 516.5, 318.6, 255.3),
+    "freiburg2": (520.9, 521.0, 325.1, 249.7),
+    "freiburg3": (535.4, 539.2, 320.1, 247.6),
+}
+DEFAULT_CALIBRATION = (525.0, 525.0, 319.5, 239.5)  # the benchmark's default, used where the name tells no camera
+
+
+class TUM(FolderRecording):
+    """Colour is already registered to depth. Images are paired one to one by stamp; the pose is interpolated at the depth's.
+
+    Camera: `camera.yaml` in the folder (width, height, fx, fy, cx, cy, optional depth_factor), else by freiburg1-3
+    (fr1-3) in the folder's name, else the benchmark's default.
+    """
+
+    format = "tum"
+    expects = (
+        "a folder with rgb.txt and depth.txt (lines `stamp file`), groundtruth.txt (lines `stamp tx ty tz qx qy qz qw`, "
+        "camera-to-world), the images they list (depth 16 bit, 5000 a metre), optionally camera.yaml"
+    )
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        colour, depth = _read_rows(path / "rgb.txt", 1), _read_rows(path / "depth.txt", 1)
+        self._poses = _read_trajectory(path / "groundtruth.txt")
+        self._camera, depth_factor = _calibration(path)
+        self.depth_unit_m = 1 / depth_factor
+        stamps = [float(row[0]) for row in depth]
+        partner = {j: path / colour[i][1] for i, j in associate([float(row[0]) for row in colour], stamps)}
+        files = []
+        for j in sorted(range(len(depth)), key=stamps.__getitem__):
+            colour_file, depth_file = partner.get(j), path / depth[j][1]
+            files.append(
+                FrameFiles(
+                    (colour_file or depth_file).stem,
+                    stamps[j],
+                    colour_file if colour_file and colour_file.exists() else None,
+                    depth_file if depth_file.exists() else None,
+                    None,
+                )
+            )
+        self.files = files
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        return (path / "rgb.txt").is_file() and (path / "depth.txt").is_file()
+
+    def pose(self, files: FrameFiles) -> Array | None:
+        return self._poses.at(nanoseconds(files.stamp_s), TOLERANCE_S)
+
+    def cameras(
+        self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
+    ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
+        return self._camera.scaled(colour.shape[1], colour.shape[0]), self._camera.scaled(
+            depth.shape[1], depth.shape[0]
+        )
+
+
+def associate(
+    first: Sequence[float], second: Sequence[float], tolerance_s: float = TOLERANCE_S
+) -> list[tuple[int, int]]:
+    """Pairs (i, j) of stamps within the tolerance, one to one, the closest pairs first (the benchmark's associate.py)."""
+    order = np.argsort(second, kind="stable")
+    stamps = np.asarray(second, np.float64)[order]
+    candidates = []
+    for i, stamp in enumerate(first):
+        low, high = np.searchsorted(stamps, [stamp - tolerance_s, stamp + tolerance_s])
+        candidates += [(abs(stamps[k] - stamp), i, int(order[k])) for k in range(low, high)]
+    used_first: set[int] = set()
+    used_second: set[int] = set()
+    pairs = []
+    for _, i, j in sorted(candidates):
+        if i not in used_first and j not in used_second:
+            used_first.add(i)
+            used_second.add(j)
+            pairs.append((i, j))
+    return sorted(pairs)
+
+
+def _read_rows(path: Path, numbers: int) -> list[list[str]]:
+    """The words of every line that is not a comment; the first `numbers` of them must be numbers. Raises UserError."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): expected {TUM.expects}.") from None
+    rows = [line.replace(",", " ").split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    for row in rows:
+        if len(row) < max(numbers, 2) or not all(map(_is_number, row[:numbers])):
+            raise UserError(f"{path} has the line {' '.join(row)!r}: expected {TUM.expects}.")
+    return rows
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_trajectory(path: Path) -> Trajectory:
+    rows = np.array([row[:8] for row in _read_rows(path, 8)], np.float64).reshape(-1, 8)
+    norms = np.linalg.norm(rows[:, 4:], axis=1)
+    rows = rows[np.isfinite(rows).all(1) & (np.abs(norms - 1) < 0.1)]
+    if not len(rows):
+        raise UserError(f"{path} holds no pose: expected lines `stamp tx ty tz qx qy qz qw` with a unit quaternion.")
+    poses = Trajectory()
+    for row, rotation in zip(rows, Rotation.from_quat(rows[:, 4:]).as_matrix()):
+        T = np.eye(4)
+        T[:3, :3], T[:3, 3] = rotation, row[1:4]
+        poses.add(nanoseconds(row[0]), T)
+    return poses
+
+
+def _calibration(path: Path) -> tuple[CameraIntrinsics, float]:
+    """The camera, and depth units per metre."""
+    file = path / "camera.yaml"
+    if not file.exists():
+        name = path.resolve().name.lower()
+        known = [values for key, values in CALIBRATIONS.items() if key in name or key.replace("eiburg", "") in name]
+        return CameraIntrinsics(640, 480, *(known or [DEFAULT_CALIBRATION])[0]), DEPTH_FACTOR
+    try:
+        read = yaml.safe_load(file.read_text())
+        pixels = [float(read[key]) for key in ("fx", "fy", "cx", "cy")]
+        return CameraIntrinsics(int(read["width"]), int(read["height"]), *pixels), float(
+            read.get("depth_factor", DEPTH_FACTOR)
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{file} must hold the numbers width, height, fx, fy, cx, cy (pixels), optionally depth_factor; "
+            f"found an error: {' '.join(str(error).split())}."
+        ) from None
