@@ -1,0 +1,236 @@
+"""`gcseg evaluate`: an output against the truth, as figures, table and JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.table import Table
+from scipy import sparse
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
+from gcseg_ros.evaluation.tracking import TrackingQuality, compare_folders
+from gcseg_ros.evaluation.truth import Truth, carry, load_cloud, load_truth, read_numbers
+from gcseg_ros.mapping.export import Cloud, read_instances_json
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """ScanNet's protocol, class-agnostic: regions of at least 100 points, predictions carried to the truth's points within 5 cm.
+
+    The shares are from 0 to 1, NaN where there is nothing to measure.
+
+    ap, ap50, ap25  average precision, mean over IoU 0.50:0.05:0.90, at 0.50, at 0.25
+    at              the same per IoU threshold
+    instances       true instances counted
+    predictions     predicted instances counted
+    mean_best_iou   over the true instances: IoU of the prediction that fits best (ignores confidences and false positives)
+    best_iou        the same per true id
+    coverage        share of the truth's instance points that have a predicted point within 5 cm, labelled or not
+    scores          where the confidences come from: "instances.json", "points", "file" or "equal"
+    tracking        quality of the 2D labels, where the output has labels and the truth is a scene with instance images
+    """
+
+    output: str
+    truth: str
+    exclude_stuff: bool
+    ap: float
+    ap50: float
+    ap25: float
+    at: dict[float, float]
+    instances: int
+    predictions: int
+    mean_best_iou: float
+    best_iou: dict[int, float]
+    coverage: float
+    scores: str
+    tracking: TrackingQuality | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: NaN becomes None, keys become text."""
+        return plain(asdict(self))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A prediction on the truth's points: their overlap, the share covered, and where the scores come from."""
+
+    overlap: Overlap
+    coverage: float
+    scores: str
+
+
+def evaluate(output: str | Path, truth: str | Path, exclude_stuff: bool = False) -> Evaluation:
+    """An output against its truth.
+
+    output  OUT of `gcseg map`; a PLY or NPZ cloud with `instance` and optional `confidence` per point; or ScanNet's text
+            (a .txt of lines "mask_file label score", or a folder with one), masks in the order of the truth's points
+    truth   NPZ, PLY, a scene's folder (gt_cloud.npz) or ScanNet's .txt
+    Raises UserError.
+    """
+    output = Path(output)
+    full = load_truth(truth)
+    counted = full.without_stuff() if exclude_stuff else full
+    prediction = load_prediction(output, counted)
+    best = best_ious(prediction.overlap)
+    figures = average_precision([prediction.overlap])
+    return Evaluation(
+        output=str(output),
+        truth=counted.name,
+        exclude_stuff=exclude_stuff,
+        ap=figures.ap,
+        ap50=figures.ap50,
+        ap25=figures.ap25,
+        at=figures.at,
+        instances=len(best),
+        predictions=len(prediction.overlap.scores),
+        mean_best_iou=mean(best.values()),
+        best_iou=best,
+        coverage=prediction.coverage,
+        scores=prediction.scores,
+        tracking=evaluate_tracking(output, Path(truth), full if exclude_stuff else None),
+    )
+
+
+def evaluate_tracking(output: Path, scene: Path, stuff_of: Truth | None) -> TrackingQuality | None:
+    """2D quality, where both sides have images. stuff_of: the truth whose instances on stuff are left out."""
+    labels, instance = output / "labels", scene / "instance"
+    if not (labels.is_dir() and instance.is_dir()):
+        return None
+    void = [] if stuff_of is None else np.unique(stuff_of.instance[stuff_of.stuff]).tolist()
+    return compare_folders(instance, labels, void)
+
+
+def load_prediction(output: Path, truth: Truth) -> Prediction:
+    """Recognise the kind of output and lay it on the truth's points. Raises UserError."""
+    if not output.exists():
+        raise UserError(
+            f"There is no output at {output}: expected a folder of `gcseg map`, a PLY, an NPZ or ScanNet's text."
+        )
+    if output.suffix.lower() == ".txt":
+        return scannet_prediction(output, truth)
+    if not output.is_dir():
+        return cloud_prediction(load_cloud(output), {}, output, truth)
+    if (output / "instances.ply").is_file():
+        objects = output / "instances.json"
+        known = {found.id: found.confidence for found in read_instances_json(objects)} if objects.is_file() else {}
+        return cloud_prediction(load_cloud(output / "instances.ply"), known, output, truth)
+    texts = sorted(output.glob("*.txt"))
+    matching = [text for text in texts if text.stem == Path(truth.name).stem] or texts
+    if len(matching) == 1:
+        return scannet_prediction(matching[0], truth)
+    raise UserError(
+        f"{output} has neither instances.ply nor one prediction in ScanNet's text for {truth.name} (it has {len(texts)} .txt files)."
+    )
+
+
+def cloud_prediction(cloud: Cloud, known: Mapping[int, float], output: Path, truth: Truth) -> Prediction:
+    """A cloud carried to the truth's points. Confidence: the object's if known, else the mean of its points', else equal."""
+    if truth.points is None:
+        raise UserError(
+            f"{truth.name} has no points, so a cloud cannot be compared with it: give the truth as NPZ or PLY."
+        )
+    if "instance" not in cloud:
+        raise UserError(f"{output} has no instance per point: expected `instance`, an id from 1, 0 for none.")
+    labels, near = carry(cloud["points"], cloud["instance"], truth.points)
+    if len(cloud["points"]) and not near.any():
+        raise UserError(
+            f"No point of {output} lies within 5 cm of {truth.name}: both must be in one world frame, in metres."
+        )
+    ids = np.unique(cloud["instance"][cloud["instance"] > 0]).tolist()
+    confidence, scores = dict.fromkeys(ids, 1.0), "equal"
+    if "confidence" in cloud:
+        confidence, scores = mean_confidence(cloud["instance"], cloud["confidence"]), "points"
+    if known and all(i in known for i in ids):
+        confidence, scores = dict(known), "instances.json"
+    return Prediction(Overlap.of_labels(truth.instance, labels, confidence), share(near, truth), scores)
+
+
+def mean_confidence(instance: npt.NDArray[np.integer], confidence: npt.NDArray[np.floating]) -> dict[int, float]:
+    """Id -> mean of its points' confidences, (N,) each; what is not finite counts as 0."""
+    ids, row = np.unique(instance, return_inverse=True)
+    total = np.bincount(row, np.nan_to_num(confidence, posinf=0, neginf=0), minlength=len(ids))
+    return dict(zip(ids.tolist(), (total / np.maximum(np.bincount(row), 1)).tolist(), strict=True))
+
+
+def scannet_prediction(text: Path, truth: Truth) -> Prediction:
+    """ScanNet's submission format: lines "mask_file label score"; a mask file holds 0 or 1 per point, one a line."""
+    try:
+        lines = [line.split() for line in text.read_text(encoding="utf-8").splitlines() if line.strip()]
+        entries = [(" ".join(line[:-2]), float(line[-1])) for line in lines]
+    except (OSError, ValueError, IndexError) as error:
+        raise UserError(f"{text} is not lines of `mask_file label score`: {error}.") from None
+    folder = text.parent.resolve()
+    masks, scores = [], []
+    for name, score in entries:
+        file = (folder / name).resolve()
+        if not name or not file.is_relative_to(folder) or not math.isfinite(score):
+            raise UserError(
+                f"{text} must name mask files in its own folder with finite scores; found {name!r} with {score}."
+            )
+        mask = read_numbers(file) != 0
+        if len(mask) != len(truth.instance):
+            raise UserError(
+                f"{file} has {len(mask)} lines, but {truth.name} {len(truth.instance)} points: one line a point."
+            )
+        masks.append(np.flatnonzero(mask))
+        scores.append(score)
+    starts = np.cumsum([0, *(len(mask) for mask in masks)])
+    points = np.concatenate([np.empty(0, np.int64), *masks])
+    table = sparse.csr_array((np.ones(len(points), bool), points, starts), (len(masks), len(truth.instance)))
+    covered = np.zeros(len(truth.instance), bool)
+    covered[points] = True
+    return Prediction(Overlap.of_masks(truth.instance, table, scores), share(covered, truth), "file")
+
+
+def share(near: npt.NDArray[np.bool_], truth: Truth) -> float:
+    """Share of the truth's instance points where `near` (N,) holds."""
+    return mean(near[truth.instance > 0].tolist())
+
+
+def mean(values: Sequence[float] | Any) -> float:
+    """NaN of nothing."""
+    values = list(values)
+    return float(np.mean(values)) if values else float("nan")
+
+
+def table(evaluation: Evaluation) -> Table:
+    """The figures for a console, in percent."""
+    stuff = ", stuff excluded" if evaluation.exclude_stuff else ""
+    shown = Table(
+        "class-agnostic", "value", title=f"{Path(evaluation.output).name} against {Path(evaluation.truth).name}{stuff}"
+    )
+    shown.columns[1].justify = "right"
+    for name, value in (("AP", evaluation.ap), ("AP50", evaluation.ap50), ("AP25", evaluation.ap25)):
+        shown.add_row(name, percent(value))
+    shown.add_row("true instances", str(evaluation.instances))
+    shown.add_row(f"predictions (scores: {evaluation.scores})", str(evaluation.predictions))
+    shown.add_row("mean best IoU", percent(evaluation.mean_best_iou))
+    shown.add_row("coverage within 5 cm", percent(evaluation.coverage))
+    if evaluation.tracking:
+        shown.add_section()
+        shown.add_row(
+            f"2D mean best IoU ({evaluation.tracking.frames} frames)", percent(evaluation.tracking.mean_best_iou)
+        )
+        shown.add_row("association quality (STQ)", percent(evaluation.tracking.association_quality))
+        shown.add_row("IDF1", percent(evaluation.tracking.idf1))
+        shown.add_row("id switches", str(evaluation.tracking.id_switches))
+    return shown
+
+
+def percent(value: float) -> str:
+    """One decimal; "-" for NaN."""
+    return "-" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def plain(value: Any) -> Any:
+    """Nested dictionaries as JSON takes them."""
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,150 @@
+"""Ground truth of one scene, and carrying a predicted cloud to its points."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.mapping.export import Cloud, read_cloud
+
+SCENE_CLOUD = "gt_cloud.npz"
+CARRY_M = 0.05
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Points and their true instances, world frame, metres.
+
+    instance  (N,) int64, 0 = none
+    points    (N, 3) float32; None where the format has none (ScanNet's text)
+    stuff     (N,) bool, walls, floors and the like; None where the file does not say
+    normals   (N, 3) float32, colours (N, 3) uint8: where the file has them
+    """
+
+    name: str
+    instance: npt.NDArray[np.int64]
+    points: npt.NDArray[np.float32] | None = None
+    stuff: npt.NDArray[np.bool_] | None = None
+    normals: npt.NDArray[np.float32] | None = None
+    colours: npt.NDArray[np.uint8] | None = None
+
+    def without_stuff(self) -> Truth:
+        """Stuff becomes void: nothing to find there, and predictions on it are not counted against. Raises UserError."""
+        if self.stuff is None:
+            raise UserError(
+                f"{self.name} does not say which points are stuff (a bool array or property `stuff`): leave out --exclude-stuff."
+            )
+        return replace(self, instance=np.where(self.stuff, 0, self.instance))
+
+
+def load_truth(path: str | Path) -> Truth:
+    """From NPZ or PLY (points, instance, optional stuff), a scene's folder with gt_cloud.npz, or ScanNet's text. Raises UserError."""
+    path = Path(path)
+    file = path / SCENE_CLOUD if path.is_dir() else path
+    if path.is_dir() and not file.is_file():
+        raise UserError(
+            f"{path} has no truth: expected {SCENE_CLOUD} in it (generated and rendered scenes have one); give an NPZ or PLY file."
+        )
+    if file.suffix.lower() == ".txt":
+        ids = read_numbers(file)
+        # ScanNet writes label * 1000 + instance; below 1000 is unlabelled.
+        if not (ids >= 1000).any():
+            raise UserError(f"{file} has no instance: ScanNet's ids are label * 1000 + instance, one a line.")
+        return Truth(str(path), np.where(ids >= 1000, ids, 0))
+    cloud = load_cloud(file)
+    if "instance" not in cloud:
+        raise UserError(f"{file} has no instance per point: expected `instance`, an id from 1, 0 for none.")
+    return Truth(
+        str(path),
+        cloud["instance"].astype(np.int64),
+        cloud["points"],
+        *(cloud.get(name) for name in ("stuff", "normals", "colours")),
+    )
+
+
+def load_cloud(path: str | Path) -> Cloud:
+    """The arrays of a PLY or NPZ file, named and typed as `read_cloud` gives them. Raises UserError."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".ply", ".npz"):
+        raise UserError(f"{path} is neither PLY nor NPZ: expected a cloud with an instance per point.")
+    cloud = read_cloud(path) if suffix == ".ply" else read_npz(path)
+    if "instance" in cloud and cloud["instance"].min(initial=0) < 0:
+        raise UserError(
+            f"{path} has negative instance ids ({cloud['instance'].min()}): expected ids from 1, 0 for none."
+        )
+    return cloud
+
+
+def read_npz(path: Path) -> Cloud:
+    """A cloud from NPZ: `points`, and where it has them `instance`, `confidence`, `stuff`, `normals`, `colours`."""
+    # name in the file -> name in the cloud, width of a row, kinds of numbers allowed, dtype in memory
+    known: dict[str, tuple[str, tuple[int, ...], str, type]] = {
+        "points": ("points", (3,), "fiu", np.float32),
+        "normals": ("normals", (3,), "f", np.float32),
+        "colours": ("colours", (3,), "u", np.uint8),
+        "colors": ("colours", (3,), "u", np.uint8),
+        "instance": ("instance", (), "iu", np.int64),
+        "confidence": ("confidence", (), "fiu", np.float32),
+        "stuff": ("stuff", (), "biu", np.bool_),
+    }
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it is a single array")
+            arrays: dict[str, npt.NDArray[Any]] = {name: file[name] for name in known if name in file.files}
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, TypeError) as error:
+        raise UserError(f"{path} is not a whole NPZ file of plain arrays: {' '.join(str(error).split())}.") from None
+    if "points" not in arrays:
+        raise UserError(f"{path} has no array `points`: expected points (N, 3) and instance (N,).")
+    cloud: Cloud = {}
+    for name, values in arrays.items():
+        target, width, kinds, dtype = known[name]
+        expected = (*arrays["points"].shape[:1], *width)
+        if values.shape != expected or values.dtype.kind not in kinds:
+            number = {"b": "bool", "u": "integers", "i": "integers"}.get(kinds[-1], "numbers")
+            raise UserError(f"{path}: `{name}` must be {expected} {number}; found {values.shape} {values.dtype}.")
+        cloud[target] = values.astype(dtype)
+    if not np.isfinite(cloud["points"]).all():
+        raise UserError(f"{path}: `points` must be finite; {(~np.isfinite(cloud['points'])).any(1).sum()} are not.")
+    return cloud
+
+
+def read_numbers(path: Path) -> npt.NDArray[np.int64]:
+    """One integer a line. Raises UserError."""
+    try:
+        with path.open("rb") as file:
+            numbers = (
+                np.loadtxt(file, np.int64, comments=None, ndmin=1) if path.stat().st_size else np.empty(0, np.int64)
+            )
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"{path} is not one integer a line: {str(error).split(';')[0]}.") from None
+    if numbers.ndim != 1:
+        raise UserError(f"{path} is not one integer a line: it has {numbers.shape[1]} columns.")
+    return numbers
+
+
+def carry(
+    points: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], to: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Labels (N,) of points (N, 3) at the points `to` (M, 3): the nearest point's within 5 cm, else 0.
+
+    Gives the labels (M,) and whether there was a point near, (M,) bool.
+    """
+    if not len(points) or not len(to):
+        return np.zeros(len(to), np.int64), np.zeros(len(to), bool)
+    distance, nearest = cKDTree(points).query(to, distance_upper_bound=CARRY_M, workers=-1)
+    near = np.isfinite(distance)
+    return np.append(labels, 0).astype(np.int64)[nearest] * near, near
