@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import watershed_ift
 
 from gcseg_ros.jit import njit
 from gcseg_ros.masks.masks import Labels
@@ -69,7 +68,7 @@ def watershed(ridge: npt.NDArray[np.uint8]) -> tuple[Labels, int]:
     if not keep.any():
         return np.zeros(ridge.shape, np.int32), 1
     markers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)[parts]
-    return watershed_ift(ridge, markers).astype(np.int32) - 1, int(keep.sum())
+    return _flood(ridge, markers) - 1, int(keep.sum())
 
 
 def build_hierarchy(
@@ -87,6 +86,53 @@ def build_hierarchy(
     sums, first, second, shared = _adjacency(regions, count, depth_m, lab, *evidence)
     merges, height = _agglomerate(count, first, second, shared, sums, cost.array())
     return RegionHierarchy(regions, merges, height)
+
+
+@njit
+def _flood(ridge, markers):
+    """Watershed by flooding (Meyer 1994): markers grow in the order of ridge height, a first-in first-out queue a height.
+
+    scipy's watershed_ift and OpenCV's watershed flood by differences between neighbours, not by height.
+    """
+    h, w = ridge.shape
+    stride = w + 2  # a border of -1 saves the tests
+    labels = np.full((h + 2, stride), -1, np.int32)
+    labels[1:-1, 1:-1] = markers
+    flat = labels.reshape(-1)
+    height = np.zeros((h + 2, stride), np.uint8)
+    height[1:-1, 1:-1] = ridge
+    height = height.reshape(-1)
+    following = np.full(len(flat), -1, np.int32)
+    head, tail = np.full(256, -1, np.int32), np.full(256, -1, np.int32)
+    neighbours = (-1, 1, -stride, stride)
+    for p in range(len(flat)):
+        if flat[p] > 0 and (flat[p - 1] == 0 or flat[p + 1] == 0 or flat[p - stride] == 0 or flat[p + stride] == 0):
+            _push(p, height[p], head, tail, following)
+    level = 0
+    while level < 256:
+        p = head[level]
+        if p < 0:
+            level += 1
+            continue
+        head[level] = following[p]
+        following[p] = -1
+        if head[level] < 0:
+            tail[level] = -1
+        for step in neighbours:
+            q = p + step
+            if flat[q] == 0:
+                flat[q] = flat[p]
+                _push(q, max(height[q], level), head, tail, following)
+    return labels[1:-1, 1:-1].copy()
+
+
+@njit
+def _push(p, level, head, tail, following):
+    if tail[level] >= 0:
+        following[tail[level]] = p
+    else:
+        head[level] = p
+    tail[level] = p
 
 
 @njit
