@@ -12,9 +12,9 @@ from gcseg_ros.masks.boundary_network import CHANNELS
 from offline_training.boundaries.network import BoundaryUNet, Calibrated
 
 
-def export(network: BoundaryUNet, calibration: torch.Tensor, path: Path) -> None:
-    """Write `network` to `path`: input `features` (1, CHANNELS, H, W), outputs `maps` (1, 2, H, W), `affinities` (1, K, H/2, W/2)."""
-    model = Calibrated(network, calibration).eval()
+def export(network: BoundaryUNet, scale: float, bias: float, path: Path) -> None:
+    """Write `network`, calibrated, to `path`: input `features` (1, CHANNELS, H, W), outputs `maps` (1, 2, H, W), `affinities` (1, K, H/2, W/2)."""
+    model = Calibrated(network, scale, bias).eval()
     temporary = path.with_name(path.name + ".tmp")
     with warnings.catch_warnings():
         warnings.simplefilter(

@@ -69,19 +69,13 @@ class BoundaryUNet(nn.Module):
 
 
 class Calibrated(nn.Module):
-    """The network with probabilities for output: sigmoid(scale * logit + bias), one scale and bias a kind of output.
+    """The network with probabilities for output; a boundary's is sigmoid(scale * logit + bias)."""
 
-    calibration  (3, 2): scale and bias of boundary, structure, affinities
-    """
-
-    def __init__(self, network: nn.Module, calibration: Tensor) -> None:
+    def __init__(self, network: nn.Module, scale: float, bias: float) -> None:
         super().__init__()
-        self.network = network
-        self.register_buffer("calibration", calibration)
+        self.network, self.scale, self.bias = network, scale, bias
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         maps, affinities = self.network(features)
-        scale, bias = self.calibration[:2, 0].view(1, 2, 1, 1), self.calibration[:2, 1].view(1, 2, 1, 1)
-        return torch.sigmoid(maps * scale + bias), torch.sigmoid(
-            affinities * self.calibration[2, 0] + self.calibration[2, 1]
-        )
+        boundary, structure = maps[:, :1] * self.scale + self.bias, maps[:, 1:]
+        return torch.sigmoid(torch.cat([boundary, structure], 1)), torch.sigmoid(affinities)

@@ -1,0 +1,47 @@
+"""Command line of the training."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gcseg_ros.errors import UserError
+
+CACHE = Path(tempfile.gettempdir()) / "gcseg_views"
+
+
+def main(
+    output: Annotated[Path, typer.Option(help="folder for checkpoint.pt, curves.csv, curves.png, boundary.onnx")],
+    steps: Annotated[int, typer.Option(min=1, help="steps of training")] = 12000,
+    resume: Annotated[bool, typer.Option(help="go on from the checkpoint in OUTPUT")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="examples a step")] = 8,
+    rate: Annotated[float, typer.Option(min=0, help="highest learning rate")] = 2e-3,
+    seed: Annotated[int, typer.Option(min=0, help="of weights, views and augmentation")] = 0,
+    pool: Annotated[int, typer.Option(min=1, help="different generated views")] = 8000,
+    fresh: Annotated[float, typer.Option(min=0, help="new views a example until the pool is full")] = 0.3,
+    cache: Annotated[Path, typer.Option(help="folder that keeps generated views")] = CACHE,
+    workers: Annotated[int, typer.Option(min=0, help="processes that prepare examples")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="threads of the training itself")] = 1,
+    validate_every: Annotated[int, typer.Option(min=1, help="steps between measurements and checkpoints")] = 1000,
+    held_out: Annotated[int, typer.Option(min=1, help="views of kept-aside styles that are measured")] = 48,
+) -> None:
+    """Train the boundary network on generated rooms and export it. Same settings, same result."""
+    try:
+        import torch
+    except ImportError:
+        raise UserError("Training needs torch: pip install gcseg_ros[train].") from None
+    from offline_training.boundaries.training import Settings, train
+
+    torch.set_num_threads(threads)
+    settings = Settings(steps, batch, rate, seed, pool, fresh)
+    print(train(settings, output, cache, resume, workers, validate_every, held_out))
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
