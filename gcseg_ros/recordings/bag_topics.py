@@ -1,0 +1,129 @@
+"""Which topics of a bag are the colour, the depth, the camera and the pose: guessed from types and names, or told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from gcseg_ros.errors import UserError
+
+IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+TF = "tf2_msgs/msg/TFMessage"
+POSES = (
+    "geometry_msgs/msg/PoseStamped",
+    "geometry_msgs/msg/PoseWithCovarianceStamped",
+    "nav_msgs/msg/Odometry",
+)
+NO_COLOUR_WORDS = {"depth", "infra", "infra1", "infra2", "ir", "mask", "labels", "overlay", "confidence", "disparity"}
+NO_POSE_WORDS = {"goal", "initialpose", "target", "setpoint"}
+OPTIONS = {
+    "rgb_topic": "colour images",
+    "depth_topic": "depth images, registered to colour if possible",
+    "camera_info_topic": "the depth images' camera_info",
+    "pose_topic": "poses of the camera, or `tf`",
+}
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The topics that make frames. Without `rgb_camera_info` colour has depth's camera; without `pose`, TF gives it."""
+
+    rgb: str
+    depth: str
+    camera_info: str
+    rgb_camera_info: str | None
+    pose: str | None
+    tf: tuple[str, ...]
+
+
+def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) -> Topics:
+    """Topics for `types` (topic -> message type); `given` (OPTIONS) wins. Raises UserError that lists what there is.
+
+    Depth: "depth" in its name; raw before compressed, aligned or registered before not. Colour: "rgb" or "color" in its name,
+    else the only other kind of image; near depth's namespace, raw before compressed, rectified first. Camera: beside
+    depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then TF, then any pose or odometry.
+    """
+
+    def one_of(option: str, allowed: Collection[str], candidates: list[str], expected: str) -> str:
+        wanted = given.get(option)
+        if wanted is not None:
+            candidates = [name for name in (wanted, f"/{wanted}") if types.get(name, "") in allowed]
+            expected = f"{expected} on {wanted}"
+        if not candidates:
+            listed = ", ".join(f"{name} [{kind}]" for name, kind in sorted(types.items())) or "none"
+            raise UserError(f"{bag} has no {expected}; choose one with {option}; topics found: {listed}.")
+        return candidates[0]
+
+    images = [name for name, kind in types.items() if kind in (IMAGE, COMPRESSED)]
+    depth = one_of(
+        "depth_topic",
+        (IMAGE, COMPRESSED),
+        sorted((name for name in images if "depth" in name.lower()), key=_depth_rank(types)),
+        "depth images (sensor_msgs/Image or CompressedImage with `depth` in the topic's name)",
+    )
+    others = [
+        name for name in images if name != depth and "depth" not in name.lower() and not _words(name) & NO_COLOUR_WORDS
+    ]
+    named = [name for name in others if re.search("rgb|colou?r", name.lower())]
+    rgb = one_of(
+        "rgb_topic",
+        (IMAGE, COMPRESSED),
+        sorted(named or others, key=_colour_rank(types, depth)),
+        "colour images (sensor_msgs/Image or CompressedImage with `rgb` or `color` in the topic's name)",
+    )
+    infos = [name for name, kind in types.items() if kind == CAMERA_INFO]
+    beside = [info for info in (_camera_info(depth), _camera_info(rgb)) if info in infos]
+    camera_info = one_of(
+        "camera_info_topic",
+        (CAMERA_INFO,),
+        beside or (infos if len(infos) == 1 else []),
+        f"camera calibration (sensor_msgs/CameraInfo, expected on {_camera_info(depth)} or {_camera_info(rgb)})",
+    )
+    tf = tuple(name for name, kind in types.items() if kind == TF)
+    poses = [name for name, kind in types.items() if kind in POSES and not _words(name) & NO_POSE_WORDS]
+    own = [name for name in poses if name.endswith("/pose") or "camera" in name.lower()]
+    pose: str | None = None
+    if given.get("pose_topic") != "tf" and (given.get("pose_topic") or own or not tf):
+        pose = one_of(
+            "pose_topic",
+            POSES,
+            sorted(own or poses, key=lambda name: (len(name), name)),
+            "poses (TF on /tf, or PoseStamped, PoseWithCovarianceStamped or Odometry)",
+        )
+    return Topics(rgb, depth, camera_info, _camera_info(rgb) if _camera_info(rgb) in infos else None, pose, tf)
+
+
+def _depth_rank(types: Mapping[str, str]) -> Callable[[str], tuple]:
+    def rank(name: str) -> tuple:
+        aligned = "aligned" in name or "registered" in name
+        compressed = types[name] == COMPRESSED
+        lossless = name.endswith("compressedDepth")
+        return compressed, not aligned, "infra" in name, not lossless, "rect" not in name, len(name), name
+
+    return rank
+
+
+def _colour_rank(types: Mapping[str, str], depth: str) -> Callable[[str], tuple]:
+    def rank(name: str) -> tuple:
+        shared = 0
+        for mine, theirs in zip(name.split("/"), depth.split("/")):
+            if mine != theirs:
+                break
+            shared += 1
+        return -shared, types[name] == COMPRESSED, "rect" not in name, len(name), name
+
+    return rank
+
+
+def _camera_info(image_topic: str) -> str:
+    """Where image_transport puts the camera_info of an image topic."""
+    parts = image_topic.split("/")
+    if parts[-1] in ("compressed", "compressedDepth"):
+        parts.pop()
+    return "/".join([*parts[:-1], "camera_info"])
+
+
+def _words(topic: str) -> set[str]:
+    return set(re.split("[/_]", topic.lower()))

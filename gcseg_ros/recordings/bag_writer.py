@@ -1,0 +1,158 @@
+"""Any recording as a rosbag2, without loss: mapping the bag gives what mapping the recording gives."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from scipy.spatial.transform import Rotation
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.frames import Frame
+from gcseg_ros.recordings import Recording, prefetch
+from gcseg_ros.recordings.bag_topics import CAMERA_INFO, COMPRESSED, IMAGE, TF
+from gcseg_ros.ros_messages import COMPRESSED_DEPTH_HEADER_BYTES, nanoseconds
+
+MAP_FRAME, CAMERA_FRAME = "map", "camera_optical_frame"
+DEPTH_PNG = "/depth/image/compressedDepth"
+POSE = "geometry_msgs/msg/PoseStamped"
+
+
+def write_bag(
+    recording: Recording,
+    output: str | Path,
+    storage: Literal["mcap", "sqlite3"] = "mcap",
+    compressed: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write every usable frame; returns their number.
+
+    Topics, as the mapping node takes them: /rgb/image (rgb8), /depth/image (16UC1 mm; 32FC1 m from the first frame on whose
+    depth is not whole millimetres), /rgb/camera_info (both images'), /pose (PoseStamped of the optical frame in `map`)
+    and /tf (map -> camera_optical_frame). All of a frame have its stamp.
+
+    compressed  colour and 16UC1 depth as png (image_transport's `compressed` and `compressedDepth`), still lossless
+    progress    called with (frames done, frames in the recording)
+    Raises UserError if the output exists (unless it is a bag and `overwrite`) or cannot be written; nothing is left then.
+    """
+    output = Path(output).resolve()
+    if storage not in ("mcap", "sqlite3"):
+        raise UserError(f"A bag's storage is mcap or sqlite3; found {storage!r}.")
+    if output.exists() and not (overwrite and (output / "metadata.yaml").is_file()):
+        hint = "it is not a bag" if overwrite else "choose another name or allow overwriting"
+        raise UserError(f"{output} exists: {hint}.")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{output.name}.part-", dir=output.parent))
+    except OSError as error:
+        raise UserError(f"The bag {output} cannot be written: {error.strerror}; choose another folder.") from None
+    try:
+        with Writer(part / output.name, version=9, storage_plugin=StoragePlugin[storage.upper()]) as writer:
+            bag = _Bag(writer, compressed)
+            done = 0
+            for frame in prefetch(iter(recording)):
+                bag.write(frame)
+                done += 1
+                if progress is not None:
+                    progress(done + sum(recording.skipped.values()), len(recording))
+        if output.exists():
+            shutil.rmtree(output)
+        os.replace(part / output.name, output)
+        return done
+    except OSError as error:
+        raise UserError(f"The bag {output} cannot be written: {error.strerror or error}.") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+class _Bag:
+    """Messages of frames."""
+
+    def __init__(self, writer: Writer, compressed: bool) -> None:
+        self._writer, self._compressed = writer, compressed
+        self._store = get_typestore(Stores.ROS2_KILTED)
+        self._connections: dict[tuple[str, str], Any] = {}
+        self._whole_mm = True
+
+    def write(self, frame: Frame) -> None:
+        stamp_ns = nanoseconds(frame.stamp_s)
+        stamp = self._make("builtin_interfaces/msg/Time", stamp_ns // 10**9, stamp_ns % 10**9)
+        header = self._make("std_msgs/msg/Header", stamp, CAMERA_FRAME)
+        map_header = self._make("std_msgs/msg/Header", stamp, MAP_FRAME)
+        t, q = frame.pose[:3, 3].tolist(), Rotation.from_matrix(frame.pose[:3, :3]).as_quat().tolist()
+        rotation = self._make("geometry_msgs/msg/Quaternion", *q)
+        pose = self._make("geometry_msgs/msg/Pose", self._make("geometry_msgs/msg/Point", *t), rotation)
+        transform = self._make("geometry_msgs/msg/Transform", self._make("geometry_msgs/msg/Vector3", *t), rotation)
+        stamped = self._make("geometry_msgs/msg/TransformStamped", map_header, CAMERA_FRAME, transform)
+        self._send("/tf", TF, stamp_ns, self._make(TF, [stamped]))
+        self._send("/pose", POSE, stamp_ns, self._make(POSE, map_header, pose))
+        self._send("/rgb/camera_info", CAMERA_INFO, stamp_ns, self._camera_info(frame, header))
+        self._write_colour(frame, header, stamp_ns)
+        self._write_depth(frame, header, stamp_ns)
+
+    def _write_colour(self, frame: Frame, header: Any, stamp_ns: int) -> None:
+        if not self._compressed:
+            self._send("/rgb/image", IMAGE, stamp_ns, self._image(header, "rgb8", frame.colour))
+            return
+        png = _png(frame.colour[..., ::-1])
+        message = self._make(COMPRESSED, header, "rgb8; png compressed bgr8", png)
+        self._send("/rgb/image/compressed", COMPRESSED, stamp_ns, message)
+
+    def _write_depth(self, frame: Frame, header: Any, stamp_ns: int) -> None:
+        depth_mm = np.rint(frame.depth_m * np.float32(1000)).clip(0, 65535).astype(np.uint16)
+        exact = np.array_equal(depth_mm.astype(np.float32) * np.float32(0.001), frame.depth_m)
+        self._whole_mm = exact and self._whole_mm and (not self._compressed or self._sent_png() or bool(depth_mm.any()))
+        if not self._whole_mm:
+            if self._sent_png():
+                raise UserError(
+                    f"Depth from frame {frame.name} on is not in whole millimetres, which png cannot hold: write the bag "
+                    "uncompressed."
+                )
+            self._send("/depth/image", IMAGE, stamp_ns, self._image(header, "32FC1", frame.depth_m))
+        elif self._compressed:
+            data = np.concatenate([np.zeros(COMPRESSED_DEPTH_HEADER_BYTES, np.uint8), _png(depth_mm)])
+            message = self._make(COMPRESSED, header, "16UC1; compressedDepth png", data)
+            self._send(DEPTH_PNG, COMPRESSED, stamp_ns, message)
+        else:
+            self._send("/depth/image", IMAGE, stamp_ns, self._image(header, "16UC1", depth_mm))
+
+    def _sent_png(self) -> bool:
+        return (DEPTH_PNG, COMPRESSED) in self._connections
+
+    def _image(self, header: Any, encoding: str, pixels: npt.NDArray) -> Any:
+        height, width = pixels.shape[:2]
+        data = np.ascontiguousarray(pixels).reshape(height, -1).view(np.uint8)
+        return self._make(IMAGE, header, height, width, encoding, 0, data.shape[1], data.reshape(-1))
+
+    def _camera_info(self, frame: Frame, header: Any) -> Any:
+        K = frame.intrinsics.matrix
+        P = np.hstack([K, np.zeros((3, 1))])
+        roi = self._make("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
+        size = frame.intrinsics.height, frame.intrinsics.width
+        return self._make(
+            CAMERA_INFO, header, *size, "plumb_bob", np.zeros(5), K.ravel(), np.eye(3).ravel(), P.ravel(), 0, 0, roi
+        )
+
+    def _make(self, kind: str, *fields: Any) -> Any:
+        return self._store.types[kind](*fields)
+
+    def _send(self, topic: str, kind: str, stamp_ns: int, message: Any) -> None:
+        if (topic, kind) not in self._connections:
+            self._connections[topic, kind] = self._writer.add_connection(topic, kind, typestore=self._store)
+        self._writer.write(self._connections[topic, kind], stamp_ns, self._store.serialize_cdr(message, kind))
+
+
+def _png(pixels: npt.NDArray) -> npt.NDArray[np.uint8]:
+    ok, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    assert ok
+    return np.asarray(data, np.uint8).ravel()

@@ -1,0 +1,297 @@
+"""rosbag2 recordings (mcap or sqlite3), read as a stream without ROS."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
+from gcseg_ros.recordings import Recording
+from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, choose_topics
+from gcseg_ros.recordings.folders import natural
+from gcseg_ros.ros_messages import intrinsics_from_info, pose_matrix, seconds, stamp_ns, to_depth_m, to_rgb
+from gcseg_ros.transforms import SECOND_NS, Trajectory, TransformTree
+
+FIXED_FRAMES = ("map", "odom", "world")  # the first that is connected to the camera is the world
+PAIR_TOLERANCE_NS = 30_000_000
+POSE_TOLERANCE_S = 0.02
+WAIT_NS = 1 * SECOND_NS  # an image waits this long, in the bag's time, for its partner and its pose
+QUEUE = 90  # images of a kind that are held at most
+
+
+class RosBag(Recording):
+    """Frames at the depth images' stamps, named by their number; memory is bounded by a second of images, not by the bag.
+
+    rgb_topic, depth_topic, camera_info_topic, pose_topic  else guessed (`choose_topics`)
+    fixed_frame  the world, where TF gives the pose; else map, odom or world
+    body_frame   whose pose the pose topic gives; else Odometry's child_frame_id, else the camera's optical frame. TF leads
+                 from it to the images' frame_id
+    """
+
+    format = "rosbag"
+    expects = (
+        "a rosbag2 folder (metadata.yaml) or .mcap or .db3 file with colour images, depth images, camera_info, and poses on "
+        "a pose or odometry topic or TF"
+    )
+    options: ClassVar[dict[str, str]] = {
+        **OPTIONS,
+        "fixed_frame": "TF's frame that is the world",
+        "body_frame": "frame whose pose the pose topic gives",
+    }
+
+    def __init__(
+        self, path: Path, fixed_frame: str | None = None, body_frame: str | None = None, **topics: str
+    ) -> None:
+        super().__init__(path)
+        if path.suffix == ".bag":
+            raise UserError(f"{path} is a ROS 1 bag: convert it with `rosbags-convert --src {path} --dst BAG`.")
+        self._fixed_frame, self._body_frame = fixed_frame, body_frame
+        self._store = get_typestore(Stores.ROS2_KILTED)
+        counts = self._count()
+        types = {topic: kind for topic, (kind, count) in counts.items() if count}
+        self.topics: Topics = choose_topics(types, topics, str(path))
+        self._length = counts[self.topics.depth][1]
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        if path.is_dir():
+            return (path / "metadata.yaml").is_file() or bool(_storage_files(path))
+        return path.suffix in (".mcap", ".db3", ".bag")
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.usable(self._frames())
+
+    def _frames(self) -> Iterator[Frame | str]:
+        topics = self.topics
+        assembly = _Assembly(topics, self._fixed_frame, self._body_frame)
+        cameras = {topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic}
+        static = {topic for topic in topics.tf if topic.endswith("tf_static")}
+        for camera in cameras:
+            _, _, info = next(self._messages({camera}))
+            assembly.add_camera(camera, info)
+        for _, _, message in self._messages(static):
+            assembly.poses.add_transforms(message, static=True)
+        streamed = {topics.rgb, topics.depth, *cameras, *topics.tf} - static
+        for topic, log_ns, message in self._messages(streamed | {topics.pose} if topics.pose else streamed):
+            assembly.add(topic, log_ns, message)
+            yield from assembly.ready(log_ns)
+        yield from assembly.ready(None)
+
+    def _count(self) -> dict[str, tuple[str, int]]:
+        """topic -> message type and number of messages."""
+        found: dict[str, tuple[str, int]] = {}
+        try:
+            for file in self._parts():
+                with Reader(file) as reader:
+                    for connection in reader.connections:
+                        before = found.get(connection.topic, ("", 0))[1]
+                        found[connection.topic] = (connection.msgtype, before + connection.msgcount)
+        except Exception as error:
+            raise self._broken(error) from None
+        return found
+
+    def _messages(self, topics: Collection[str]) -> Iterator[tuple[str, int, Any]]:
+        """(topic, log time ns, message) in order of log time."""
+        try:
+            with ExitStack() as stack:
+                streams = []
+                for part in self._parts():
+                    reader = stack.enter_context(Reader(part))
+                    connections = [connection for connection in reader.connections if connection.topic in topics]
+                    if connections:
+                        streams.append(reader.messages(connections=connections))
+                for connection, log_ns, raw in heapq.merge(*streams, key=itemgetter(1)):
+                    yield connection.topic, log_ns, self._store.deserialize_cdr(raw, connection.msgtype)
+        except Exception as error:
+            raise self._broken(error) from None
+
+    def _parts(self) -> list[Path]:
+        """What rosbags opens: the bag's folder, its only file, or storage files that lost their metadata.yaml."""
+        if self.path.is_file() or (self.path / "metadata.yaml").is_file():
+            return [self.path]
+        return _storage_files(self.path)
+
+    def _broken(self, error: Exception) -> UserError:
+        # a broken file makes rosbags raise many kinds of errors
+        return UserError(
+            f"The bag {self.path} cannot be read ({type(error).__name__}: {' '.join(str(error).split())}): "
+            "if its recording was cut off, repair it with `ros2 bag reindex` or `mcap recover`."
+        )
+
+
+class _Assembly:
+    """Puts frames together from the messages of a bag, in order of stamps."""
+
+    def __init__(self, topics: Topics, fixed_frame: str | None, body_frame: str | None) -> None:
+        self.topics = topics
+        self.poses = _Poses(topics, fixed_frame, body_frame)
+        self._cameras: dict[str, dict[int, CameraIntrinsics]] = {}
+        self._colours: list[tuple[int, Any]] = []  # (stamp, message), by stamp
+        self._depths: list[tuple[int, int, Any]] = []  # (stamp, log time, message), by stamp
+        self._number = 0  # of the next depth image
+
+    def add(self, topic: str, log_ns: int, message: Any) -> None:
+        if topic == self.topics.rgb:
+            insort(self._colours, (_stamp(message, log_ns), message), key=itemgetter(0))
+            del self._colours[:-QUEUE]
+        elif topic == self.topics.depth:
+            insort(self._depths, (_stamp(message, log_ns), log_ns, message), key=itemgetter(0))
+        elif topic == self.topics.pose:
+            self.poses.add_pose(message, log_ns)
+        elif topic in self.topics.tf:
+            self.poses.add_transforms(message)
+        else:
+            self.add_camera(topic, message)
+
+    def add_camera(self, topic: str, info: Any) -> None:
+        cameras = self._cameras.setdefault(topic, {})
+        try:
+            cameras[stamp_ns(info.header.stamp)] = intrinsics_from_info(info)
+        except UserError as error:
+            raise UserError(f"{topic}: {error}") from None
+        if len(cameras) > QUEUE:
+            del cameras[next(iter(cameras))]
+
+    def ready(self, now_ns: int | None) -> Iterator[Frame | str]:
+        """Frames that are complete, and reasons for those that cannot be any more; None: nothing comes after this."""
+        while self._depths:
+            stamp, log_ns, depth = self._depths[0]
+            expired = now_ns is None or now_ns - log_ns > WAIT_NS or len(self._depths) > QUEUE
+            i = self._partner(stamp)
+            if not expired and (i is None or self._colours[i][0] != stamp) and not self._colour_is_past(stamp):
+                return
+            pose, reason = None, f"no colour image within {PAIR_TOLERANCE_NS / SECOND_NS:g} s"
+            if i is not None:
+                pose, reason = self.poses.at(depth.header.frame_id, stamp, expired)
+                if pose is None and not expired:
+                    return
+            self._depths.pop(0)
+            self._number += 1
+            if i is None or pose is None:
+                yield reason
+                continue
+            colour = self._colours[i][1]
+            del self._colours[: i + 1]
+            yield self._frame(stamp, colour, depth, pose)
+
+    def _partner(self, stamp: int) -> int | None:
+        """Index of the colour image nearest to a stamp, within the tolerance."""
+        i = bisect_left(self._colours, stamp, key=itemgetter(0))
+        near = [j for j in (i - 1, i) if 0 <= j < len(self._colours)]
+        near = [j for j in near if abs(self._colours[j][0] - stamp) <= PAIR_TOLERANCE_NS]
+        return min(near, key=lambda j: abs(self._colours[j][0] - stamp), default=None)
+
+    def _colour_is_past(self, stamp: int) -> bool:
+        return bool(self._colours) and self._colours[-1][0] >= stamp
+
+    def _frame(self, stamp: int, colour: Any, depth: Any, pose: Array) -> Frame:
+        name = f"{self._number - 1:06d}"
+        topic = self.topics.depth
+        try:
+            depth_m = to_depth_m(depth)
+            camera = self._camera(self.topics.camera_info, stamp)
+            height, width = depth_m.shape
+            if (camera.width, camera.height) != (width, height):
+                raise UserError(
+                    f"the images are {width}x{height}, but {self.topics.camera_info} describes "
+                    f"{camera.width}x{camera.height}: choose the one that belongs to depth with camera_info_topic."
+                )
+            topic = self.topics.rgb
+            registered = self._registered(to_rgb(colour), camera, stamp)
+        except UserError as error:
+            raise UserError(f"{topic} at {seconds(stamp)} s: {error}") from None
+        return Frame(name, seconds(stamp), registered, depth_m, camera, pose)
+
+    def _registered(self, colour: npt.NDArray[np.uint8], target: CameraIntrinsics, stamp: int) -> npt.NDArray[np.uint8]:
+        """Colour in depth's camera. The two are taken to be at the same place."""
+        source = self._camera(self.topics.rgb_camera_info, stamp) if self.topics.rgb_camera_info else target
+        height, width = colour.shape[:2]
+        if abs(source.width * height - source.height * width) > max(source.width, width):
+            raise UserError(
+                f"the images are {width}x{height}, but their camera_info describes {source.width}x{source.height}: "
+                "record the camera_info that belongs to them."
+            )
+        return register_colour(colour, source.scaled(width, height), target)
+
+    def _camera(self, topic: str, stamp: int) -> CameraIntrinsics:
+        """The camera_info of this stamp, else the latest."""
+        cameras = self._cameras[topic]
+        return cameras.get(stamp) or next(reversed(cameras.values()))
+
+
+class _Poses:
+    """The camera's pose at a stamp, from a pose topic (and TF for its mount) or from TF alone."""
+
+    def __init__(self, topics: Topics, fixed_frame: str | None, body_frame: str | None) -> None:
+        self._from_topic = topics.pose is not None
+        self._fixed_frame, self._body_frame = fixed_frame, body_frame
+        self._trajectory = Trajectory(keep_s=10)
+        self._tree = TransformTree(keep_s=10)
+
+    def add_pose(self, message: Any, log_ns: int) -> None:
+        if self._body_frame is None:
+            self._body_frame = getattr(message, "child_frame_id", None) or None
+        try:
+            self._trajectory.add(_stamp(message, log_ns), pose_matrix(message))
+        except UserError:
+            return  # odometry that has not started: the images of that time find no pose, and are counted
+
+    def add_transforms(self, message: Any, static: bool = False) -> None:
+        for transform in message.transforms:
+            try:
+                T = pose_matrix(transform)
+            except UserError:
+                continue
+            self._tree.add(
+                transform.header.frame_id, transform.child_frame_id, stamp_ns(transform.header.stamp), T, static
+            )
+
+    def at(self, frame: str, stamp: int, expired: bool) -> tuple[Array | None, str]:
+        """(4, 4) camera-to-world of an image's frame_id; else None and the reason. `expired`: no better one will come."""
+        if not self._from_topic:
+            return self._from_tf(frame, stamp, expired)
+        pose = self._trajectory.at(stamp, POSE_TOLERANCE_S if expired else 0)
+        if pose is None:
+            return None, "no pose at the image's time"
+        if self._body_frame is None or self._body_frame == frame:
+            return pose, ""
+        mount = self._tree.lookup(self._body_frame, frame, stamp)
+        if mount is None:
+            return None, f"no transform from {self._body_frame} to {frame or 'an image without frame_id'} on TF"
+        return pose @ mount, ""
+
+    def _from_tf(self, frame: str, stamp: int, expired: bool) -> tuple[Array | None, str]:
+        candidates = FIXED_FRAMES if self._fixed_frame is None else (self._fixed_frame,)
+        for target in candidates if expired else candidates[:1]:
+            pose = self._tree.lookup(target, frame, stamp)
+            if pose is not None:
+                self._fixed_frame = target
+                return pose, ""
+        return (
+            None,
+            f"no transform from {' or '.join(candidates)} to {frame or 'an image without frame_id'} at its time",
+        )
+
+
+def _stamp(message: Any, log_ns: int) -> int:
+    """The header's stamp; the log time where a driver left it zero."""
+    return stamp_ns(message.header.stamp) or log_ns
+
+
+def _storage_files(folder: Path) -> list[Path]:
+    files = [file for file in folder.iterdir() if file.suffix in (".mcap", ".db3")]
+    return sorted(files, key=lambda file: natural(file.name))
