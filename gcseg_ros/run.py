@@ -1,0 +1,77 @@
+"""From a recording to an output folder: what `gcseg map`, the demo and the tests do."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from gcseg_ros.config import Config
+from gcseg_ros.errors import UserError
+from gcseg_ros.mapper import Mapper
+from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.output import OutputFolder
+from gcseg_ros.recordings import Recording, prefetch
+
+
+def map_recording(
+    recording: Recording,
+    output: str | Path,
+    config: Config | None = None,
+    frames: slice = slice(None),
+    overwrite: bool = True,
+    progress: Callable[[int], None] = lambda frames: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> tuple[InstanceMap, dict[str, Any]]:
+    """Map the chosen `frames` of a recording into the folder `output`: the map and what `summary.json` holds.
+
+    frames       which of the usable frames; start, stop and step count from 0 and are not negative
+    progress     called after each frame with the number of frames mapped so far
+    interrupted  asked after each frame; once true, the map of the frames so far is written
+
+    Raises UserError if the recording, the chosen frames or `output` cannot be used; nothing is then left in its place.
+    """
+    start = time.perf_counter()
+    mapper = Mapper(config)
+    with OutputFolder(output, overwrite) as folder:
+        mapped = 0
+        for frame in prefetch(islice(iter(recording), frames.start, frames.stop, frames.step)):
+            folder.add(frame.name, mapper.step(frame).labels)
+            mapped += 1
+            progress(mapped)
+            if interrupted():
+                break
+        if mapped == 0:
+            raise UserError(
+                f"The chosen frames {frames.start or 0}:{frames.stop or ''} of {recording.path} are none: "
+                f"it has {len(recording)}."
+            )
+        instances = mapper.instances()
+        seconds = time.perf_counter() - start
+        statistics = mapper.statistics()
+        summary = {
+            "recording": str(recording.path),
+            "format": recording.format,
+            "frames": mapped,
+            "keyframes": statistics["keyframes"],
+            "skipped_frames": dict(recording.skipped),
+            "complete": not interrupted(),
+            "instances": len(instances.objects),
+            "objects": statistics["objects"],
+            "voxels": statistics["voxels"],
+            "wall_seconds": round(seconds, 3),
+            "frames_per_second": round(mapped / seconds, 2),
+            "seconds_per_stage": statistics["seconds"],
+            "peak_memory_mb": peak_memory_mb(),
+            "config": mapper.config.model_dump(),
+        }
+        folder.finish(instances, summary)
+    return instances, summary
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has held so far, in MB (10^6 bytes)."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1)
