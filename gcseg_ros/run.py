@@ -50,26 +50,32 @@ def map_recording(
                 f"it has {len(recording)}."
             )
         instances = mapper.instances()
-        seconds = time.perf_counter() - start
-        statistics = mapper.statistics()
         summary = {
             "recording": str(recording.path),
             "format": recording.format,
-            "frames": mapped,
-            "keyframes": statistics["keyframes"],
             "skipped_frames": dict(recording.skipped),
             "complete": not interrupted(),
-            "instances": len(instances.objects),
-            "objects": statistics["objects"],
-            "voxels": statistics["voxels"],
-            "wall_seconds": round(seconds, 3),
-            "frames_per_second": round(mapped / seconds, 2),
-            "seconds_per_stage": statistics["seconds"],
-            "peak_memory_mb": peak_memory_mb(),
-            "config": mapper.config.model_dump(),
+            **summarise(mapper, instances, mapped, time.perf_counter() - start),
         }
         folder.finish(instances, summary)
     return instances, summary
+
+
+def summarise(mapper: Mapper, instances: InstanceMap, frames: int, seconds: float) -> dict[str, Any]:
+    """What `summary.json` holds whatever the frames came from; `seconds` is how long the mapping took."""
+    statistics = mapper.statistics()
+    return {
+        "frames": frames,
+        "keyframes": statistics["keyframes"],
+        "instances": len(instances.objects),
+        "objects": statistics["objects"],
+        "voxels": statistics["voxels"],
+        "wall_seconds": round(seconds, 3),
+        "frames_per_second": round(frames / seconds, 2),
+        "seconds_per_stage": statistics["seconds"],
+        "peak_memory_mb": peak_memory_mb(),
+        "config": mapper.config.model_dump(),
+    }
 
 
 def peak_memory_mb() -> float:

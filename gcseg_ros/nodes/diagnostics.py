@@ -1,0 +1,115 @@
+"""What the nodes say about themselves: rates, drops with their reasons, and why nothing arrives. No ROS inside."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+WARN_EVERY_S = 10.0
+
+
+class Rate:
+    """How often something happens, over the last `window_s` seconds."""
+
+    def __init__(self, window_s: float = 5.0) -> None:
+        self.count = 0
+        self._window_s, self._times = window_s, deque[float](maxlen=1000)
+
+    def tick(self, now_s: float) -> None:
+        """`now_s` is monotonic time."""
+        self.count += 1
+        self._times.append(now_s)
+
+    def hz(self, now_s: float) -> float:
+        recent = [t for t in self._times if now_s - t <= self._window_s]
+        return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 and recent[-1] > recent[0] else 0.0
+
+
+class Drops:
+    """Counts what was not mapped, by reason, and passes on a sentence about each reason at most every 10 s."""
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self.reasons: Counter[str] = Counter()
+        self._warn = warn
+        self._warned: dict[str, float] = {}
+        self._lock = Lock()
+
+    def __call__(self, reason: str, sentence: str = "") -> None:
+        """One more for `reason`; `sentence` says to the user what was expected, what was found, what to do."""
+        with self._lock:
+            self.reasons[reason] += 1
+            count, now = self.reasons[reason], time.monotonic()
+            due = bool(sentence) and now - self._warned.get(reason, -WARN_EVERY_S) >= WARN_EVERY_S
+            if due:
+                self._warned[reason] = now
+        if due:
+            self._warn(f"{sentence} (dropped, {reason}: {count} so far)")
+
+    @property
+    def total(self) -> int:
+        return sum(self.reasons.values())
+
+    def __str__(self) -> str:
+        return ", ".join(f"{reason}: {count}" for reason, count in self.reasons.most_common()) or "none"
+
+
+@dataclass(frozen=True)
+class PublisherState:
+    """A publisher as the graph shows it."""
+
+    node: str
+    type: str
+    best_effort: bool
+
+
+@dataclass(frozen=True)
+class InputState:
+    """A topic that is read, and what is known about it."""
+
+    name: str
+    resolved: str
+    accepted: list[str]
+    reliable: bool
+    received: int
+    publishers: list[PublisherState] = field(default_factory=list)
+    alike: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        """One line of the silence report: what came, and if nothing did, why."""
+        head = f"  {self.name}: {self.resolved}, {self.received} messages"
+        if self.received:
+            return f"{head}."
+        if not self.publishers:
+            others = f"; topics of this type: {', '.join(self.alike)}" if self.alike else ""
+            return f"{head}: nobody publishes it{others}."
+        fitting = [p for p in self.publishers if p.type in self.accepted]
+        if not fitting:
+            p = self.publishers[0]
+            return f"{head}: {p.node} publishes {p.type}, expected {' or '.join(self.accepted)}."
+        if self.reliable and all(p.best_effort for p in fitting):
+            return f"{head}: {fitting[0].node} publishes best effort, asked for is reliable: set qos to sensor_data."
+        return f"{head}: {fitting[0].node} publishes it but has sent nothing that arrived (is it paused? same ROS_DOMAIN_ID?)."
+
+
+def silence_report(node: str, seconds: float, inputs: Sequence[InputState], sync: str, drops: Drops) -> str:
+    """Why no complete frame came for `seconds`, topic by topic, with advice.
+
+    sync  how messages are brought together, in words
+    """
+    lines = [f"{node}: no complete frame for {seconds:.0f} s. Needed are, {sync}:"]
+    lines += [state.line() for state in inputs]
+    silent = [state for state in inputs if not state.received]
+    if silent:
+        lines.append(
+            "  Check the names with `ros2 topic list -t`, give them as launch arguments (rgb_topic:=...) or remap them, and check "
+            "that the camera's registered (aligned) depth is on."
+        )
+    else:
+        lines.append(
+            f"  All topics arrive, but no frame is complete. Dropped: {drops}. If stamps differ, raise sync_slop_s or set "
+            "approx_sync; if poses are missing, check their stamps and that all nodes use the same clock (use_sim_time)."
+        )
+    return "\n".join(lines)

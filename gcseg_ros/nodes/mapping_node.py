@@ -1,0 +1,446 @@
+"""mapping_node: colour, depth, calibration and pose in; tracked labels and the map of instances out."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from gcseg_ros.nodes.run import run  # first: says in one sentence that rclpy is missing
+
+# isort: split
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
+from nav_msgs.msg import Odometry
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from std_srvs.srv import Trigger
+from visualization_msgs.msg import MarkerArray
+
+try:
+    from tf2_msgs.msg import TFMessage
+except ModuleNotFoundError:
+    TFMessage = None
+try:
+    from vision_msgs.msg import Detection3DArray
+except ModuleNotFoundError:
+    Detection3DArray = None
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.nodes import messages
+from gcseg_ros.nodes.diagnostics import Drops, Rate, silence_report
+from gcseg_ros.nodes.inputs import Input
+from gcseg_ros.nodes.parameters import MappingNodeConfig, declare, read
+from gcseg_ros.nodes.poses import TfPoses, TopicPoses, matrix_from_xyz_quaternion
+from gcseg_ros.nodes.session import MappingSession, Unusable
+from gcseg_ros.nodes.synchroniser import FrameSet, Synchroniser
+from gcseg_ros.nodes.worker import Worker
+from gcseg_ros.ros_messages import stamp_ns
+from gcseg_ros.viewer.overlay import overlay
+
+POSE_TYPES = {kind.__name__: kind for kind in (PoseStamped, PoseWithCovarianceStamped, Odometry)}
+POLL_S = 0.2
+STOP_TIMEOUT_S = 8.0
+LONGEST_PAUSE_S = 60.0
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class MappingNode(LifecycleNode):
+    """Configured: the mapper exists and can be saved. Active: it takes frames."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__("mapping_node", **arguments)
+        self._session: MappingSession | None = None
+        self._inputs: list[Input] = []
+        self._drops = Drops(self.get_logger().warning)
+        declare(self, MappingNodeConfig)
+        self.add_on_set_parameters_callback(self._refuse_change)
+
+    def start(self) -> None:
+        """Configure and activate, unless `autostart` is false. Raises SystemExit when that fails (the reason is logged)."""
+        if self.get_parameter("autostart").value:
+            if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
+                raise SystemExit(2)
+        else:
+            self.get_logger().info("Waiting to be configured and activated (autostart is false).")
+
+    def stop(self) -> None:
+        """Leave nothing running."""
+        self._deactivate()
+        self._cleanup()
+
+    # -- lifecycle ----------------------------------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._config = config = read(self, MappingNodeConfig)
+            self._body_to_camera = matrix_from_xyz_quaternion(config.body_to_camera, "body_to_camera")
+            if config.pose_source == "tf" and TFMessage is None:
+                raise UserError("pose_source tf needs tf2_msgs, which is not installed here: use a pose topic.")
+            self._session = MappingSession(config, self.get_logger().warning)
+        except UserError as error:
+            self.get_logger().error(str(error))
+            return FAILURE
+        self._received_s: dict[int, float] = {}
+        self._complete, self._mapped = Rate(), Rate()
+        self._latency_s = self._delay_s = 0.0
+        self._statistics: dict[str, Any] = {}
+        self._map_frame_id = config.map_frame_id or "map"
+        self._said: set[str] = set()
+        self._stamp_ns, self._dirty, self._published_s = 0, False, 0.0
+        live = config.mode == "live"
+        self._worker: Worker[FrameSet] = Worker(
+            process=self._process,
+            idle=self._publish_map_if_due,
+            size=1 if live else config.bag_queue_size,
+            policy="drop_oldest" if live else config.bag_queue_policy,
+            drop=self._overtaken,
+        )
+        self._labels = self.create_lifecycle_publisher(Image, "~/labels", RELIABLE)
+        self._overlay = self.create_lifecycle_publisher(Image, "~/overlay", RELIABLE)
+        self._cloud = self.create_lifecycle_publisher(PointCloud2, "~/cloud", LATCHED)
+        self._markers = self.create_lifecycle_publisher(MarkerArray, "~/instances", LATCHED)
+        self._publishers_here = [self._labels, self._overlay, self._cloud, self._markers]
+        if Detection3DArray is not None:
+            self._detections = self.create_lifecycle_publisher(Detection3DArray, "~/detections", LATCHED)
+            self._publishers_here.append(self._detections)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self._services_here = [
+            self.create_service(Trigger, "~/save", self._save),
+            self.create_service(Trigger, "~/reset", self._reset),
+        ]
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
+        self._timers_here = [
+            self.create_timer(1 / config.diagnostics_rate_hz, self._publish_diagnostics, clock=steady),
+            self.create_timer(POLL_S, self._watch, clock=steady),
+        ]
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        config = self._config
+        self._tf = TfPoses(self._map_frame_id, config.frame_id)
+        slop_s = config.sync_slop_s if config.approx_sync else 0.0
+        self._topic_poses = TopicPoses(not config.approx_sync, slop_s, config.pose_gap_s)
+        self._synchroniser = Synchroniser(
+            self._tf if config.pose_source == "tf" else self._topic_poses,
+            round(slop_s * 1e9),
+            config.sync_queue_size,
+            self._drops,
+            self._jumped,
+        )
+        self._inputs = [*self._camera_inputs(), *self._pose_inputs()]
+        self._last_complete_s, self._pause_s = time.monotonic(), config.warn_after_s
+        self.get_logger().info(
+            f"Mapping in {config.mode} mode from "
+            + ", ".join(f"{i.name} {i.resolved}" for i in self._inputs)
+            + f"; {self.resolve_service_name('~/save')} writes {config.output_dir}."
+        )
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._deactivate()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._cleanup()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.stop()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.stop()
+        return SUCCESS
+
+    def _deactivate(self) -> None:
+        for input_ in self._inputs:
+            input_.close()
+        self._inputs = []
+
+    def _cleanup(self) -> None:
+        if self._session is None:
+            return
+        self._worker.stop(STOP_TIMEOUT_S)
+        self._session.close()
+        self._session = None
+        for publisher in self._publishers_here:
+            self.destroy_lifecycle_publisher(publisher)
+        self.destroy_publisher(self._diagnostics)
+        for service in self._services_here:
+            self.destroy_service(service)
+        for timer in self._timers_here:
+            self.destroy_timer(timer)
+
+    def _refuse_change(self, parameters: list[Any]) -> SetParametersResult:
+        known = all(self.has_parameter(p.name) for p in parameters)
+        if self._session is None or not known or all(p.name == "use_sim_time" for p in parameters):
+            return SetParametersResult(successful=True)
+        reason = "Parameters are read when the node is configured: clean it up first (ros2 lifecycle set /mapping_node cleanup)."
+        return SetParametersResult(successful=False, reason=reason)
+
+    # -- in: executor thread -------------------------------------------------------------------------------------------
+
+    def _camera_inputs(self) -> list[Input]:
+        config, topics = self._config, self._config.topics
+        reliable = config.qos == "reliable" or (config.qos == "auto" and config.mode == "bag")
+        reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        qos, auto = QoSProfile(depth=config.topic_queue_size, reliability=reliability), config.qos == "auto"
+        images = [Image, CompressedImage]
+        return [
+            Input(self, "colour", topics.rgb, images, partial(self._take_image, "colour"), qos, auto),
+            Input(self, "depth", topics.depth, images, partial(self._take_image, "depth"), qos, auto),
+            Input(self, "camera_info", topics.camera_info, [CameraInfo], self._take_camera_info, qos, auto),
+        ]
+
+    def _pose_inputs(self) -> list[Input]:
+        """The pose topic, or TF. TF's static part also tells how the camera sits on the body."""
+        config = self._config
+        many = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+        latched = QoSProfile(depth=1000, reliability=many.reliability, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        inputs = []
+        if config.pose_source == "tf":
+            inputs.append(Input(self, "tf", "/tf", [TFMessage], partial(self._take_tf, False), many, True))
+        else:
+            kinds = list(POSE_TYPES.values()) if config.pose_type == "auto" else [POSE_TYPES[config.pose_type]]
+            inputs.append(Input(self, "pose", config.topics.pose, kinds, self._take_pose, many, True))
+        if TFMessage is not None:
+            inputs.append(
+                Input(self, "tf_static", "/tf_static", [TFMessage], partial(self._take_tf, True), latched, False)
+            )
+        return inputs
+
+    def _take_image(self, stream: str, message: Any) -> None:
+        self._synchroniser.add(stream, stamp_ns(message.header.stamp), message.header.frame_id, message)
+        self._release()
+
+    def _take_camera_info(self, message: CameraInfo) -> None:
+        self._synchroniser.camera_info = message
+        self._release()
+
+    def _take_pose(self, message: Any) -> None:
+        try:
+            self._synchroniser.watch("pose", stamp_ns(message.header.stamp))
+            self._topic_poses.add(message)
+        except UserError as error:
+            self._drops("pose not usable", str(error))
+        self._release()
+
+    def _take_tf(self, static: bool, message: Any) -> None:
+        try:
+            self._tf.add(message.transforms, static)
+        except UserError as error:
+            self._drops("transform not usable", str(error))
+        self._release()
+
+    def _release(self) -> None:
+        """Hand over the frames that have become complete."""
+        for found in self._synchroniser.ready():
+            now_s = time.monotonic()
+            self._complete.tick(now_s)
+            self._last_complete_s, self._pause_s = now_s, self._config.warn_after_s
+            matrix = self._camera_on_body(found)
+            if matrix is None:
+                continue
+            self._received_s[found.stamp_ns] = now_s
+            self._worker.put(replace(found, pose=replace(found.pose, matrix=found.pose.matrix @ matrix)))
+
+    def _camera_on_body(self, found: FrameSet) -> Any:
+        """T_body_camera (4,4), None (and counted) while TF cannot tell it."""
+        pose, config = found.pose, self._config
+        if self._map_frame_id != pose.frame_id:
+            if config.map_frame_id:
+                self._say_once(
+                    f"Poses are in the frame {pose.frame_id!r}, the map is published in {config.map_frame_id!r} as told: leave "
+                    "map_frame_id empty to take the poses' frame."
+                )
+            else:
+                self._map_frame_id = pose.frame_id or self._map_frame_id
+        body = config.frame_id or pose.child_frame_id
+        if config.pose_source == "tf" or not np.array_equal(self._body_to_camera, np.eye(4)):
+            return self._body_to_camera
+        if not body or not found.frame_id or body == found.frame_id:
+            return self._body_to_camera
+        if TFMessage is None:
+            self._say_once(
+                f"Poses move {body!r}, images are from {found.frame_id!r}, and tf2_msgs is not installed: both are taken as the "
+                "same frame; give body_to_camera if they are not."
+            )
+            return self._body_to_camera
+        matrix = self._tf.between(body, found.frame_id, found.stamp_ns)
+        if matrix is None:
+            self._drops(
+                "no transform from body to camera",
+                f"Poses move {body!r}, images are from {found.frame_id!r}, and /tf_static does not connect them: publish that "
+                "transform, or give body_to_camera.",
+            )
+        return matrix
+
+    def _jumped(self, seconds_back: float) -> None:
+        self.get_logger().info(
+            f"The clock went back by {seconds_back:.1f} s (does a bag start again?): going on with the same map."
+        )
+
+    def _overtaken(self, messages: FrameSet) -> None:
+        self._received_s.pop(messages.stamp_ns, None)
+        if self._config.mode == "live":
+            self._drops("replaced by a newer frame")
+        else:
+            self._drops(
+                "queue full",
+                f"More than {self._config.bag_queue_size} frames wait to be mapped: play the bag slower, or raise bag_queue_size.",
+            )
+
+    def _watch(self) -> None:
+        """Follow the publishers' types and QoS, and say why nothing comes."""
+        now_s = time.monotonic()
+        for input_ in self._inputs:
+            if input_.received.hz(now_s) == 0:
+                input_.adapt()
+        silent_s = now_s - self._last_complete_s if self._inputs else 0.0
+        if silent_s < self._pause_s:
+            return
+        self._pause_s = silent_s + min(silent_s, LONGEST_PAUSE_S)
+        states = [input_.state() for input_ in self._inputs if input_.name != "tf_static"]
+        if self._complete.count and not any(state.publishers for state in states):
+            self.get_logger().info(f"Nobody publishes any more; {self._session.frames} frames are mapped.")
+            return
+        config = self._config
+        close = f"stamps within {config.sync_slop_s} s" if config.approx_sync else "exactly equal stamps"
+        sync = f"with {close} (approx_sync {str(config.approx_sync).lower()}, sync_queue_size {config.sync_queue_size})"
+        self.get_logger().warning(silence_report(self.get_name(), silent_s, states, sync, self._drops))
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self.get_logger().warning(sentence)
+
+    # -- map: worker thread ---------------------------------------------------------------------------------------------
+
+    def _process(self, found: FrameSet) -> None:
+        received_s = self._received_s.pop(found.stamp_ns, time.monotonic())
+        try:
+            frame, tracked = self._session.step(found)
+        except Unusable as error:
+            self._drops(error.reason, str(error))
+            return
+        except Exception:  # a defect: said in full; the node lives on
+            self._drops("failed", traceback.format_exc())
+            return
+        head = messages.header(found.stamp_ns, found.frame_id)
+        self._publish(self._labels, messages.image_message(tracked.labels, "16UC1", head))
+        if self._overlay.get_subscription_count():
+            self._publish(self._overlay, messages.image_message(overlay(frame.colour, tracked.labels), "rgb8", head))
+        now_s = time.monotonic()
+        self._mapped.tick(now_s)
+        self._latency_s = now_s - received_s
+        self._delay_s = (self.get_clock().now().nanoseconds - found.stamp_ns) / 1e9
+        self._statistics = self._session.statistics()
+        self._stamp_ns, self._dirty = found.stamp_ns, True
+        self._publish_map_if_due()
+
+    def _publish_map_if_due(self) -> None:
+        rate_hz = self._config.cloud_rate_hz
+        if self._dirty and rate_hz > 0 and time.monotonic() - self._published_s >= 1 / rate_hz:
+            self._publish_map(self._session.cloud())
+
+    def _publish_map(self, instances: InstanceMap) -> None:
+        self._dirty = False
+        head = messages.header(self._stamp_ns, self._map_frame_id)
+        self._publish(self._cloud, messages.cloud_message(instances, head, self._config.cloud_colours))
+        self._publish(self._markers, messages.markers_message(instances.objects, head))
+        if Detection3DArray is not None:
+            self._publish(self._detections, messages.detections_message(instances.objects, head))
+        self._published_s = time.monotonic()
+
+    def _publish(self, publisher: Any, message: Any) -> None:
+        try:
+            publisher.publish(message)
+        except Exception:
+            if self.context.ok():  # else the node is being ended
+                raise
+
+    def _save_now(self) -> str:
+        instances, sentence = self._session.save()
+        self._publish_map(instances)
+        return sentence
+
+    def _reset_now(self) -> str:
+        self._session.reset()
+        self._statistics = {}
+        self._publish_map(self._session.cloud())
+        return "The map is empty."
+
+    # -- out: executor thread -------------------------------------------------------------------------------------------
+
+    async def _save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return await self._answer(self._save_now, response)
+
+    async def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._worker.clear()
+        if self._inputs:
+            self._synchroniser.clear()
+        return await self._answer(self._reset_now, response)
+
+    async def _answer(self, function: Callable[[], str], response: Trigger.Response) -> Trigger.Response:
+        """Run `function` in the worker's thread; meanwhile the node goes on listening."""
+        done: Future = Future(executor=self.executor)
+
+        def finished(result: Any) -> None:
+            done.set_result(result)
+            if self.executor is not None:
+                self.executor.wake()
+
+        self._worker.call(function).add_done_callback(finished)
+        result = await done
+        try:
+            response.success, response.message = True, result.result()
+            self.get_logger().info(response.message)
+        except Exception as error:
+            response.success, response.message = False, str(error)
+            self.get_logger().error(str(error) if isinstance(error, UserError) else traceback.format_exc())
+        return response
+
+    def _publish_diagnostics(self) -> None:
+        now_s = time.monotonic()
+        silent = bool(self._inputs) and now_s - self._last_complete_s > self._config.warn_after_s
+        values: dict[str, Any] = {"mode": self._config.mode, "frames mapped": self._mapped.count}
+        values |= {"mapped rate_hz": self._mapped.hz(now_s), "complete frames rate_hz": self._complete.hz(now_s)}
+        for input_ in self._inputs:
+            values |= {
+                f"{input_.name} received": input_.received.count,
+                f"{input_.name} rate_hz": input_.received.hz(now_s),
+            }
+        values["waiting to be synchronised"] = len(self._synchroniser) if self._inputs else 0
+        values |= {"waiting to be mapped": len(self._worker), "latency_s": self._latency_s, "delay_s": self._delay_s}
+        values |= {f"dropped: {reason}": count for reason, count in self._drops.reasons.items()}
+        for key, value in self._statistics.items():
+            values |= {f"{key} {k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+        if not self._inputs:
+            level, summary = DiagnosticStatus.OK, "inactive"
+        elif silent:
+            level, summary = DiagnosticStatus.WARN, f"no complete frame for {now_s - self._last_complete_s:.0f} s"
+        else:
+            level, summary = DiagnosticStatus.OK, f"{self._mapped.count} frames mapped"
+        name = f"{self.get_fully_qualified_name()}: mapping"
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(messages.diagnostics_message(name, level, summary, values, stamp))
+
+
+def main() -> None:
+    run("mapping_node", MappingNode)
+
+
+if __name__ == "__main__":
+    main()

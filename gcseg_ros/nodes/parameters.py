@@ -1,0 +1,194 @@
+"""Settings of the nodes, and how they and the core's settings become ROS parameters with descriptions and limits."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import Field
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import (
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    ParameterUninitializedException,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from gcseg_ros.config import Config, Part, build_config, flat_fields, set_value
+from gcseg_ros.errors import UserError
+
+M = TypeVar("M", bound=Part)
+
+OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides")
+"""Parameters that rclpy itself declares, or that begin with these names."""
+
+
+class Topics(Part):
+    """Names of the topics that are read; remapping works as well."""
+
+    rgb: str = Field("rgb/image", description="colour, sensor_msgs Image or CompressedImage, registered to depth")
+    depth: str = Field("depth/image", description="depth, sensor_msgs Image or CompressedImage: 16UC1 mm or 32FC1 m")
+    camera_info: str = Field("rgb/camera_info", description="calibration of the colour image, sensor_msgs CameraInfo")
+    pose: str = Field("pose", description="PoseStamped, PoseWithCovarianceStamped or Odometry")
+
+
+class MappingNodeConfig(Config):
+    """The core's settings and those of mapping_node."""
+
+    autostart: bool = Field(True, description="configure and activate without being told by a lifecycle manager")
+    mode: Literal["live", "bag"] = Field("live", description="live maps the latest frame, bag maps every frame")
+    topics: Topics = Topics()
+
+    qos: Literal["auto", "sensor_data", "reliable"] = Field(
+        "auto",
+        description="of the images: auto is sensor_data live, reliable in bag mode where the publisher offers it",
+    )
+    topic_queue_size: int = Field(10, ge=1, le=1000, description="messages that DDS keeps for each image topic")
+    approx_sync: bool = Field(
+        True, description="colour, depth and pose may differ in time by sync_slop_s; else not at all"
+    )
+    sync_slop_s: float = Field(
+        0.02, ge=0, le=1, description="largest difference in time between colour, depth and pose"
+    )
+    sync_queue_size: int = Field(30, ge=1, le=1000, description="images that wait for their partners and their pose")
+    bag_queue_size: int = Field(100, ge=1, le=10000, description="bag mode: frames that wait to be mapped")
+    bag_queue_policy: Literal["drop_oldest", "drop_newest"] = Field(
+        "drop_newest", description="bag mode: which frame goes when that queue is full"
+    )
+    depth_scaled_to_colour: bool = Field(
+        False, description="depth covers the same view as colour with fewer pixels (phones)"
+    )
+
+    pose_source: Literal["topic", "tf"] = Field("topic", description="where the camera's pose comes from")
+    pose_type: Literal["auto", "PoseStamped", "PoseWithCovarianceStamped", "Odometry"] = Field(
+        "auto", description="type of the pose topic; auto takes it from the publisher"
+    )
+    pose_gap_s: float = Field(0.1, ge=0, le=10, description="poses at most this far apart are interpolated between")
+    map_frame_id: str = Field("", description="frame of the map; empty: that of the poses, or map with pose_source tf")
+    frame_id: str = Field(
+        "", description="frame that the poses move; empty: the odometry's child_frame_id, else the camera"
+    )
+    body_to_camera: list[float] = Field(
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+        description="x y z qx qy qz qw of the camera's optical frame in the frame that the poses move; identity: ask TF",
+    )
+
+    cloud_rate_hz: float = Field(1.0, ge=0, le=30, description="at most so often ~/cloud and ~/instances; 0 = never")
+    cloud_colours: Literal["instance", "camera"] = Field("instance", description="rgb of ~/cloud")
+    diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")
+    warn_after_s: float = Field(5.0, gt=0, le=3600, description="warn when no complete frame came for so long")
+    output_dir: str = Field("gcseg_map", description="folder that ~/save writes")
+    save_labels: bool = Field(True, description="keep every frame's label image on disk until ~/save (about 5 kB each)")
+
+    @property
+    def core(self) -> Config:
+        """The settings of the mapper alone."""
+        return Config(**{name: getattr(self, name) for name in Config.model_fields})
+
+
+class ReplayNodeConfig(Part):
+    """Settings of replay_node."""
+
+    recording: str = Field("", description="folder, bag or synthetic:SEED[:STYLE]")
+    rate: float = Field(1.0, ge=0, le=1000, description="speed of time; 0 = as fast as the frames are taken")
+    loop: bool = Field(False, description="start again at the end, with the same stamps, as a bag does")
+    exit_at_end: bool = Field(True, description="end the process after the last frame")
+    start_frame: int = Field(0, ge=0, description="frames left out at the start")
+    max_frames: int = Field(0, ge=0, description="frames published; 0 = all")
+    qos: Literal["sensor_data", "reliable"] = Field("reliable", description="of the images")
+    topic_queue_size: int = Field(30, ge=1, le=1000, description="messages that DDS keeps for each topic")
+    wait_for_subscribers_s: float = Field(
+        60.0, ge=0, description="wait so long until every topic has a subscriber; 0 = do not wait"
+    )
+    flow_control: bool = Field(False, description="send on only when `labels` says that frames have been mapped")
+    labels_topic: str = Field("mapping_node/labels", description="flow control: where the labels of mapped frames come")
+    in_flight: int = Field(8, ge=1, le=1000, description="flow control: frames sent and not yet mapped")
+    stall_timeout_s: float = Field(120.0, gt=0, description="flow control: go on after so long without any label")
+    depth_encoding: Literal["32FC1", "16UC1"] = Field("32FC1", description="metres without loss, or millimetres")
+    pose_type: Literal["Odometry", "PoseStamped", "PoseWithCovarianceStamped"] = Field(
+        "Odometry", description="type of the pose topic"
+    )
+    map_frame_id: str = Field("map", description="frame of the poses")
+    frame_id: str = Field("camera_optical_frame", description="the camera's optical frame")
+    clock: bool = Field(True, description="publish /clock")
+    publish_tf: bool = Field(False, description="publish the poses on /tf as well (needs tf2_ros)")
+
+
+def declare(node: Node, model: type[Part]) -> None:
+    """Declare every setting of `model`; `part.name` is nested. Raises UserError for a value of the wrong type or out of range.
+
+    A name that was given to the node but is not a setting is said in a warning: rclpy would pass over it.
+    """
+    overrides = node._parameter_overrides  # rclpy has no public view of what was given and not declared
+    for path, info in flat_fields(model):
+        default = ros_default(info)
+        given = overrides.get(path)
+        if given is not None and isinstance(default, float) and type(given.value) is int:
+            overrides[path] = Parameter(path, value=float(given.value))  # `rate: 3` is meant as 3.0
+        try:
+            node.declare_parameter(path, default, describe(info))
+        except (InvalidParameterTypeException, InvalidParameterValueException, ParameterUninitializedException):
+            value = None if given is None else given.value
+            raise UserError(f"The parameter {path} must be {expectation(info, default)}; found {value!r}.") from None
+    known = [path for path, _ in flat_fields(model)]
+    for name in overrides:
+        if name not in known and not name.startswith(OF_RCLPY):
+            node.get_logger().warning(
+                f"The parameter {name} is not known and has no effect. Known are {', '.join(known)}."
+            )
+
+
+def read(node: Node, model: type[M]) -> M:
+    """The declared parameters as a checked `model`. Raises UserError."""
+    values: dict[str, Any] = {}
+    for path, info in flat_fields(model):
+        value = node.get_parameter(path).value
+        value = value.tolist() if isinstance(value, array) else value
+        set_value(values, path, None if info.default is None and value == "" else value)
+    return build_config(values, model)
+
+
+def ros_default(info: Any) -> Any:
+    """A field's default as a ROS parameter can hold it: lists for tuples, an empty text for None."""
+    default = info.get_default(call_default_factory=True)
+    if default is None:
+        return ""
+    return list(default) if isinstance(default, tuple) else default
+
+
+def describe(info: Any) -> ParameterDescriptor:
+    """Description and limits of a pydantic field, for `ros2 param describe`."""
+    descriptor = ParameterDescriptor(description=info.description or "", additional_constraints=limits(info))
+    low, high = bound(info, "ge", "gt"), bound(info, "le", "lt")
+    if low is not None and high is not None:
+        if info.annotation is float:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
+        elif info.annotation is int:
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+    return descriptor
+
+
+def expectation(info: Any, default: Any) -> str:
+    """What a value must be, in words."""
+    if is_choice(info):
+        return limits(info)
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list of numbers"}
+    return f"{kinds[type(default)]} {limits(info)}".strip()
+
+
+def limits(info: Any) -> str:
+    """ "one of: a, b", or "> 0, <= 1", or nothing."""
+    if is_choice(info):
+        return "one of: " + ", ".join(map(str, get_args(info.annotation)))
+    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+    return ", ".join(f"{sign} {bound(info, kind):g}" for kind, sign in signs.items() if bound(info, kind) is not None)
+
+
+def is_choice(info: Any) -> bool:
+    return get_origin(info.annotation) is Literal
+
+
+def bound(info: Any, *kinds: str) -> Any:
+    """The first limit of one of these kinds ("ge", "gt", "le", "lt") among a field's constraints, None without."""
+    return next((getattr(rule, kind) for rule in info.metadata for kind in kinds if hasattr(rule, kind)), None)

@@ -1,0 +1,100 @@
+"""Where the camera was at an image's stamp: from a topic of poses, or from TF. No ROS inside: messages by their attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.frames import Array
+from gcseg_ros.nodes.synchroniser import Pose
+from gcseg_ros.ros_messages import pose_matrix, stamp_ns
+from gcseg_ros.transforms import Trajectory, TransformTree
+
+KEPT_S = 20.0
+
+
+class TopicPoses:
+    """The poses of a topic.
+
+    At an image's stamp that is the pose with exactly this stamp; else, unless `exact`, interpolated between two neighbours
+    at most `gap_s` apart; else the nearest within `slop_s`.
+    """
+
+    def __init__(self, exact: bool, slop_s: float, gap_s: float) -> None:
+        self._slop_s, self._gap_s = (0.0, 0.0) if exact else (slop_s, gap_s)
+        self.forget()
+
+    def add(self, msg: Any) -> int:
+        """Remember a PoseStamped, PoseWithCovarianceStamped or Odometry; gives its stamp in ns. Raises UserError."""
+        stamp, matrix = stamp_ns(msg.header.stamp), pose_matrix(msg)
+        self._frame_id, self._child_frame_id = msg.header.frame_id, getattr(msg, "child_frame_id", "")
+        self._trajectory.add(stamp, matrix)
+        self._newest = max(stamp, self._newest)
+        return stamp
+
+    def at(self, stamp_ns: int, camera_frame: str) -> Pose | None:
+        """See `PoseSource`."""
+        # beyond the newest pose a better one may come: no tolerance yet
+        matrix = self._trajectory.at(stamp_ns, self._slop_s if self._newest >= stamp_ns else 0.0)
+        return None if matrix is None else Pose(matrix, self._frame_id, self._child_frame_id)
+
+    def forget(self) -> None:
+        """See `PoseSource`."""
+        self._trajectory, self._newest = Trajectory(KEPT_S, max_gap_s=self._gap_s), -1
+
+
+class TfPoses:
+    """The frames of /tf and /tf_static: the pose of an image is where its frame (or `frame_id`) is in `map_frame_id`."""
+
+    def __init__(self, map_frame_id: str, frame_id: str = "") -> None:
+        self._map_frame_id, self._frame_id = map_frame_id, frame_id
+        self._static: dict[str, Any] = {}
+        self.forget()
+
+    def add(self, transforms: Sequence[Any], static: bool) -> int | None:
+        """Remember TransformStamped messages; gives the newest stamp in ns of those that move. Raises UserError."""
+        newest = None
+        for msg in transforms:
+            if static:
+                self._static[msg.child_frame_id] = msg
+            else:
+                newest = max(newest or 0, stamp_ns(msg.header.stamp))
+            self._tree.add(
+                msg.header.frame_id, msg.child_frame_id, stamp_ns(msg.header.stamp), pose_matrix(msg), static
+            )
+        return newest
+
+    def at(self, stamp_ns: int, camera_frame: str) -> Pose | None:
+        """See `PoseSource`."""
+        body = self._frame_id or camera_frame
+        matrix = self._tree.lookup(self._map_frame_id, body, stamp_ns)
+        return None if matrix is None else Pose(matrix, self._map_frame_id, body)
+
+    def between(self, body: str, camera_frame: str, stamp_ns: int) -> Array | None:
+        """T_body_camera (4,4), None while TF does not know it."""
+        return self._tree.lookup(body, camera_frame, stamp_ns)
+
+    def frames(self) -> list[str]:
+        return self._tree.frames()
+
+    def forget(self) -> None:
+        """See `PoseSource`. What is static stays."""
+        self._tree = TransformTree(KEPT_S)
+        self.add(list(self._static.values()), static=True)
+
+
+def matrix_from_xyz_quaternion(numbers: Sequence[float], name: str) -> Array:
+    """[x, y, z, qx, qy, qz, qw] (metres) -> (4,4). Raises UserError that names the parameter."""
+    values = np.asarray(numbers, float)
+    if values.shape != (7,) or not np.isfinite(values).all() or abs(np.linalg.norm(values[3:]) - 1) > 0.01:
+        raise UserError(
+            f"The parameter {name} must be [x, y, z, qx, qy, qz, qw] in metres with a unit quaternion; found {list(numbers)}."
+        )
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_quat(values[3:]).as_matrix()
+    matrix[:3, 3] = values[:3]
+    return matrix

@@ -1,0 +1,68 @@
+"""Running a node as a process: signals, exit status, and errors as one sentence."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+from gcseg_ros.errors import UserError
+
+NO_ROS = (
+    "rclpy is not installed: source a ROS 2 distribution, or install the wheels with pip install 'gcseg_ros[ros]' (Python "
+    "3.11 to 3.13)."
+)
+
+try:
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.impl.implementation_singleton import rclpy_implementation
+    from rclpy.node import Node
+except ModuleNotFoundError as missing:
+    if missing.name != "rclpy":
+        raise
+    sys.exit(NO_ROS)
+
+
+def run(name: str, make: Callable[[], Node]) -> NoReturn:
+    """Spin what `make` gives until Ctrl-C, SIGTERM or SystemExit, then leave the process.
+
+    A node with a method `start` is started, one with `stop` is stopped; one with a future `done` ends when that holds its
+    exit status. Exit status: 0 after a signal, 2 after UserError.
+    """
+    node, status = None, 0
+    try:
+        rclpy.init()
+        node = make()
+        if hasattr(node, "start"):
+            node.start()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        if hasattr(node, "done"):
+            executor.spin_until_future_complete(node.done)
+            status = node.done.result() or 0
+        else:
+            executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except SystemExit as exit_:
+        status = exit_.code if isinstance(exit_.code, int) else 1
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        status = 2
+    except rclpy_implementation.RCLError as error:
+        if node is None or node.context.ok():  # else a signal came between two calls
+            print(f"{name}: ROS refused: {' '.join(str(error).split())}", file=sys.stderr)
+            status = 2
+    finally:
+        # launch and the terminal both send SIGINT: the second one must not interrupt the clean-up
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with suppress(Exception):
+            if hasattr(node, "stop"):
+                node.stop()
+            if node is not None:
+                node.destroy_node()
+        rclpy.try_shutdown()
+    sys.exit(status)

@@ -1,0 +1,117 @@
+"""The mapper with what surrounds it in a node: messages become frames, labels are kept, the map is saved. One thread uses it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.frames import Frame, register_colour
+from gcseg_ros.mapper import Mapper, TrackedFrame
+from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.nodes.parameters import MappingNodeConfig
+from gcseg_ros.nodes.synchroniser import FrameSet
+from gcseg_ros.output import OutputFolder
+from gcseg_ros.ros_messages import intrinsics_from_info, seconds, to_depth_m, to_rgb
+from gcseg_ros.run import summarise
+
+
+class Unusable(Exception):  # noqa: N818 - an answer, not an error
+    """A frame that cannot be mapped: `reason` to count it under, and a sentence for the user."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+@contextmanager
+def unusable(reason: str) -> Iterator[None]:
+    """What a user could put right makes the frame unusable, no more."""
+    try:
+        yield
+    except UserError as error:
+        raise Unusable(reason, str(error)) from None
+
+
+class MappingSession:
+    """One map, from the first frame to `save` or `reset`."""
+
+    def __init__(self, config: MappingNodeConfig, warn: Callable[[str], None]) -> None:
+        self._config, self._warn = config, warn
+        self._labels = tempfile.TemporaryDirectory(prefix="gcseg_labels_", ignore_cleanup_errors=True)
+        self._undistorted = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Start an empty map."""
+        self._mapper = Mapper(self._config.core)
+        self.frames = 0
+        self._started_s = self._ended_s = 0.0
+        for file in self._label_files():
+            file.unlink()
+
+    def close(self) -> None:
+        self._labels.cleanup()
+
+    def step(self, messages: FrameSet) -> tuple[Frame, TrackedFrame]:
+        """Map one frame. Raises Unusable."""
+        frame = self._frame(messages)
+        self._started_s = self._started_s or time.monotonic()
+        tracked = self._mapper.step(frame)
+        self._ended_s = time.monotonic()
+        if self._config.save_labels:
+            cv2.imwrite(f"{self._labels.name}/{frame.name}.png", tracked.labels)
+        self.frames += 1
+        return frame, tracked
+
+    def cloud(self) -> InstanceMap:
+        return self._mapper.cloud()
+
+    def statistics(self) -> dict[str, Any]:
+        return self._mapper.statistics()
+
+    def save(self) -> tuple[InstanceMap, str]:
+        """Write the finished map to `output_dir`; gives it and a sentence. Raises UserError."""
+        if not self.frames:
+            raise UserError("There is nothing to save: no frame has been mapped yet.")
+        with OutputFolder(self._config.output_dir) as output:
+            for file in self._label_files():
+                output.add(file.stem, cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+            instances = self._mapper.instances()
+            summary = summarise(self._mapper, instances, self.frames, self._ended_s - self._started_s)
+            output.finish(instances, {"recording": "ROS topics", **summary})
+        where = Path(self._config.output_dir).resolve()
+        return instances, f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}."
+
+    def _label_files(self) -> list[Path]:
+        return sorted(Path(self._labels.name).iterdir())
+
+    def _frame(self, messages: FrameSet) -> Frame:
+        with unusable("colour not readable"):
+            colour = to_rgb(messages.colour)
+        with unusable("depth not readable"):
+            depth_m = to_depth_m(messages.depth)
+        with unusable("camera_info not usable"):
+            camera = intrinsics_from_info(messages.camera_info)
+        if (
+            not self._undistorted
+            and messages.camera_info.p[0] == 0
+            and np.abs(messages.camera_info.d).max(initial=0) > 1e-3
+        ):
+            self._undistorted = True
+            self._warn(
+                "The camera_info has lens distortion and no projection matrix: the images must be rectified (image_proc)."
+            )
+        if self._config.depth_scaled_to_colour and (camera.height, camera.width) == colour.shape[:2]:
+            height, width = depth_m.shape
+            colour, camera = register_colour(colour, camera, camera.scaled(width, height)), camera.scaled(width, height)
+        with unusable("sizes or pose do not fit"):
+            name, stamp_s = f"{self.frames:06d}", seconds(messages.stamp_ns)
+            return Frame(name, stamp_s, colour, depth_m, camera, messages.pose.matrix)

@@ -1,0 +1,114 @@
+"""The thread that maps. Callbacks only put frames here; nothing that takes time happens in them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Generic, Literal, TypeVar
+
+T = TypeVar("T")
+
+
+class Worker(Generic[T]):
+    """Hands items, one after the other, to `process` in a thread of its own, and calls `idle` when there are none.
+
+    At most `size` items wait; when one more comes, the policy says which goes: 1 and drop_oldest is a latest-wins slot.
+    `call` runs a function in the same thread, after the items that wait already: what it touches needs no lock.
+    """
+
+    def __init__(
+        self,
+        process: Callable[[T], None],
+        idle: Callable[[], None],
+        size: int,
+        policy: Literal["drop_oldest", "drop_newest"],
+        drop: Callable[[T], None],
+        idle_s: float = 0.2,
+    ) -> None:
+        self._process, self._idle, self._idle_s = process, idle, idle_s
+        self._size, self._policy, self._drop = size, policy, drop
+        self._items: deque[T | tuple[Callable[[], Any], Future]] = deque()
+        self._waiting = 0
+        self._stopped = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="mapper", daemon=True)
+        self._thread.start()
+
+    def __len__(self) -> int:
+        """Items that wait."""
+        return self._waiting
+
+    def put(self, item: T) -> None:
+        """Add an item; never blocks."""
+        dropped = None
+        with self._changed:
+            if self._stopped:
+                return
+            if self._waiting >= self._size:
+                if self._policy == "drop_newest":
+                    dropped = item
+                else:
+                    oldest = next(i for i, queued in enumerate(self._items) if not is_call(queued))
+                    dropped = self._items[oldest]
+                    del self._items[oldest]
+                    self._waiting -= 1
+            if dropped is not item:
+                self._items.append(item)
+                self._waiting += 1
+                self._changed.notify()
+        if dropped is not None:
+            self._drop(dropped)  # type: ignore[arg-type]
+
+    def call(self, function: Callable[[], Any]) -> Future:
+        """Run `function` in the thread; its result or exception is in the future."""
+        future: Future = Future()
+        with self._changed:
+            if self._stopped:
+                future.set_exception(RuntimeError("the worker has stopped"))
+                return future
+            self._items.append((function, future))
+            self._changed.notify()
+        return future
+
+    def clear(self) -> None:
+        """Forget the items that wait (not the calls)."""
+        with self._changed:
+            self._items = deque(item for item in self._items if is_call(item))
+            self._waiting = 0
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread after what it is doing now; items that wait are left."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._items and not self._stopped:
+                    self._changed.wait(self._idle_s)
+                if self._stopped:
+                    break
+                item = self._items.popleft() if self._items else None
+                if item is not None and not is_call(item):
+                    self._waiting -= 1
+            if item is None:
+                self._idle()
+            elif is_call(item):
+                function, future = item  # type: ignore[misc]
+                try:
+                    future.set_result(function())
+                except Exception as error:  # handed to whoever called
+                    future.set_exception(error)
+            else:
+                self._process(item)  # type: ignore[arg-type]
+        for left in self._items:
+            if is_call(left):
+                left[1].cancel()  # type: ignore[index]
+
+
+def is_call(item: Any) -> bool:
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Future)
