@@ -54,6 +54,7 @@ setup(
         "ros": [f"{wheel}; python_version >= '3.11'" for wheel in ROS_WHEELS],
         "viewer": ["rerun-sdk>=0.20"],
         "baselines": ["scikit-learn>=1.3"],
+        "train": ["torch>=2.5", "onnx>=1.15"],
         "test": TEST,
         "dev": [*TEST, "ruff", "mypy", "types-PyYAML"],
     },
