@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 from rich.progress import Progress
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from gcseg_ros.errors import UserError
@@ -27,6 +27,7 @@ from offline_training.boundaries.network import BoundaryUNet
 from offline_training.boundaries.views import Examples, LabelledView, ViewCache
 
 WARMUP_STEPS = 200
+AVERAGED_STEPS = 500
 CALIBRATION_VIEWS = 40
 
 
@@ -54,7 +55,7 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     network = BoundaryUNet().to(memory_format=torch.channels_last)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
+    average = AveragedModel(network, avg_fn=running_mean, use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=1e-3)
     checkpoint, curves = output / "checkpoint.pt", output / "curves.csv"
     start = restore(checkpoint, settings, network, average, optimizer) if resume else 0
@@ -115,6 +116,12 @@ def finish(network: BoundaryUNet, known: ViewCache, settings: Settings, output: 
     file = output / "boundary.onnx"
     export(network, scale, bias, file)
     return file
+
+
+def running_mean(average: torch.Tensor, value: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+    """Exponential mean of the weights over about AVERAGED_STEPS, fewer in the beginning."""
+    share = torch.clamp(10 / (10 + count), min=1 / AVERAGED_STEPS)
+    return average + share * (value - average)
 
 
 def learning_rate(step: int, settings: Settings) -> float:
