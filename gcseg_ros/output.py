@@ -60,11 +60,11 @@ class OutputFolder:
 
     def finish(self, instances: InstanceMap, summary: Mapping[str, Any]) -> None:
         """Write the map, give the labels the ids of its instances (`of_tracked`) and put the folder in its place."""
-        from gcseg_ros.viewer.picture import render_picture
+        from gcseg_ros.viewer.picture import write_picture
 
         write_instances_ply(self._part / "instances.ply", instances)
         write_instances_json(self._part / "instances.json", instances)
-        _write_png(self._part / "picture.png", render_picture(instances)[..., ::-1], ())
+        write_picture(instances, self._part / "picture.png")
         if self._labels.is_dir():
             table = np.zeros(65536, np.uint16)  # an id that the map knows nothing of becomes 0
             table[: len(instances.of_tracked)] = instances.of_tracked
@@ -82,7 +82,11 @@ class OutputFolder:
         check_replaceable(self.path)
         before = Path(tempfile.mkdtemp(prefix=f"{self.path.name}.old-", dir=self.path.parent))
         self.path.replace(before)
-        self._part.replace(self.path)
+        try:
+            self._part.replace(self.path)
+        except BaseException:
+            before.replace(self.path)
+            raise
         for kept in before.iterdir():
             if kept.name not in FILES:
                 kept.replace(self.path / kept.name)
@@ -91,13 +95,17 @@ class OutputFolder:
 
 def check_replaceable(path: Path, overwrite: bool = True) -> None:
     """UserError unless `path` is free, empty, or (with `overwrite`) an earlier output of gcseg."""
+    try:
+        occupied = path.is_dir() and any(path.iterdir())
+    except OSError as error:
+        raise UserError(f"The output {path} cannot be used: {error.strerror}; choose another folder.") from None
     if path == Path.cwd() or path.is_mount():
         raise UserError(
             f"The output {path} is the current folder or a mounted disk: name a folder in it, which is then made."
         )
     if path.exists() and not path.is_dir():
         raise UserError(f"The output {path} is a file: name a folder.")
-    if not path.is_dir() or not any(path.iterdir()):
+    if not occupied:
         return
     if not is_output(path):
         raise UserError(

@@ -37,12 +37,13 @@ def map_recording(
     start = time.perf_counter()
     mapper = Mapper(config)
     with OutputFolder(output, overwrite) as folder:
-        mapped = 0
+        mapped, stopped = 0, False
         for frame in prefetch(islice(iter(recording), frames.start, frames.stop, frames.step)):
             folder.add(frame.name, mapper.step(frame).labels)
             mapped += 1
             progress(mapped)
-            if interrupted():
+            stopped = interrupted()
+            if stopped:
                 break
         if mapped == 0:
             raise UserError(
@@ -54,7 +55,7 @@ def map_recording(
             "recording": str(recording.path),
             "format": recording.format,
             "skipped_frames": dict(recording.skipped),
-            "complete": not interrupted(),
+            "complete": not stopped,
             **summarise(mapper, instances, mapped, time.perf_counter() - start),
         }
         folder.finish(instances, summary)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.errors import UserError
+from gcseg_ros.files import atomic_path
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.viewer.colours import instance_colours
 from gcseg_ros.viewer.splatting import depth_shading, framed, rotation_towards, splat
@@ -39,6 +43,17 @@ def render_picture(instances: InstanceMap, size: tuple[int, int] = (1800, 800)) 
     both[~np.isfinite(depth)] = np.tile(BACKGROUND, 2)
     both = np.clip(cv2.resize(both, panel, interpolation=cv2.INTER_AREA), 0, 255).astype(np.uint8)
     return np.concatenate([both[..., :3], both[..., 3:]], 1)
+
+
+def write_picture(instances: InstanceMap, path: str | Path) -> None:
+    """`render_picture` as a PNG or JPEG file. Raises UserError."""
+    with atomic_path(path) as temporary:
+        try:
+            written = cv2.imwrite(str(temporary), render_picture(instances)[..., ::-1])
+        except cv2.error:
+            raise UserError(f"{path} is no picture's name: let it end in .png or .jpg.") from None
+        if not written:
+            raise OSError("the disk may be full")
 
 
 def neighbourhood(points: npt.NDArray) -> tuple[float, npt.NDArray[np.bool_]]:

@@ -119,7 +119,7 @@ def depth_shading(depth: Image, scale: float) -> Image:
     """
     seen = np.isfinite(depth)
     for _ in range(3):  # the noise of a sensor is no shape
-        depth = cv2.medianBlur(depth, 5)
+        depth = cv2.medianBlur(depth, 5).astype(np.float32)
     depth[~np.isfinite(depth) & seen] = np.max(depth[np.isfinite(depth)], initial=0)
     filled = np.where(seen, depth, 0).astype(np.float32)
     there = seen.astype(np.float32)

@@ -1,0 +1,342 @@
+"""`gcseg`: the command line. Commands import what they need when they run, so that help comes at once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from gcseg_ros import __version__
+from gcseg_ros.errors import UserError
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+INTERRUPTED = 130
+BUG = (
+    "This is a mistake in gcseg_ros, not yours: please report it with the output of `gcseg doctor` and of this "
+    "command with --debug"
+)
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+app = typer.Typer(
+    help="Class-agnostic 3D instance maps from posed RGB-D video.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RecordingPath = Annotated[
+    str,
+    typer.Argument(metavar="RECORDING", help="A folder, a bag or synthetic:SEED[:STYLE]; the format is recognised."),
+]
+Poses = Annotated[str | None, typer.Option("--poses", metavar="NAME", help="Other poses, for example pose_noisy.")]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", metavar="NAME=VALUE", help="What the format takes, for example depth=/camera/depth/image."
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PART.NAME=VALUE", help="One setting, for example tracking.keyframe_stride=10."),
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings as YAML; see gcseg config.")
+]
+Overwrite = Annotated[bool, typer.Option(help="Replace an earlier result of gcseg; nothing else is ever replaced.")]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `gcseg` with these arguments (default: the process's): the exit status. Failures are one sentence on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        with _terminable():
+            status = app(arguments, prog_name="gcseg", standalone_mode=False)
+            sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except UserError as error:
+        return _fail(str(error), 2, debug)
+    except USAGE_ERROR as error:
+        command = getattr(getattr(error, "ctx", None), "command_path", "gcseg")
+        return _fail(f"{error.format_message()} See {command} --help.", 2, debug)  # type: ignore[attr-defined]
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("Aborted: nothing was written.", INTERRUPTED, debug)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        return _fail(
+            "Out of memory: map fewer frames (--max-frames) or larger voxels (--set map.voxel_m=0.05).", 1, debug
+        )
+    except Exception as error:
+        return _fail(f"{BUG} ({type(error).__name__}: {' '.join(str(error).split())}).", 1, debug)
+
+
+def _fail(sentence: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    errors.print(f"gcseg: {sentence}", style="red", markup=False, soft_wrap=True)
+    return status
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM unwinds like an error, so that what is half done is cleaned up."""
+
+    def leave(*_: object) -> None:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@app.callback(invoke_without_command=True)
+def gcseg(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    if version:
+        print(f"gcseg_ros {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command("map")
+def map_(
+    recording: RecordingPath,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write.")],
+    config: ConfigFile = None,
+    settings: Settings = None,
+    masks: Annotated[
+        Literal["geometric", "learned"] | None, typer.Option(help="Short for --set masks.generator=...")
+    ] = None,
+    propagation: Annotated[
+        Literal["reprojection"], typer.Option(help="How masks reach the next frame.")
+    ] = "reprojection",
+    poses: Poses = None,
+    options: Options = None,
+    frames: Annotated[str | None, typer.Option(metavar="A:B[:STEP]", help="Only these frames, counted from 0.")] = None,
+    max_frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N frames.")] = None,
+    overwrite: Overwrite = True,
+) -> int:
+    """Map a recording into instances: OUT gets instances.ply, instances.json, labels/, picture.png and summary.json.
+
+    Ctrl-C finishes the map of the frames so far; a second one aborts and leaves nothing behind.
+    """
+    from gcseg_ros.config import load_config
+    from gcseg_ros.output import check_replaceable
+    from gcseg_ros.recordings import open_recording
+
+    chosen = _frames(frames, max_frames)
+    loaded = load_config(config, [*([f"masks.generator={masks}"] if masks else []), *(settings or [])])
+    check_replaceable(output.resolve(), overwrite)
+    source = open_recording(recording, **_options(poses, options))
+
+    from gcseg_ros.run import map_recording
+
+    total = len(range(*chosen.indices(len(source))))
+    with _Interruption() as interruption, _progress("mapping", total) as advance:
+        _, summary = map_recording(source, output, loaded, chosen, overwrite, advance, interruption)
+    skipped = sum(summary["skipped_frames"].values())
+    console.print(
+        f"{summary['instances']} instances from {summary['frames']} frames in {summary['wall_seconds']:.1f} s "
+        f"({summary['frames_per_second']:.1f} frames/s, {summary['peak_memory_mb']:.0f} MB): {output}",
+        markup=False,
+        soft_wrap=True,
+    )
+    for reason, count in summary["skipped_frames"].items():
+        errors.print(f"{count} of {skipped + summary['frames']} frames were left out: {reason}.", markup=False)
+    if not summary["complete"]:
+        errors.print(
+            f"Interrupted: {output} holds the map of the first {summary['frames']} of {total} frames.",
+            markup=False,
+            soft_wrap=True,
+        )
+        return INTERRUPTED
+    return 0
+
+
+@app.command()
+def evaluate(
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="A folder of gcseg map, or a labelled cloud.")],
+    truth: Annotated[Path, typer.Option(metavar="GT", help="NPZ, PLY, or the folder of a scene with its truth.")],
+    exclude_stuff: Annotated[bool, typer.Option("--exclude-stuff", help="Leave out walls, floor and ceiling.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Average precision against the truth, by ScanNet's protocol, class-agnostic."""
+    from gcseg_ros.evaluation import report
+
+    result = report.evaluate(output, truth, exclude_stuff)
+    if as_json:
+        print(json.dumps(result.to_dict(), indent=2))
+    else:
+        console.print(report.table(result))
+
+
+@app.command()
+def view(
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="A folder of gcseg map.")],
+    rrd: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a recording for the rerun viewer.")] = None,
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a picture.")] = None,
+) -> None:
+    """Show the objects of a map: as a table, a picture (--png) or in 3D (--rrd)."""
+    from gcseg_ros.mapping.export import read_instance_map
+
+    instances = read_instance_map(output)
+    if png:
+        from gcseg_ros.viewer.picture import write_picture
+
+        write_picture(instances, png)
+        console.print(f"Wrote {png}.", markup=False, soft_wrap=True)
+    if rrd:
+        from gcseg_ros.viewer.rerun import write_rrd
+
+        write_rrd(instances, rrd)
+        console.print(f"Wrote {rrd}: open it with `rerun --bind 127.0.0.1 {rrd}`.", markup=False, soft_wrap=True)
+    if not (png or rrd):
+        from gcseg_ros.viewer.table import objects_table
+
+        console.print(objects_table(instances.objects))
+
+
+@app.command()
+def bag(
+    recording: RecordingPath,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="BAG", help="The rosbag2 folder to write.")],
+    storage: Annotated[Literal["mcap", "sqlite3"], typer.Option(help="The bag's storage.")] = "mcap",
+    compressed: Annotated[bool, typer.Option("--compressed", help="PNG images: smaller, slower.")] = False,
+    poses: Poses = None,
+    options: Options = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier bag.")] = False,
+) -> None:
+    """Write a recording as a rosbag2, with the topics that the mapping node takes."""
+    from gcseg_ros.recordings import open_recording
+    from gcseg_ros.recordings.bag_writer import write_bag
+
+    source = open_recording(recording, **_options(poses, options))
+    with _progress("writing", len(source)) as advance:
+        count = write_bag(source, output, storage, compressed, overwrite, lambda done, total: advance(done))
+    console.print(f"{count} frames: {output}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def synthesize(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="synthetic:SEED[:STYLE], for example synthetic:7:demo.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The folder to write.")],
+) -> None:
+    """Write a generated room as an RGB-D recording with its exact truth."""
+    from gcseg_ros.recordings import synthetic
+
+    with _progress("rendering", None) as advance:
+        count = synthetic.export(spec, output, progress=lambda done, total: advance(done, total))
+    console.print(f"{count} frames: {output}", markup=False, soft_wrap=True)
+
+
+@app.command("config")
+def config_(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As docs/configuration.md.")] = False,
+) -> None:
+    """Print all settings with their defaults, as YAML for --config."""
+    from gcseg_ros.config_docs import as_markdown, as_yaml
+
+    print(as_markdown() if markdown else as_yaml(), end="")
+
+
+@app.command()
+def doctor() -> int:
+    """Check this machine: what is there, what is missing, what to do about it."""
+    from gcseg_ros.doctor import checks, lines
+
+    found = checks()
+    for line in lines(found):
+        console.print(line, soft_wrap=True)
+    return 0 if all(check.ok or check.optional for check in found) else 1
+
+
+def _options(poses: str | None, options: list[str] | None) -> dict[str, str | None]:
+    """What `open_recording` takes beside the path."""
+    given: dict[str, str | None] = {}
+    for option in options or []:
+        name, equals, value = option.partition("=")
+        if not (name and equals):
+            raise UserError(f"An option of a recording is written name=value; found {option!r}.")
+        given[name] = value
+    return {**given, "poses": poses} if poses is not None else given
+
+
+def _frames(text: str | None, most: int | None) -> slice:
+    """`A:B[:STEP]` and the largest number of frames -> a slice that counts up from 0."""
+    if text is None:
+        return slice(0, most, 1)
+    parts = text.split(":")
+    if not (len(parts) in (2, 3) and all(part.strip().isdecimal() or not part.strip() for part in parts)):
+        raise UserError(f"--frames is written A:B or A:B:STEP with whole numbers from 0; found {text!r}.")
+    start, stop, step = ([int(part) if part.strip() else None for part in parts] + [None])[:3]
+    start, step = start or 0, 1 if step is None else step
+    if step < 1 or (stop is not None and stop <= start):
+        raise UserError(f"--frames {text} chooses no frames: A must be less than B, and STEP at least 1.")
+    if most is not None:
+        stop = min(stop if stop is not None else sys.maxsize, start + most * step)
+    return slice(start, stop, step)
+
+
+class _Interruption:
+    """Within it, the first Ctrl-C is a wish that can be asked for; the second raises KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self) -> bool:
+        return self.asked
+
+    def _on_signal(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        os.write(2, b"\nInterrupted: finishing the map of the frames so far; Ctrl-C again to abort.\n")
+
+    def __enter__(self) -> _Interruption:
+        self._before = signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+
+@contextlib.contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Any]:
+    """A bar on stderr, only on a terminal; gives `advance(done[, total])`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    rate = TextColumn("{task.fields[rate]}")
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task(what, total=total, rate="")
+
+        def advance(done: int, of: int | None = None) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(
+                task, completed=done, rate=f"{speed:.1f} frames/s" if speed else "", **({"total": of} if of else {})
+            )
+
+        yield advance
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""The objects of a map for a console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+from rich.text import Text
+
+from gcseg_ros.mapping.instances import ObjectInstance
+from gcseg_ros.viewer.colours import instance_colours
+
+
+def objects_table(objects: Iterable[ObjectInstance]) -> Table:
+    """One row an object, the largest first; the bar has the object's colour in picture.png."""
+    table = Table("", "id", "points", "size (m)", "confidence", "seen in", "state")
+    for column in table.columns:
+        column.no_wrap = True
+    for found in sorted(objects, key=lambda found: -found.points):
+        red, green, blue = instance_colours(found.id).tolist()
+        size = " x ".join(f"{edge:.2f}" for edge in found.oriented_box[2])
+        table.add_row(
+            Text("██", style=f"rgb({red},{green},{blue})"),
+            str(found.id),
+            str(found.points),
+            size,
+            f"{found.confidence:.2f}",
+            f"{found.first_seen} - {found.last_seen}",
+            found.state,
+        )
+    return table
