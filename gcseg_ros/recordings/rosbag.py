@@ -20,6 +20,7 @@ from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
 from gcseg_ros.recordings import Recording
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, choose_topics
 from gcseg_ros.recordings.folders import natural
+from gcseg_ros.registration import reproject_colour
 from gcseg_ros.ros_messages import intrinsics_from_info, pose_matrix, seconds, stamp_ns, to_depth_m, to_rgb
 from gcseg_ros.transforms import SECOND_NS, Trajectory, TransformTree
 
@@ -211,13 +212,21 @@ class _Assembly:
                     f"{camera.width}x{camera.height}: choose the one that belongs to depth with camera_info_topic."
                 )
             topic = self.topics.rgb
-            registered = self._registered(to_rgb(colour), camera, stamp)
+            mount = self.poses.mount(colour.header.frame_id, depth.header.frame_id, stamp)
+            registered = self._registered(to_rgb(colour), depth_m, camera, mount, stamp)
         except UserError as error:
             raise UserError(f"{topic} at {seconds(stamp)} s: {error}") from None
         return Frame(name, seconds(stamp), registered, depth_m, camera, pose)
 
-    def _registered(self, colour: npt.NDArray[np.uint8], target: CameraIntrinsics, stamp: int) -> npt.NDArray[np.uint8]:
-        """Colour in depth's camera. The two are taken to be at the same place."""
+    def _registered(
+        self,
+        colour: npt.NDArray[np.uint8],
+        depth_m: npt.NDArray[np.float32],
+        target: CameraIntrinsics,
+        T_colour_depth: Array | None,
+        stamp: int,
+    ) -> npt.NDArray[np.uint8]:
+        """Colour in depth's pixels. Without a transform between the two cameras they are taken to be at the same place."""
         source = self._camera(self.topics.rgb_camera_info, stamp) if self.topics.rgb_camera_info else target
         height, width = colour.shape[:2]
         if abs(source.width * height - source.height * width) > max(source.width, width):
@@ -225,7 +234,10 @@ class _Assembly:
                 f"the images are {width}x{height}, but their camera_info describes {source.width}x{source.height}: "
                 "record the camera_info that belongs to them."
             )
-        return register_colour(colour, source.scaled(width, height), target)
+        source = source.scaled(width, height)
+        if T_colour_depth is None:
+            return register_colour(colour, source, target)
+        return reproject_colour(colour, source, depth_m, target, T_colour_depth)
 
     def _camera(self, topic: str, stamp: int) -> CameraIntrinsics:
         """The camera_info of this stamp, else the latest."""
@@ -273,6 +285,13 @@ class _Poses:
         if mount is None:
             return None, f"no transform from {self._body_frame} to {frame or 'an image without frame_id'} on TF"
         return pose @ mount, ""
+
+    def mount(self, colour: str, depth: str, stamp: int) -> Array | None:
+        """T_colour_depth of the two images' frames; None if they are the same, or TF does not tell."""
+        if colour == depth:
+            return None
+        T = self._tree.lookup(colour, depth, stamp)
+        return None if T is None or np.allclose(T, np.eye(4), atol=1e-4) else T
 
     def _from_tf(self, frame: str, stamp: int, expired: bool) -> tuple[Array | None, str]:
         candidates = FIXED_FRAMES if self._fixed_frame is None else (self._fixed_frame,)

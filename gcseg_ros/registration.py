@@ -1,0 +1,44 @@
+"""Colour brought into the pixels of a depth camera that stands beside the colour camera (an unaligned RealSense)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.frames import Array, CameraIntrinsics, back_project
+
+DEFAULT_DEPTH_M = 2.0  # for pixels without depth, in an image without any
+
+
+def reproject_colour(
+    colour: npt.NDArray[np.uint8],
+    camera: CameraIntrinsics,
+    depth_m: npt.NDArray[np.float32],
+    target: CameraIntrinsics,
+    T_colour_depth: Array,
+) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8: for every depth pixel, the colour where its surface point is seen by the colour camera.
+
+    colour          (h, w, 3) uint8 of `camera`
+    depth_m         (H, W) float32 of `target`, 0 where invalid: there the median depth is assumed
+    T_colour_depth  (4, 4) points of the depth camera's optical frame -> the colour camera's
+
+    What only the depth camera sees gets the colour of what hides it; outside the colour image the border is repeated.
+    """
+    valid = depth_m[depth_m > 0]
+    depth = np.where(depth_m > 0, depth_m, np.median(valid) if valid.size else np.float32(DEFAULT_DEPTH_M))
+    R, t = T_colour_depth[:3, :3].astype(np.float32), T_colour_depth[:3, 3].astype(np.float32)
+    x, y, z = np.moveaxis(_rays(target) @ R.T * depth[..., None].astype(np.float32) + t, -1, 0)
+    z = np.maximum(z, np.float32(1e-3))
+    u, v = x / z * np.float32(camera.fx) + np.float32(camera.cx), y / z * np.float32(camera.fy) + np.float32(camera.cy)
+    sampled = cv2.remap(colour, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(sampled, np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _rays(camera: CameraIntrinsics) -> npt.NDArray[np.float32]:
+    """(H, W, 3) points at depth 1 m in the optical frame."""
+    return back_project(np.ones((camera.height, camera.width)), camera, np.eye(4)).astype(np.float32)
