@@ -42,6 +42,7 @@ class MasksConfig(Part):
     levels: tuple[float, ...] = Field(
         (0.4, 0.6, 0.8), min_length=1, description="merging costs at which regions are cut, from fine to coarse"
     )
+    boundary_network: str | None = Field(None, description="ONNX file of the learned generator; default: the shipped one")
     tracked_level: int = Field(0, ge=0, description="which of the levels is tracked")
 
 

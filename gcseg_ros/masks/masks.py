@@ -44,7 +44,7 @@ class Masks:
     @property
     def area(self) -> npt.NDArray[np.int64]:
         """Pixels of each mask, (N,)."""
-        return np.count_nonzero(self.binary.reshape(len(self), -1), axis=1)
+        return np.count_nonzero(self._flat(), axis=1)
 
     def filter(self, keep: npt.NDArray) -> Masks:
         """Those that a boolean or index array picks."""
@@ -73,8 +73,12 @@ class Masks:
         """Pixels in common, (N, M), from the masks' sparse rows rather than from N x M images."""
         return (self._sparse() @ other._sparse().T).toarray()
 
+    def _flat(self) -> npt.NDArray[np.bool_]:
+        count, height, width = self.binary.shape
+        return self.binary.reshape(count, height * width)
+
     def _sparse(self) -> csr_matrix:
-        flat = self.binary.reshape(len(self), -1)
+        flat = self._flat()
         columns = np.flatnonzero(flat) % max(flat.shape[1], 1)
         return csr_matrix((np.ones(len(columns), np.int64), columns, np.r_[0, np.cumsum(self.area)]), shape=flat.shape)
 

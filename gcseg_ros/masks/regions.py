@@ -12,8 +12,10 @@ from gcseg_ros.jit import njit
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.views import Image
 
-MARKER_LEVEL = 40  # 0..255, everywhere below this ridge height is inside some region
-VALLEY_WINDOW_PX = 7  # thin things have no flat inside: the floor of their local valley is a marker too,
+MARKER_LEVEL = 40  # 0..255, below this ridge height a pixel is inside some region
+MARKER_WINDOW_PX = 9  # a region is seeded where the distance to the next ridge is the greatest in this window
+CORRIDOR_PX = 4.0  # inside, the flood's height falls off with the distance to the ridges over this length
+VALLEY_WINDOW_PX = 7  # thin things have no inside: the floor of their local valley is a marker too,
 VALLEY_RISE = 8  # 0..255, up to this height above the floor
 VALLEY_CEILING = 180  # 0..255, but no higher than this
 MARKER_PIXELS = 6
@@ -59,16 +61,44 @@ class RegionHierarchy:
 
 
 def watershed(ridge: npt.NDArray[np.uint8]) -> tuple[Labels, int]:
-    """Ridge heights (h, w) 0..255 -> regions (h, w) int32 from 0, and their number."""
+    """Ridge heights (h, w) 0..255 -> regions (h, w) int32 from 0, and their number.
+
+    Seeds are maxima of the distance to the ridges, so a gap in a ridge does not join what lies either side of it
+    (Beier et al. 2017).
+    """
+    inside = (ridge < MARKER_LEVEL).astype(np.uint8)
+    distance = cv2.GaussianBlur(cv2.distanceTransform(inside, cv2.DIST_L2, 3), (0, 0), 1.0)
+    window = np.ones((MARKER_WINDOW_PX, MARKER_WINDOW_PX), np.uint8)
+    seed = (inside > 0) & (distance >= cv2.dilate(distance, window) - 0.5)
     floor = cv2.erode(ridge, np.ones((VALLEY_WINDOW_PX, VALLEY_WINDOW_PX), np.uint8)).astype(np.int16)
-    low = (ridge < MARKER_LEVEL) | ((ridge <= floor + VALLEY_RISE) & (ridge < VALLEY_CEILING))
-    _, parts, stats, _ = cv2.connectedComponentsWithStats(low.astype(np.uint8), connectivity=4)
+    valley = (inside == 0) & (ridge <= floor + VALLEY_RISE) & (ridge < VALLEY_CEILING)
+    _, parts, stats, _ = cv2.connectedComponentsWithStats((seed | valley).astype(np.uint8), connectivity=4)
     keep = stats[:, cv2.CC_STAT_AREA] >= MARKER_PIXELS
+    keep[parts[seed]] = True
     keep[0] = False
     if not keep.any():
         return np.zeros(ridge.shape, np.int32), 1
     markers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)[parts]
-    return _flood(ridge, markers) - 1, int(keep.sum())
+    height = np.maximum(ridge, (MARKER_LEVEL * np.exp(-distance / CORRIDOR_PX)).astype(np.uint8))
+    return _flood(height, markers) - 1, int(keep.sum())
+
+
+@dataclass(frozen=True)
+class Affinities:
+    """Probabilities that two pixels are one object, for a few displacements.
+
+    values   (K, ceil(h / step), ceil(w / step)) float32: of the pixels step * (i, j) and step * ((i, j) + offsets[k])
+    offsets  (K, 2) int64 (down, right)
+    weight   (K,) float64: how much one pair of pixels counts against one pixel of border
+    """
+
+    values: Image
+    offsets: npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float64]
+    step: int
+
+
+NO_AFFINITIES = Affinities(np.zeros((0, 1, 1), np.float32), np.zeros((0, 2), np.int64), np.zeros(0), 1)
 
 
 def build_hierarchy(
@@ -77,13 +107,18 @@ def build_hierarchy(
     lab: Image,
     evidence: tuple[Image, Image, Image, Image],
     cost: EdgeCost,
+    affinities: Affinities = NO_AFFINITIES,
 ) -> RegionHierarchy:
     """Watershed of `ridge`, then agglomeration.
 
-    evidence  per pixel: boundary 0..1, concavity 0..1, convexity 0..1, step of colour (Lab units)
+    evidence    per pixel: boundary 0..1, concavity 0..1, convexity 0..1, step of colour (Lab units)
+    affinities  evidence between pixels further apart; joins regions that do not touch, too
     """
     regions, count = watershed(ridge)
-    sums, first, second, shared = _adjacency(regions, count, depth_m, lab, *evidence)
+    sums, first, second, shared = _adjacency(
+        regions, count, depth_m, lab, *evidence,
+        affinities.values, affinities.offsets, affinities.weight, affinities.step,
+    )  # fmt: skip
     merges, height = _agglomerate(count, first, second, shared, sums, cost.array())
     return RegionHierarchy(regions, merges, height)
 
@@ -136,7 +171,7 @@ def _push(p, level, head, tail, following):
 
 
 @njit
-def _adjacency(regions, count, depth, lab, boundary, concave, convex, step):
+def _adjacency(regions, count, depth, lab, boundary, concave, convex, colour, affinity, offsets, weight, step):
     """Sums over regions (pixels, L, a, b, pixels with depth) and over shared borders (length and the four kinds of evidence)."""
     h, w = regions.shape
     sums = np.zeros((count, 5))
@@ -169,7 +204,29 @@ def _adjacency(regions, count, depth, lab, boundary, concave, convex, step):
                 shared[e, 1] += max(boundary[v, u], boundary[y, x])
                 shared[e, 2] += max(concave[v, u], concave[y, x])
                 shared[e, 3] += max(convex[v, u], convex[y, x])
-                shared[e, 4] += max(step[v, u], step[y, x])
+                shared[e, 4] += max(colour[v, u], colour[y, x])
+    for k in range(len(affinity)):
+        for i in range(affinity.shape[1]):
+            y = step * (i + offsets[k, 0])
+            if y < 0 or y >= h:
+                continue
+            for j in range(affinity.shape[2]):
+                x = step * (j + offsets[k, 1])
+                if x < 0 or x >= w:
+                    continue
+                a, b = regions[step * i, step * j], regions[y, x]
+                if a == b:
+                    continue
+                e = index[a, b]
+                if e < 0:
+                    if edges == most:
+                        continue
+                    e = edges
+                    edges += 1
+                    index[a, b] = index[b, a] = e
+                    first[e], second[e] = a, b
+                shared[e, 0] += weight[k]
+                shared[e, 1] += weight[k] * (1 - affinity[k, i, j])
     return sums, first[:edges].copy(), second[:edges].copy(), shared[:edges].copy()
 
 

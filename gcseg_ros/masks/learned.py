@@ -1,0 +1,39 @@
+"""Masks from a small network of our own: its boundary and affinity maps drive the same watershed and agglomeration.
+
+Regions are merged by average linkage over the network's affinities (GASP, Bailoni et al. 2022): the cost of joining two
+regions is the mean probability, over every pair of pixels that the network was asked about, that they are two objects.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from gcseg_ros.config import MasksConfig
+from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, AFFINITY_STEP, BoundaryNetwork
+from gcseg_ros.masks.proposals import Proposals
+from gcseg_ros.masks.regions import Affinities, EdgeCost, build_hierarchy
+from gcseg_ros.views import View
+
+RIDGE_BLUR_PX = 0.7
+COST = EdgeCost(small_px=25)
+OFFSETS = np.array(AFFINITY_OFFSETS, np.int64)
+WEIGHT = 1 / np.abs(OFFSETS).max(axis=1)  # each distance counts about as much as the border itself
+
+
+class LearnedGenerator:
+    """`masks: learned`."""
+
+    def __init__(self, config: MasksConfig) -> None:
+        self.config = config
+        self.network = BoundaryNetwork(config.boundary_network)
+
+    def __call__(self, view: View) -> Proposals:
+        maps = self.network(view.colour, view.depth_m, view.intrinsics, view.up, view.normals)
+        ridge = (cv2.GaussianBlur(maps.boundary, (0, 0), RIDGE_BLUR_PX) * 255).astype(np.uint8)
+        nothing = np.zeros_like(maps.boundary)
+        affinities = Affinities(maps.affinities, OFFSETS, WEIGHT, AFFINITY_STEP)
+        evidence = (maps.boundary, nothing, nothing, nothing)
+        hierarchy = build_hierarchy(ridge, view.depth_m, view.lab, evidence, COST, affinities)
+        levels = tuple(np.where(view.depth_m > 0, hierarchy.cut(level), 0) for level in self.config.levels)
+        return Proposals(levels[self.config.tracked_level], levels)

@@ -1,0 +1,46 @@
+"""Settings: from defaults, a file and --set; every mistake is one sentence."""
+
+import pytest
+
+from gcseg_ros.config import Config, flat_fields, load_config
+from gcseg_ros.errors import UserError
+
+
+def test_settings_override_the_file_which_overrides_the_defaults(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("tracking:\n  keyframe_stride: 10\n  match_iou: 0.5\n")
+    config = load_config(file, ["tracking.keyframe_stride=3"])
+    assert config.tracking.keyframe_stride == 3
+    assert config.tracking.match_iou == 0.5
+    assert config.map == Config().map
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("tracking.keyframe_strid=3", "no setting tracking.keyframe_strid"),
+        ("tracking.keyframe_stride=0", "tracking.keyframe_stride = 0 is not allowed"),
+        ("tracking.keyframe_stride=many", "'many' is not allowed"),
+        ("tracking.association=magic", "association"),
+        ("keyframe_stride", "part.name=value"),
+        ("tracking.match_iou.x=1", "not allowed|value"),
+    ],
+)
+def test_wrong_settings(setting, says):
+    with pytest.raises(UserError, match=says):
+        load_config(None, [setting])
+
+
+@pytest.mark.parametrize("text", ["- 1\n- 2\n", "tracking: [", "tracking: !!python/object:os.system {}\n"])
+def test_wrong_files(tmp_path, text):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"c\.yaml"):
+        load_config(file)
+    with pytest.raises(UserError, match=r"no\.yaml"):
+        load_config(tmp_path / "no.yaml")
+
+
+def test_every_field_has_a_description():
+    for path, field in flat_fields():
+        assert field.description, path

@@ -1,0 +1,106 @@
+"""Back-projection and its inverse (Eq. 3-4), depth conventions (REP-118), colour registration, pose checks."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.frames import (
+    CameraIntrinsics,
+    Frame,
+    back_project,
+    depth_to_metres,
+    project,
+    register_colour,
+    rigid,
+)
+
+CAMERA = CameraIntrinsics(8, 6, 10.0, 12.0, 3.5, 2.5)
+
+
+def pose(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    T = np.eye(4)
+    T[:3, :3] = Rotation.random(random_state=seed).as_matrix()
+    T[:3, 3] = rng.normal(size=3)
+    return T
+
+
+def test_back_projection_by_hand():
+    depth = np.zeros((6, 8), np.float32)
+    depth[2, 5] = 2.0
+    T = np.eye(4)
+    T[:3, 3] = 10, 20, 30
+    X = back_project(depth, CAMERA, T)
+    # (5 - 3.5) / 10 * 2 = 0.3; (2 - 2.5) / 12 * 2 = -1/12
+    np.testing.assert_allclose(X[2, 5], [10.3, 20 - 1 / 12, 32])
+
+
+@given(st.integers(0, 10_000))
+def test_projection_undoes_back_projection(seed):
+    depth = np.random.default_rng(seed).uniform(0.2, 6, (6, 8)).astype(np.float32)
+    T = rigid(pose(seed))
+    uv, z = project(back_project(depth, CAMERA, T).reshape(-1, 3), CAMERA, T)
+    v, u = np.mgrid[:6, :8]
+    np.testing.assert_allclose(uv, np.stack([u.ravel(), v.ravel()], 1), atol=1e-6)
+    np.testing.assert_allclose(z, depth.ravel(), atol=1e-6)
+
+
+@given(st.integers(0, 10_000))
+def test_a_pose_survives_its_quaternion(seed):
+    T = rigid(pose(seed))
+    again = T.copy()
+    again[:3, :3] = Rotation.from_quat(Rotation.from_matrix(T[:3, :3]).as_quat()).as_matrix()
+    assert np.abs(rigid(again) - T).max() <= 1.01e-9
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.full((4, 4), np.nan),
+        np.full((4, 4), -np.inf),  # ScanNet's "no pose"
+        np.eye(3),
+        np.diag([2.0, 2, 2, 1]),
+        np.diag([1.0, 1, -1, 1]),  # a mirror
+    ],
+)
+def test_bad_poses_are_refused_in_one_sentence(bad):
+    with pytest.raises(UserError, match="pose"):
+        rigid(bad)
+
+
+def test_depth_conventions():
+    np.testing.assert_allclose(depth_to_metres(np.array([[0, 1500]], np.uint16)), [[0, 1.5]])
+    np.testing.assert_allclose(depth_to_metres(np.array([[np.nan, np.inf, -1, 1.5]], np.float32)), [[0, 0, 0, 1.5]])
+    np.testing.assert_allclose(depth_to_metres(np.array([[5000]], np.uint16), unit_m=1 / 5000), [[1]])
+
+
+def test_scaling_keeps_the_rays():
+    half = CameraIntrinsics(640, 480, 525, 525, 319.5, 239.5).scaled(320, 240)
+    assert (half.fx, half.cx, half.cy) == (262.5, 159.5, 119.5)
+
+
+def test_colour_of_another_size_lands_on_the_same_rays():
+    """A colour camera with four times the pixels and its own principal point; colour encodes the ray."""
+    colour_camera = CameraIntrinsics(256, 192, 200, 200, 130, 90)
+    depth_camera = CameraIntrinsics(64, 48, 50, 50, 31, 23)
+    v, u = np.mgrid[:192, :256]
+    ramp = np.stack([(u - 130) / 200 * 150 + 128, (v - 90) / 200 * 150 + 128, 0 * u], -1)
+    registered = register_colour(ramp.round().astype(np.uint8), colour_camera, depth_camera)
+    assert registered.shape == (48, 64, 3)
+    v, u = np.mgrid[5:43, 5:59]
+    expected = np.stack([(u - 31) / 50 * 150 + 128, (v - 23) / 50 * 150 + 128], -1)
+    assert np.abs(registered[5:43, 5:59, :2] - expected).max() < 2.5
+
+
+def test_a_frame_checks_its_images():
+    colour, depth = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8), np.float32)
+    assert Frame("0", 0.0, colour, depth, CAMERA, np.eye(4)).pose.shape == (4, 4)
+    with pytest.raises(UserError, match="camera_info"):
+        Frame("0", 0.0, colour, depth[:3], CAMERA, np.eye(4))
+    with pytest.raises(UserError, match="uint8"):
+        Frame("0", 0.0, colour.astype(float), depth, CAMERA, np.eye(4))
+    with pytest.raises(UserError, match="calibrated"):
+        CameraIntrinsics(8, 6, 0, 0, 0, 0)

@@ -1,0 +1,56 @@
+"""Granularity by accumulated evidence."""
+
+import numpy as np
+
+from gcseg_ros.tracking.evidence import Evidence
+
+DEPTH = np.ones((30, 40), np.float32)
+
+
+def columns(*ids: int) -> np.ndarray:
+    """Label image of equally wide columns."""
+    return np.repeat(np.array(ids, np.int32), 40 // len(ids))[None].repeat(30, axis=0)
+
+
+def test_what_masks_join_often_is_one_object():
+    evidence = Evidence()
+    for i in range(10):
+        joined = columns(1, 1, 2, 2) if i % 5 else columns(1, 2, 3, 4)
+        evidence.add(columns(11, 12, 13, 14), (joined,), DEPTH)
+    find = evidence.join(0.5)
+    assert find(11) == find(12)
+    assert find(13) == find(14)
+    assert find(11) != find(13)
+    assert find(99) == 99
+
+
+def test_a_single_view_is_doubted():
+    evidence = Evidence()
+    evidence.put((1, 2), 1.0, weight=1.0)
+    find = evidence.join(0.5, doubt=3.0)
+    assert find(1) != find(2)
+
+
+def test_a_chain_is_not_one_object_when_its_ends_disagree():
+    """Average linkage: 1-2 and 2-3 are joined by most views, but 1 and 3 are seen apart very often."""
+    evidence = Evidence()
+    evidence.put((1, 2), 0.9, 20)
+    evidence.put((2, 3), 0.7, 20)
+    evidence.put((1, 3), 0.0, 100)
+    find = evidence.join(0.4)
+    assert find(1) == find(2) != find(3)
+
+
+def test_labels_at_different_depths_do_not_touch():
+    depth = DEPTH.copy()
+    depth[:, 20:] = 2.0
+    evidence = Evidence()
+    evidence.add(columns(1, 2), (columns(1, 1),), depth)
+    assert len(evidence) == 0
+
+
+def test_not_allowed_pairs_stay_apart():
+    evidence = Evidence()
+    evidence.put((1, 2), 1.0, 50)
+    find = evidence.join(0.4, allowed=lambda a, b: False)
+    assert find(1) != find(2)
