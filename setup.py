@@ -19,6 +19,7 @@ ROS_WHEELS = [
     "ros-lifecycle-msgs",
     "ros-ament-index-python",
 ]
+COLCON = ["colcon-core", "colcon-ros", "colcon-bash", "setuptools<80"]
 TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "scikit-learn"]
 
 setup(
@@ -56,7 +57,7 @@ setup(
         "baselines": ["scikit-learn>=1.3"],
         "train": ["torch>=2.5", "onnx>=1.15"],
         "test": TEST,
-        "dev": [*TEST, "ruff", "mypy", "types-PyYAML"],
+        "dev": [*TEST, *COLCON, "ruff", "mypy", "types-PyYAML"],
     },
     entry_points={
         "console_scripts": [

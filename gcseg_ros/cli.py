@@ -331,9 +331,7 @@ def _progress(what: str, total: int | None) -> Iterator[Any]:
 
         def advance(done: int, of: int | None = None) -> None:
             speed = bar.tasks[0].speed
-            bar.update(
-                task, completed=done, rate=f"{speed:.1f} frames/s" if speed else "", **({"total": of} if of else {})
-            )
+            bar.update(task, completed=done, total=of, rate=f"{speed:.1f} frames/s" if speed else "")
 
         yield advance
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 from rich.table import Table
 from rich.text import Text
 
@@ -13,11 +14,11 @@ from gcseg_ros.viewer.colours import instance_colours
 
 def objects_table(objects: Iterable[ObjectInstance]) -> Table:
     """One row an object, the largest first; the bar has the object's colour in picture.png."""
-    table = Table("", "id", "points", "size (m)", "confidence", "seen in", "state")
+    table = Table("", "id", "points", "size (m)", "confidence", "seen in", "state", box=None)
     for column in table.columns:
         column.no_wrap = True
     for found in sorted(objects, key=lambda found: -found.points):
-        red, green, blue = instance_colours(found.id).tolist()
+        red, green, blue = instance_colours(np.array(found.id)).tolist()
         size = " x ".join(f"{edge:.2f}" for edge in found.oriented_box[2])
         table.add_row(
             Text("██", style=f"rgb({red},{green},{blue})"),
