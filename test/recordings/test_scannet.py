@@ -1,0 +1,197 @@
+"""Exported ScanNet folders, and what all folders of image files share."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from recording_builders import K, check_frames, four, make_views, save_image, save_matrix, write_scannet
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.recordings import open_recording
+
+SHARED = Path(__file__).parents[2] / "../shared/data/small_house_bedroom"
+
+
+def test_frames_are_what_was_written(tmp_path):
+    views = make_views()
+    recording = open_recording(write_scannet(tmp_path / "scene", views))
+    assert (recording.format, recording.name, len(recording)) == ("scannet", "scene", 4)
+    frames = list(recording)
+    check_frames(frames, views)
+    assert [frame.name for frame in frames] == ["000000", "000001", "000002", "000003"]
+    assert [frame.stamp_s for frame in frames] == pytest.approx([0, 1 / 30, 2 / 30, 3 / 30])
+    assert not recording.skipped
+
+
+@pytest.mark.parametrize("name", ["{}", "frame-{}", "{:03d}.rgbd", "IMG {:d}"])
+def test_odd_names_sort_naturally_and_need_not_be_contiguous(tmp_path, name):
+    views = make_views(4)
+    for view, number in zip(views, (0, 7, 20, 100)):
+        view.number = number
+    frames = list(open_recording(write_scannet(tmp_path, views, name)))
+    check_frames(frames, views)
+    assert [frame.name for frame in frames] == [name.format(view.number) for view in views]
+    assert [round(frame.stamp_s * 30) for frame in frames] == [0, 7, 20, 100]
+
+
+def test_names_without_rising_numbers_are_stamped_by_position(tmp_path):
+    views = make_views(2)
+    write_scannet(tmp_path, views, "{:d}_000")
+    assert [round(frame.stamp_s * 30) for frame in open_recording(tmp_path)] == [0, 1]
+
+
+def test_jpeg_colour_is_decoded_to_rgb(tmp_path):
+    views = make_views(1)
+    write_scannet(tmp_path, views)
+    (tmp_path / "color/000000.png").unlink()
+    blue = np.full((12, 16, 3), (20, 40, 220), np.uint8)
+    save_image(tmp_path / "color/000000.JPG", blue)
+    np.testing.assert_allclose(next(iter(open_recording(tmp_path))).colour, blue, atol=4)
+
+
+def test_incomplete_frames_are_left_out_and_counted(tmp_path):
+    views = make_views(8)
+    write_scannet(tmp_path, views)
+    (tmp_path / "color/000001.png").unlink()
+    (tmp_path / "depth/000002.png").unlink()
+    (tmp_path / "pose/000003.txt").unlink()
+    save_matrix(tmp_path / "pose/000004.txt", np.full((4, 4), -np.inf))  # ScanNet's mark of lost tracking
+    save_matrix(tmp_path / "pose/000005.txt", np.full((4, 4), np.nan))
+    (tmp_path / "color/._000000.png").write_bytes(b"not an image: a Mac's resource fork")
+    recording = open_recording(tmp_path)
+    for _ in range(2):  # counted anew each time
+        check_frames(recording, [views[0], views[6], views[7]])
+        assert len(recording) == 8
+        assert recording.skipped == {
+            "no colour image": 1,
+            "no depth image": 1,
+            "no pose": 1,
+            "the pose is lost (not finite or zero)": 2,
+        }
+
+
+def test_depth_may_be_all_zero(tmp_path):
+    views = make_views(1)
+    views[0].depth_mm[:] = 0
+    check_frames(open_recording(write_scannet(tmp_path, views)), views)
+
+
+def test_larger_colour_is_registered_to_depth(tmp_path):
+    views = make_views(1)
+    write_scannet(tmp_path, views)
+    save_image(tmp_path / "color/000000.png", views[0].colour.repeat(2, 0).repeat(2, 1))
+    save_matrix(tmp_path / "intrinsic/intrinsic_color.txt", four([[28.0, 0, 15.5], [0, 29.0, 11.5], [0, 0, 1]]))
+    check_frames(open_recording(tmp_path), views)
+
+
+def test_without_depth_intrinsics_depth_has_colours_camera(tmp_path):
+    views = make_views(1)
+    write_scannet(tmp_path, views)
+    (tmp_path / "intrinsic/intrinsic_depth.txt").unlink()
+    check_frames(open_recording(tmp_path), views)
+
+
+def test_other_poses_can_be_chosen(tmp_path):
+    views = make_views(2)
+    write_scannet(tmp_path, views)
+    for view in views:
+        view.pose[:3, 3] += 1
+        save_matrix(tmp_path / f"pose_noisy/{view.number:06d}.txt", view.pose)
+    check_frames(open_recording(tmp_path, poses="pose_noisy"), views)
+    with pytest.raises(UserError, match=r"expected pose_nosy/NAME.txt.*there are poses in pose, pose_noisy"):
+        open_recording(tmp_path, poses="pose_nosy")
+
+
+def test_no_poses_at_all(tmp_path):
+    write_scannet(tmp_path, make_views(1))
+    (tmp_path / "pose/000000.txt").unlink()
+    with pytest.raises(UserError, match=r"has no poses: expected pose/NAME.txt"):
+        open_recording(tmp_path)
+
+
+def test_no_usable_frame_is_an_error_with_the_reasons(tmp_path):
+    write_scannet(tmp_path, make_views(3))
+    for file in (tmp_path / "pose").iterdir():
+        save_matrix(file, np.full((4, 4), -np.inf))
+    with pytest.raises(UserError, match=r"No frame of .* can be used: the pose is lost \(not finite or zero\) \(3\)"):
+        list(open_recording(tmp_path))
+
+
+def test_folders_without_images(tmp_path):
+    write_scannet(tmp_path, make_views(1))
+    (tmp_path / "color/000000.png").unlink()
+    (tmp_path / "depth/000000.png").unlink()
+    with pytest.raises(UserError, match="it holds none"):
+        list(open_recording(tmp_path))
+
+
+@pytest.mark.parametrize("part", ["color", "depth"])
+@pytest.mark.parametrize("share", [0, 0.5, 0.9])
+def test_a_truncated_image_is_named(tmp_path, part, share):
+    write_scannet(tmp_path, make_views(2))
+    file = tmp_path / part / "000001.png"
+    data = file.read_bytes()
+    file.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(UserError, match=rf"{part}/000001.png is not a whole"):
+        list(open_recording(tmp_path))
+
+
+def test_a_truncated_jpeg_is_named(tmp_path):
+    write_scannet(tmp_path, make_views(1))
+    (tmp_path / "color/000000.png").unlink()
+    file = tmp_path / "color/000000.jpg"
+    data = cv2.imencode(".jpg", make_views(1)[0].colour)[1].tobytes()
+    file.write_bytes(data[:-40])
+    with pytest.raises(UserError, match=r"000000.jpg is not a whole jpeg"):
+        list(open_recording(tmp_path))
+
+
+def test_a_picture_of_depth_is_refused(tmp_path):
+    views = make_views(1)
+    write_scannet(tmp_path, views)
+    save_image(tmp_path / "depth/000000.png", views[0].colour)
+    with pytest.raises(UserError, match=r"depth/000000.png must be a depth image of one 16-bit channel; found uint8"):
+        list(open_recording(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "1 2 3", "1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 x", "\x00\xff\xfe"])
+def test_a_broken_pose_file_is_named(tmp_path, text):
+    write_scannet(tmp_path, make_views(1))
+    (tmp_path / "pose/000000.txt").write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=r"pose/000000.txt must hold a 3x3 or 4x4 matrix"):
+        list(open_recording(tmp_path))
+
+
+def test_a_pose_that_is_no_rotation_is_refused(tmp_path):
+    write_scannet(tmp_path, make_views(1))
+    save_matrix(tmp_path / "pose/000000.txt", np.diag([2.0, 2, 2, 1]))
+    with pytest.raises(UserError, match="Frame 000000: the pose's upper left 3x3 must be a rotation"):
+        list(open_recording(tmp_path))
+
+
+def test_intrinsics_of_another_size_are_refused(tmp_path):
+    write_scannet(tmp_path, make_views(1))
+    save_matrix(
+        tmp_path / "intrinsic/intrinsic_depth.txt", four(K * [[1], [1], [1]] + [[0, 0, 300], [0, 0, 200], [0, 0, 0]])
+    )
+    with pytest.raises(UserError, match="the intrinsics belong to another image size"):
+        list(open_recording(tmp_path))
+
+
+def test_missing_intrinsics(tmp_path):
+    write_scannet(tmp_path, make_views(1))
+    for file in (tmp_path / "intrinsic").iterdir():
+        file.unlink()
+    with pytest.raises(UserError, match=r"has no intrinsics: expected .*intrinsic_depth.txt"):
+        list(open_recording(tmp_path))
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared recordings are not here")
+def test_a_rendered_walk():
+    recording = open_recording(SHARED)
+    frame = next(iter(recording))
+    assert (len(recording), frame.name, frame.intrinsics.fx) == (240, "000000", 525.0)
+    np.testing.assert_allclose(frame.pose, np.loadtxt(SHARED / "pose/000000.txt"), atol=1e-8)
+    depth = cv2.imread(str(SHARED / "depth/000000.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(np.rint(frame.depth_m * 1000), depth)

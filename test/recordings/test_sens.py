@@ -1,0 +1,82 @@
+"""ScanNet's .sens files."""
+
+import numpy as np
+import pytest
+from recording_builders import check_frames, make_views, write_scannet, write_sens
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.recordings import open_recording
+
+
+def single_precision(views):
+    for view in views:
+        view.pose = view.pose.astype(np.float32).astype(np.float64)
+    return views
+
+
+@pytest.mark.parametrize("depth_compression", [0, 1])
+def test_frames_are_what_was_written(tmp_path, depth_compression):
+    views = single_precision(make_views())
+    file = write_sens(tmp_path / "scene0000_00/scene0000_00.sens", views, depth_compression=depth_compression)
+    for path in (file, file.parent):
+        recording = open_recording(path)
+        assert (recording.format, len(recording)) == ("scannet_sens", 4)
+        for _ in range(2):
+            frames = list(recording)
+            assert [frame.name for frame in frames] == ["000000", "000001", "000002", "000003"]
+            np.testing.assert_allclose([frame.pose for frame in frames], [view.pose for view in views], atol=1e-6)
+            for frame, view in zip(frames, views):
+                view.pose = frame.pose
+            check_frames(frames, views)
+
+
+def test_the_exported_folder_wins_where_both_are(tmp_path):
+    write_scannet(tmp_path, make_views(1))
+    write_sens(tmp_path / "scene.sens", make_views(2))
+    assert open_recording(tmp_path).format == "scannet"
+
+
+def test_stamps_and_names_are_those_of_an_exported_folder(tmp_path):
+    views = make_views(3)
+    folder = open_recording(write_scannet(tmp_path / "folder", views))
+    file = open_recording(write_sens(tmp_path / "scene.sens", views))
+    assert [(f.name, f.stamp_s) for f in folder] == [(f.name, f.stamp_s) for f in file]
+
+
+def test_lost_poses_are_left_out_and_counted(tmp_path):
+    views = single_precision(make_views(3))
+    views[1].pose[:] = -np.inf
+    recording = open_recording(write_sens(tmp_path / "scene.sens", views))
+    assert [frame.name for frame in recording] == ["000000", "000002"]
+    assert recording.skipped == {"the pose is lost (not finite or zero)": 1}
+
+
+def test_a_truncated_file(tmp_path):
+    file = write_sens(tmp_path / "scene.sens", make_views(3))
+    data = file.read_bytes()
+    for size in (0, 10, 200, len(data) // 2, len(data) - 100):
+        file.write_bytes(data[:size])
+        with pytest.raises(UserError, match=r"scene.sens"):
+            list(open_recording(file))
+
+
+def test_broken_images_name_the_frame(tmp_path):
+    file = write_sens(tmp_path / "scene.sens", make_views(2))
+    data = file.read_bytes()
+    second = data.rindex(b"\x89PNG")
+    file.write_bytes(data[: second + 20] + bytes(20) + data[second + 40 :])
+    with pytest.raises(UserError, match=r"Frame 1 of .*scene.sens is not a whole"):
+        list(open_recording(file))
+
+
+@pytest.mark.parametrize("changes", [{"version": 3}, {"colour_compression": 0}, {"depth_compression": 2}])
+def test_other_versions_and_compressions_are_refused(tmp_path, changes):
+    with pytest.raises(UserError, match=r"scene.sens must"):
+        open_recording(write_sens(tmp_path / "scene.sens", make_views(1), **changes))
+
+
+def test_two_files_in_a_folder(tmp_path):
+    write_sens(tmp_path / "a.sens", make_views(1))
+    write_sens(tmp_path / "b.sens", make_views(1))
+    with pytest.raises(UserError, match=r"holds 2 .sens files: give one of them"):
+        open_recording(tmp_path)

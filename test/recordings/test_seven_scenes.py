@@ -1,0 +1,87 @@
+"""7-Scenes sequences and tsdf-fusion-python's copy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recording_builders import K, check_frames, make_views, write_seven_scenes
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.recordings import open_recording
+
+SHARED = Path(__file__).parents[2] / "../shared/data/kitchen_real"
+
+
+def test_frames_are_what_was_written(tmp_path):
+    views = make_views()
+    for view in views:
+        view.number *= 6  # every sixth frame
+    recording = open_recording(write_seven_scenes(tmp_path, views))
+    frames = list(recording)
+    check_frames(frames, views)
+    assert recording.format == "seven_scenes"
+    assert [frame.name for frame in frames][:2] == ["frame-000000", "frame-000006"]
+    assert [frame.stamp_s for frame in frames] == pytest.approx([0, 0.2, 0.4, 0.6])
+
+
+def test_the_original_has_the_kinects_camera(tmp_path):
+    write_seven_scenes(tmp_path / "seq-01", make_views(1))
+    (tmp_path / "seq-01/camera-intrinsics.txt").unlink()
+    camera = next(iter(open_recording(tmp_path / "seq-01"))).intrinsics.scaled(640, 480)
+    np.testing.assert_allclose([camera.fx, camera.fy, camera.cx, camera.cy], [585, 585, 320, 240])
+
+
+def test_jpeg_colour(tmp_path):
+    write_seven_scenes(tmp_path, make_views(2), "jpg")
+    assert len(list(open_recording(tmp_path))) == 2
+
+
+def test_a_scene_with_one_sequence_is_that_sequence(tmp_path):
+    views = make_views(2)
+    write_seven_scenes(tmp_path / "seq-03", views)
+    check_frames(open_recording(tmp_path), views)
+
+
+def test_a_scene_with_several_sequences_asks_for_one(tmp_path):
+    write_seven_scenes(tmp_path / "seq-01", make_views(1))
+    write_seven_scenes(tmp_path / "seq-02", make_views(1))
+    with pytest.raises(UserError, match="give one of its sequences; found seq-01, seq-02"):
+        open_recording(tmp_path)
+
+
+def test_a_scene_of_archives(tmp_path):
+    (tmp_path / "seq-01.zip").touch()
+    with pytest.raises(UserError, match="only archives: unzip one"):
+        open_recording(tmp_path)
+
+
+def test_incomplete_frames_are_counted(tmp_path):
+    views = make_views(4)
+    write_seven_scenes(tmp_path, views)
+    (tmp_path / "frame-000001.depth.png").unlink()
+    (tmp_path / "frame-000002.pose.txt").unlink()
+    recording = open_recording(tmp_path)
+    check_frames(recording, [views[0], views[3]])
+    assert recording.skipped == {"no depth image": 1, "no pose": 1}
+
+
+def test_no_poses(tmp_path):
+    write_seven_scenes(tmp_path, make_views(1))
+    (tmp_path / "frame-000000.pose.txt").unlink()
+    with pytest.raises(UserError, match=r"has no poses: expected frame-NNNNNN.pose.txt"):
+        open_recording(tmp_path)
+
+
+def test_intrinsics_of_another_size(tmp_path):
+    write_seven_scenes(tmp_path, make_views(1))
+    np.savetxt(tmp_path / "camera-intrinsics.txt", K * 10)
+    with pytest.raises(UserError, match=r"camera-intrinsics.txt: the principal point \(75.0, 55.0\) lies outside"):
+        list(open_recording(tmp_path))
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared recordings are not here")
+def test_the_real_kitchen():
+    frames = list(open_recording(SHARED))
+    assert len(frames) == 60
+    assert frames[0].depth_m.max() < 10
+    assert 0.3 < (frames[0].depth_m > 0).mean() < 1

@@ -1,0 +1,141 @@
+"""TUM RGB-D recordings."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recording_builders import HEIGHT, WIDTH, make_views, write_tum
+from scipy.spatial.transform import Rotation
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings.tum import associate
+
+
+def test_frames_are_what_was_written(tmp_path):
+    views = make_views()
+    recording = open_recording(write_tum(tmp_path, views))
+    frames = list(recording)
+    assert (recording.format, len(recording), recording.skipped) == ("tum", 4, {})
+    for frame, view in zip(frames, views):
+        np.testing.assert_allclose(frame.depth_m, view.depth_mm / 1000, rtol=1e-6)
+        view.depth_mm = np.rint(frame.depth_m * 1000)
+    assert [frame.name for frame in frames][:2] == ["100.004000", "100.104000"]  # of the colour images
+    assert [frame.stamp_s for frame in frames] == [view.stamp_ns / 1e9 for view in views]  # of the depth images
+    for frame, view in zip(frames, views):
+        np.testing.assert_array_equal(frame.colour, view.colour)
+        np.testing.assert_allclose(frame.pose, view.pose, atol=1e-8)
+        assert frame.intrinsics.fx == pytest.approx(14)
+
+
+def test_poses_are_interpolated(tmp_path):
+    write_tum(tmp_path, make_views(3))
+    lines = []
+    for i in range(-1, 4):  # a rotation of 20 degrees and 0.1 m in 0.1 s, between the depth images' stamps
+        x, y, z, w = Rotation.from_euler("z", 20 * i, degrees=True).as_quat()
+        lines.append(f"{100.05 + i / 10:.4f} {i / 10} 0 0 {x} {y} {z} {w}")
+    (tmp_path / "groundtruth.txt").write_text("\n".join(lines))
+    for i, frame in enumerate(open_recording(tmp_path)):
+        np.testing.assert_allclose(frame.pose[0, 3], (i - 0.5) / 10, atol=1e-6)
+        expected = Rotation.from_euler("z", 20 * (i - 0.5), degrees=True).as_matrix()
+        np.testing.assert_allclose(frame.pose[:3, :3], expected, atol=1e-6)
+
+
+def test_frames_without_partner_file_or_pose_are_counted(tmp_path):
+    views = make_views(6)
+    write_tum(tmp_path, views)
+    rgb = (tmp_path / "rgb.txt").read_text().splitlines()
+    rgb[2] = rgb[2].replace("100.104", "100.130", 1)  # 30 ms after its depth image
+    (tmp_path / "rgb.txt").write_text("\n".join(rgb))
+    (tmp_path / "rgb/100.204000.png").unlink()
+    (tmp_path / "depth/100.300000.png").unlink()
+    truth = (tmp_path / "groundtruth.txt").read_text().splitlines()
+    (tmp_path / "groundtruth.txt").write_text("\n".join(truth[:-1]))
+    recording = open_recording(tmp_path)
+    assert [frame.name for frame in recording] == ["100.004000", "100.404000"]
+    assert recording.skipped == {"no colour image": 2, "no depth image": 1, "no pose": 1}
+
+
+def test_lists_need_not_be_sorted(tmp_path):
+    write_tum(tmp_path, make_views(4))
+    for name in ("rgb", "depth", "groundtruth"):
+        lines = (tmp_path / f"{name}.txt").read_text().splitlines()
+        (tmp_path / f"{name}.txt").write_text("\n".join([lines[0], *lines[:0:-1]]))
+    assert [frame.stamp_s for frame in open_recording(tmp_path)] == pytest.approx([100, 100.1, 100.2, 100.3])
+
+
+@pytest.mark.parametrize(
+    ("name", "fx"),
+    [
+        ("rgbd_dataset_freiburg1_desk", 517.3),
+        ("rgbd_dataset_freiburg2_xyz", 520.9),
+        ("fr3_office", 535.4),
+        ("my_desk", 525.0),
+    ],
+)
+def test_intrinsics_follow_the_name(tmp_path, name, fx):
+    write_tum(tmp_path / name, make_views(1))
+    (tmp_path / name / "camera.yaml").unlink()
+    camera = next(iter(open_recording(tmp_path / name))).intrinsics
+    assert (camera.width, camera.height) == (WIDTH, HEIGHT)
+    assert camera.scaled(640, 480).fx == pytest.approx(fx)
+
+
+def test_depth_factor(tmp_path):
+    views = make_views(1)
+    write_tum(tmp_path, views)
+    text = (tmp_path / "camera.yaml").read_text().replace("}", ', "depth_factor": 1000}')
+    (tmp_path / "camera.yaml").write_text(text)
+    frame = next(iter(open_recording(tmp_path)))
+    np.testing.assert_allclose(frame.depth_m, views[0].depth_mm * 5 / 1000, rtol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["", "fx: 1", "[1, 2]", "{", "{width: 16, height: 12, fx: a, fy: 1, cx: 1, cy: 1}"])
+def test_a_broken_camera_file(tmp_path, text):
+    write_tum(tmp_path, make_views(1))
+    (tmp_path / "camera.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"camera.yaml must hold the numbers width, height, fx"):
+        open_recording(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("rgb.txt", "1.0", "rgb.txt has the line '1.0'"),
+        ("depth.txt", "abc depth/1.png", "depth.txt has the line 'abc depth/1.png'"),
+        ("groundtruth.txt", "1.0 0 0 0 0 0 1", "groundtruth.txt has the line"),
+        ("groundtruth.txt", "# nothing", "groundtruth.txt holds no pose"),
+        ("groundtruth.txt", "1.0 0 0 0 0 0 0 0", "groundtruth.txt holds no pose"),  # no rotation
+        ("groundtruth.txt", None, "groundtruth.txt cannot be read"),
+    ],
+)
+def test_broken_lists(tmp_path, file, text, message):
+    write_tum(tmp_path, make_views(1))
+    (tmp_path / file).unlink() if text is None else (tmp_path / file).write_text(text)
+    with pytest.raises(UserError, match=message):
+        open_recording(tmp_path)
+
+
+def test_no_pair_at_all(tmp_path):
+    write_tum(tmp_path, make_views(3), colour_delay_s=0.05)
+    with pytest.raises(UserError, match=r"can be used: no colour image \(3\)"):
+        list(open_recording(tmp_path))
+
+
+STAMPS = st.lists(st.integers(0, 300).map(lambda ms: ms / 1000), max_size=12)
+
+
+@settings(max_examples=60)
+@given(STAMPS, STAMPS)
+def test_association_is_that_of_the_benchmark(first, second):
+    """associate.py: all pairs within the tolerance, by difference, each stamp used once."""
+    candidates = sorted(
+        (abs(a - b), i, j) for i, a in enumerate(first) for j, b in enumerate(second) if abs(a - b) < 0.02 - 1e-9
+    )
+    expected = {}
+    for _, i, j in candidates:
+        if i not in expected and j not in expected.values():
+            expected[i] = j
+    found = associate(first, second, 0.02 - 1e-9)
+    assert len({i for i, _ in found}) == len({j for _, j in found}) == len(found)
+    assert sorted(expected.items()) == found
