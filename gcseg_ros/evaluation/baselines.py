@@ -71,6 +71,8 @@ def scene_normals(truth: Truth) -> Floats:
     if truth.normals is not None:
         return truth.normals.astype(np.float64)
     points = scene_points(truth)
+    if not len(points):
+        return points
     _, near = cKDTree(points).query(points, min(12, len(points)), workers=-1)
     offsets = points[near.reshape(len(points), -1)]
     offsets -= offsets.mean(1, keepdims=True)

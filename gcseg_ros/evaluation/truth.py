@@ -112,7 +112,7 @@ def read_npz(path: Path) -> Cloud:
         target, width, kinds, dtype = known[name]
         expected = (*arrays["points"].shape[:1], *width)
         if values.shape != expected or values.dtype.kind not in kinds:
-            number = {"b": "bool", "u": "integers", "i": "integers"}.get(kinds[-1], "numbers")
+            number = "numbers" if "f" in kinds else "bool" if "b" in kinds else "integers"
             raise UserError(f"{path}: `{name}` must be {expected} {number}; found {values.shape} {values.dtype}.")
         cloud[target] = values.astype(dtype)
     if not np.isfinite(cloud["points"]).all():
