@@ -7,6 +7,7 @@ are all made from these models.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -108,7 +109,11 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
             raise UserError(
                 f"A setting is written part.name=value, for example tracking.keyframe_stride=10; found {setting!r}."
             )
-        set_value(values, path.strip(), yaml.safe_load(text))
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise UserError(f"The value of {path.strip()} cannot be understood: {text!r}; write it as in YAML.") from None
+        set_value(values, path.strip(), value)
     return build_config(values)
 
 
@@ -125,13 +130,15 @@ def set_value(values: dict[str, Any], path: str, value: Any) -> None:
 def build_config(values: dict[str, Any], model: type[P] = Config) -> P:  # type: ignore[assignment]
     """Nested dictionaries -> `model`; the first mistake becomes one sentence."""
     try:
-        return model(**values)
+        return model.model_validate(values)
     except ValidationError as errors:
         first = errors.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = ", ".join(path for path, _ in flat_fields(model))
-            raise UserError(f"There is no setting {where}. Known are {known}.") from None
+            known = [path for path, _ in flat_fields(model)]
+            close = get_close_matches(where, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
+            raise UserError(f"There is no setting {where}: {hint}") from None
         raise UserError(f"The setting {where} = {first.get('input')!r} is not allowed: {first['msg']}.") from None
 
 
