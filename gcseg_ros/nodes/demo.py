@@ -1,0 +1,215 @@
+"""A recording mapped by the ROS 2 nodes as processes, over DDS, and measured against its truth: what `make demo` runs.
+
+python -m gcseg_ros.nodes.demo --recording synthetic:1 -o out/demo
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.nodes import graph
+from gcseg_ros.output import check_replaceable
+from gcseg_ros.recordings import Recording, open_recording
+
+STALL_S = 300.0  # on a new machine the first frame waits for compilation
+SAVE_S = 600.0
+END_S = 15.0
+POLL_S = 0.1
+INTERRUPTED = 130
+
+console = Console(highlight=False)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo: the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m gcseg_ros.nodes.demo", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--recording", default="synthetic:1", help="folder, bag or synthetic:SEED[:STYLE]")
+    parser.add_argument("-o", "--output", default="out/demo", help="the folder to write")
+    parser.add_argument("--max-frames", type=int, default=0, help="map only so many frames")
+    parser.add_argument("--domain-id", type=int, help="ROS_DOMAIN_ID; else one of its own")
+    given = parser.parse_args(arguments)
+    try:
+        output = Path(given.output).resolve()
+        check_replaceable(output)
+        recording = open_recording(given.recording)
+        frames = min(given.max_frames or len(recording), len(recording))
+        if importlib.util.find_spec("rclpy") is None:
+            console.print("rclpy is not installed (its wheels need Python 3.11 to 3.13): mapping without ROS.")
+            map_in_process(recording, output, frames)
+        else:
+            map_over_ros(given.recording, output, frames, given.domain_id)
+        report(recording, output, frames)
+    except UserError as error:
+        Console(stderr=True, highlight=False).print(f"demo: {error}", style="red", markup=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        Console(stderr=True).print("demo: interrupted; everything that was started has ended.")
+        return INTERRUPTED
+    return 0
+
+
+def map_in_process(recording: Recording, output: Path, frames: int) -> None:
+    """As `gcseg map` does it."""
+    from gcseg_ros.run import map_recording
+
+    with progress("mapping", frames) as advance:
+        map_recording(recording, output, frames=slice(frames), progress=advance)
+
+
+def map_over_ros(recording: str, output: Path, frames: int, domain_id: int | None) -> None:
+    """Start replay_node and mapping_node, wait until every frame has been mapped, save, and end both. Raises UserError."""
+    # before rclpy is imported: this process takes part in the same, local, graph
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100 if domain_id is None else domain_id)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    if os.environ.get("ROS_DISTRO") == "humble":
+        os.environ["ROS_LOCALHOST_ONLY"] = "1"
+    arguments = {"recording": recording, "output_dir": str(output), "max_frames": str(frames), "log_level": "warn"}
+    planned = graph.replay(arguments, diagnostics_rate_hz=4.0, warn_after_s=30.0)
+    os.environ.update(planned.environment)
+    with processes(planned) as running, Watcher() as watcher:
+        mapping, replay = running["mapping_node"], running["replay_node"]
+        with progress("mapping over ROS 2", frames) as advance:
+            while replay.poll() is None:
+                check_alive("mapping_node", mapping)
+                watcher.spin(POLL_S)
+                advance(watcher.frames)
+            if replay.returncode != 0:
+                raise UserError(f"replay_node ended with status {replay.returncode}: see its message above.")
+            advance(frames)
+        console.print("saving the map")
+        saved = watcher.save(lambda: check_alive("mapping_node", mapping))
+        console.print(saved, markup=False, soft_wrap=True)
+    for name, process in running.items():
+        if process.returncode != 0:
+            raise UserError(f"{name} ended with status {process.returncode} instead of 0: see its message above.")
+
+
+@contextmanager
+def processes(planned: graph.Graph) -> Iterator[dict[str, subprocess.Popen]]:
+    """The graph's nodes by name, as processes; they are ended, by force if need be, when the block ends."""
+    running: dict[str, subprocess.Popen] = {}
+    try:
+        for node in planned.nodes:
+            # a session of their own: Ctrl-C reaches them through us, once
+            running[node.executable] = subprocess.Popen(node.command(), start_new_session=True)
+        yield running
+    finally:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for process in running.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        deadline_s = time.monotonic() + END_S
+        for process in running.values():
+            try:
+                process.wait(max(0.1, deadline_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        signal.signal(signal.SIGINT, before)
+
+
+def check_alive(name: str, process: subprocess.Popen) -> None:
+    if process.poll() is not None:
+        raise UserError(f"{name} has ended with status {process.returncode}: see its message above.")
+
+
+class Watcher:
+    """This process's own node: follows mapping_node's diagnostics and asks it to save."""
+
+    def __enter__(self) -> Watcher:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray
+        from rclpy.executors import SingleThreadedExecutor
+        from std_srvs.srv import Trigger
+
+        self.frames = 0
+        self._request = Trigger.Request()
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+        self._node = rclpy.create_node("demo", context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._take, 10)
+        self._save = self._node.create_client(Trigger, "/mapping_node/save")
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._executor.shutdown()
+        self._node.destroy_node()
+        self._context.try_shutdown()
+
+    def spin(self, seconds: float) -> None:
+        self._executor.spin_once(timeout_sec=seconds)
+
+    def save(self, check: Any) -> str:
+        """Call ~/save: what it answers. `check` is called while waiting. Raises UserError."""
+        deadline_s = time.monotonic() + SAVE_S
+        answer = None
+        while answer is None or not answer.done():
+            if answer is None and self._save.service_is_ready():
+                answer = self._save.call_async(self._request)
+            self.spin(POLL_S)
+            check()
+            if time.monotonic() > deadline_s:
+                raise UserError(f"mapping_node has not saved within {SAVE_S:g} s: see its messages above.")
+        response = answer.result()
+        if not response.success:
+            raise UserError(f"mapping_node could not save: {response.message}")
+        return response.message
+
+    def _take(self, message: Any) -> None:
+        for status in message.status:
+            self.frames = next((int(v.value) for v in status.values if v.key == "frames mapped"), self.frames)
+
+
+@contextmanager
+def progress(what: str, frames: int) -> Iterator[Any]:
+    """A bar of frames; gives the function that takes how many are done."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("frames"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(what, total=frames)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def report(recording: Recording, output: Path, frames: int) -> None:
+    """Figures of the output: frames that are missing, and average precision where the recording has a truth."""
+    from gcseg_ros.evaluation.report import evaluate, table
+    from gcseg_ros.files import read_json
+
+    mapped = read_json(output / "summary.json")["frames"]
+    if mapped != frames:
+        console.print(f"{mapped} of {frames} frames were mapped; the others had no pose or could not be read.")
+    truth = truth_of(recording, output)
+    if truth is None:
+        console.print(f"{recording.name} has no truth to compare with.", markup=False)
+        return
+    console.print(table(evaluate(output, truth)))
+
+
+def truth_of(recording: Recording, output: Path) -> Path | None:
+    """Where the recording's truth is, None if it has none."""
+    return recording.path if (recording.path / "gt_cloud.npz").is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+"""The node graph: which nodes run, with which parameters and topics. The launch files and the demo are made from it.
+
+Nothing here imports ROS. Arguments are texts, as a launch file gets them; an empty one leaves the matter to the YAML files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gcseg_ros.errors import UserError
+
+PACKAGE = "gcseg_ros"
+SENSORS = ("realsense_d435i", "azure_kinect", "orbbec", "zed", "oak_d", "phone")
+VIEWED = ("labels", "overlay", "cloud", "instances")
+BAG_DELAY_S = 3
+"""A bag starts so much later than the nodes, so that its first images find readers."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A launch argument."""
+
+    name: str
+    default: str
+    description: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node. `parameters` win over `parameter_files`, of which the later win over the earlier."""
+
+    package: str
+    executable: str
+    namespace: str = ""
+    parameter_files: list[str] = field(default_factory=list)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    remappings: list[tuple[str, str]] = field(default_factory=list)
+    arguments: list[str] = field(default_factory=list)
+    log_level: str = "info"
+
+    def command(self) -> list[str]:
+        """How to start it without `launch`: one of this package's modules, as a process of this Python."""
+        command = [sys.executable, "-m", f"{self.package}.nodes.{self.executable}", *self.arguments, "--ros-args"]
+        if self.namespace:
+            command += ["-r", f"__ns:=/{self.namespace.strip('/')}"]
+        for file in self.parameter_files:
+            command += ["--params-file", file]
+        for name, value in self.parameters.items():
+            command += ["-p", f"{name}:={json.dumps(value)}"]
+        for before, after in self.remappings:
+            command += ["-r", f"{before}:={after}"]
+        return [*command, "--log-level", self.log_level]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes, other processes (a bag that is played) and what all of them need in their environment."""
+
+    nodes: list[NodeSpec]
+    processes: list[list[str]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def share() -> Path:
+    """The folder that holds `config` and `launch`: of the checkout, or where the package was installed."""
+    here = Path(__file__).resolve()
+    candidates = [
+        here.parents[2],
+        *(parent / "share" / PACKAGE for parent in here.parents),
+        Path(sys.prefix, "share", PACKAGE),
+    ]
+    for folder in candidates:
+        if (folder / "config" / "mapping.yaml").is_file():
+            return folder
+    raise UserError(f"The folder config of {PACKAGE} was not found: install the package again.")
+
+
+def config_file(name: str) -> str:
+    return str(share() / "config" / name)
+
+
+COMMON = (
+    Argument("namespace", "", "namespace of all nodes"),
+    Argument("log_level", "info", "least severe messages that are shown", ("debug", "info", "warn", "error", "fatal")),
+    Argument(
+        "config_file", "", "a YAML file of mapping_node's parameters that wins over mapping.yaml and the sensor's"
+    ),
+    Argument("output_dir", "", "folder that ~/save writes"),
+    Argument("rviz", "false", "start RViz", ("true", "false")),
+    Argument("rviz_cfg", "", "RViz configuration; empty: config/gcseg.rviz"),
+)
+MAPPING_ARGUMENTS = (
+    Argument("sensor", "", "topics and limits of a known camera (config/SENSOR.yaml)", ("", *SENSORS)),
+    Argument("rgb_topic", "", "colour image, registered to depth (sensor_msgs Image or CompressedImage)"),
+    Argument("depth_topic", "", "depth image, 16UC1 mm or 32FC1 m"),
+    Argument("camera_info_topic", "", "calibration of the colour image"),
+    Argument("pose_topic", "", "PoseStamped, PoseWithCovarianceStamped or Odometry"),
+    Argument("pose_source", "", "where the camera's pose comes from", ("", "topic", "tf")),
+    Argument("frame_id", "", "frame that the poses move; empty: the odometry's child_frame_id, else the camera"),
+    Argument("map_frame_id", "", "frame of the map; empty: that of the poses"),
+    Argument(
+        "mode", "", "live: the latest frame, bag: every frame; empty: bag if rosbag is given", ("", "live", "bag")
+    ),
+    Argument("approx_sync", "", "stamps may differ by sync_slop_s", ("", "true", "false")),
+    Argument("sync_queue_size", "", "images that wait for their partners and their pose"),
+    Argument("topic_queue_size", "", "messages that DDS keeps for each image topic"),
+    Argument("qos", "", "of the images", ("", "auto", "sensor_data", "reliable")),
+    Argument("use_sim_time", "", "time from /clock; empty: if rosbag is given", ("", "true", "false")),
+    Argument("autostart", "true", "the node configures and activates itself", ("true", "false")),
+    Argument("rosbag", "", "a bag to play; switches simulated time on"),
+    Argument("rosbag_args", "", "further arguments of `ros2 bag play`, for example --rate 0.5"),
+    *COMMON,
+)
+REPLAY_ARGUMENTS = (
+    Argument("recording", "synthetic:1", "folder, bag or synthetic:SEED[:STYLE]"),
+    Argument("rate", "0", "speed of time; 0 = as fast as frames are mapped"),
+    Argument("loop", "false", "start again at the end", ("true", "false")),
+    Argument("max_frames", "0", "frames replayed; 0 = all"),
+    *COMMON,
+)
+
+
+def mapping(arguments: Mapping[str, str]) -> Graph:
+    """mapping_node on a camera's topics, or on a bag. `arguments` as in MAPPING_ARGUMENTS. Raises UserError."""
+    given = _given(MAPPING_ARGUMENTS, arguments)
+    bag = given["rosbag"]
+    parameters = {
+        f"topics.{name}": given[f"{argument}_topic"]
+        for name, argument in {"rgb": "rgb", "depth": "depth", "camera_info": "camera_info", "pose": "pose"}.items()
+        if given[f"{argument}_topic"]
+    }
+    parameters["use_sim_time"] = _typed(given["use_sim_time"] or ("true" if bag else "false"))
+    if bag and not given["mode"]:
+        parameters["mode"] = "bag"
+    for name in ("pose_source", "frame_id", "map_frame_id", "mode", "qos", "output_dir"):
+        if given[name]:
+            parameters[name] = given[name]
+    for name in ("approx_sync", "sync_queue_size", "topic_queue_size", "autostart"):
+        if given[name]:
+            parameters[name] = _typed(given[name])
+    play = ["ros2", "bag", "play", bag, "--clock", "--delay", str(BAG_DELAY_S)]
+    play += ["--qos-profile-overrides-path", config_file("rosbag_qos.yaml"), *given["rosbag_args"].split()]
+    nodes = [_mapping_node(given, parameters), *_rviz(given, use_sim_time=parameters["use_sim_time"])]
+    return Graph(nodes, [play] if bag else [], _environment())
+
+
+def replay(arguments: Mapping[str, str], **parameters: Any) -> Graph:
+    """replay_node and mapping_node, every frame mapped. `arguments` as in REPLAY_ARGUMENTS; `parameters` of mapping_node."""
+    given = _given(REPLAY_ARGUMENTS, arguments)
+    mapped = {"mode": "bag", "qos": "reliable", "use_sim_time": True, "topic_queue_size": 30, **parameters}
+    if given["output_dir"]:
+        mapped["output_dir"] = given["output_dir"]
+    replayed = {
+        "recording": given["recording"],
+        "rate": float(_typed(given["rate"])),
+        "loop": _typed(given["loop"]),
+        "max_frames": _typed(given["max_frames"]),
+        "flow_control": True,
+    }
+    player = NodeSpec(PACKAGE, "replay_node", given["namespace"], [], replayed, log_level=given["log_level"])
+    nodes = [_mapping_node(given, mapped), player, *_rviz(given, use_sim_time=True)]
+    return Graph(nodes, [], _environment())
+
+
+def _mapping_node(given: Mapping[str, str], parameters: dict[str, Any]) -> NodeSpec:
+    files = [config_file("mapping.yaml")]
+    if given.get("sensor"):
+        files.append(config_file(f"{given['sensor']}.yaml"))
+    if given["config_file"]:
+        if not Path(given["config_file"]).is_file():
+            raise UserError(f"The config_file {given['config_file']} does not exist: give the path of a YAML file.")
+        files.append(given["config_file"])
+    return NodeSpec(PACKAGE, "mapping_node", given["namespace"], files, parameters, log_level=given["log_level"])
+
+
+def _rviz(given: Mapping[str, str], use_sim_time: bool) -> list[NodeSpec]:
+    if given["rviz"] != "true":
+        return []
+    space = given["namespace"].strip("/")
+    # the configuration has absolute names
+    names = [f"/mapping_node/{topic}" for topic in VIEWED] if space else []
+    file = given["rviz_cfg"] or config_file("gcseg.rviz")
+    return [
+        NodeSpec(
+            "rviz2",
+            "rviz2",
+            given["namespace"],
+            parameters={"use_sim_time": use_sim_time},
+            remappings=[(name, f"/{space}{name}") for name in names],
+            arguments=["-d", file],
+            log_level=given["log_level"],
+        )
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """Fast DDS with enough shared memory for images, unless the user has profiles of their own."""
+    name = "FASTDDS_DEFAULT_PROFILES_FILE"
+    return {} if name in os.environ else {name: config_file("fastdds.xml")}
+
+
+def _given(arguments: tuple[Argument, ...], values: Mapping[str, str]) -> dict[str, str]:
+    """All arguments with their defaults. Raises UserError for a name or a value that is not allowed."""
+    known = {argument.name: argument for argument in arguments}
+    for name, value in values.items():
+        if name not in known:
+            raise UserError(f"There is no argument {name}. Known are {', '.join(known)}.")
+        if known[name].choices and value not in known[name].choices:
+            raise UserError(f"The argument {name} must be one of {', '.join(known[name].choices)}; found {value!r}.")
+    return {name: values.get(name, argument.default) for name, argument in known.items()}
+
+
+def _typed(text: str) -> Any:
+    """The value that a text stands for in YAML: a number, true, false."""
+    return yaml.safe_load(text)
