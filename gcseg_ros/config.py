@@ -43,7 +43,9 @@ class MasksConfig(Part):
     levels: tuple[float, ...] = Field(
         (0.4, 0.6, 0.8), min_length=1, description="merging costs at which regions are cut, from fine to coarse"
     )
-    boundary_network: str | None = Field(None, description="ONNX file of the learned generator; default: the shipped one")
+    boundary_network: str | None = Field(
+        None, description="ONNX file of the learned generator; default: the shipped one"
+    )
     tracked_level: int = Field(0, ge=0, description="which of the levels is tracked")
 
 
@@ -112,7 +114,9 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise UserError(f"The value of {path.strip()} cannot be understood: {text!r}; write it as in YAML.") from None
+            raise UserError(
+                f"The value of {path.strip()} cannot be understood: {text!r}; write it as in YAML."
+            ) from None
         set_value(values, path.strip(), value)
     return build_config(values)
 
