@@ -1,0 +1,95 @@
+"""Working resolution: decimation, normals, the temporal depth filter."""
+
+import numpy as np
+import pytest
+
+from gcseg_ros.config import InputConfig
+from gcseg_ros.frames import CameraIntrinsics, Frame
+from gcseg_ros.views import ViewBuilder, decimate, normals_from, sigma, solid
+
+CAMERA = CameraIntrinsics(640, 480, 525, 525, 319.5, 239.5)
+
+
+def frame(depth: np.ndarray, pose: np.ndarray | None = None, camera: CameraIntrinsics = CAMERA) -> Frame:
+    colour = np.zeros((*depth.shape, 3), np.uint8)
+    return Frame("0", 0.0, colour, depth.astype(np.float32), camera, np.eye(4) if pose is None else pose)
+
+
+def test_decimation_does_not_mix_front_and_back():
+    depth = np.full((4, 4), 1.0, np.float32)
+    depth[:, 2:] = 3.0
+    depth[0, 0] = 0
+    depth[3, 3] = np.float32(3.002)
+    half = decimate(depth, 2, np.float32(6))
+    np.testing.assert_allclose(half, [[1, 3], [1, 3.0005]], atol=1e-4)
+
+
+def test_decimation_by_hand_with_an_edge_inside_the_block():
+    block = np.array([[1.0, 1.0], [1.0, 3.0]], np.float32)
+    assert decimate(block, 2, np.float32(6))[0, 0] == pytest.approx(3.0)  # the middle pixel's surface
+    block[1, 1] = 0
+    assert decimate(block, 2, np.float32(6))[0, 0] == pytest.approx(1.0)
+
+
+def test_depth_beyond_the_limit_is_ignored():
+    assert not decimate(np.full((2, 2), 7, np.float32), 2, np.float32(6)).any()
+
+
+@pytest.mark.parametrize("size", [(640, 480), (256, 192), (1280, 720), (641, 481)])
+def test_working_size_is_a_whole_fraction(size):
+    width, height = size
+    camera = CameraIntrinsics(width, height, width, width, (width - 1) / 2, (height - 1) / 2)
+    view = ViewBuilder(InputConfig())(frame(np.full((height, width), 2.0), camera=camera))
+    factor = max(1, round(width / 320))
+    assert view.depth_m.shape == (height // factor, width // factor)
+    assert view.intrinsics.fx == pytest.approx(width / factor)
+
+
+def test_normals_of_a_slanted_plane():
+    """z = 2 + 0.5 x in camera coordinates: n ~ (0.5, 0, -1)."""
+    camera = (260.0, 260.0, 159.5, 119.5)
+    u = (np.arange(320) - 159.5) / 260
+    depth = np.tile(2 / (1 - 0.5 * u), (240, 1)).astype(np.float32)
+    normals = normals_from(depth, camera)
+    expected = np.array([0.5, 0, -1]) / np.linalg.norm([0.5, 0, -1])
+    np.testing.assert_allclose(normals[20:-20, 20:-20].reshape(-1, 3), np.tile(expected, (200 * 280, 1)), atol=2e-3)
+
+
+def test_the_filter_averages_noise_away_and_keeps_steps():
+    rng = np.random.default_rng(0)
+    truth = np.full((480, 640), 2.0)
+    truth[:, 320:] = 3.0
+    build = ViewBuilder(InputConfig())
+    errors = []
+    for _ in range(10):
+        view = build(frame(truth + rng.normal(size=truth.shape) * sigma(truth)))
+        errors.append(np.abs(view.depth_m[:, :155] - 2).mean())
+    assert errors[-1] < 0.5 * errors[0]
+    assert np.abs(view.depth_m[:, 165:] - 3).mean() < 0.01
+
+
+def test_the_filter_fills_a_flickering_hole():
+    depth = np.full((480, 640), 2.0)
+    build = ViewBuilder(InputConfig())
+    for _ in range(5):
+        build(frame(depth))
+    holed = depth.copy()
+    holed[100:120, 100:120] = 0
+    view = build(frame(holed))
+    assert (view.depth_m[52:58, 52:58] > 1.9).all()
+    assert not view.measured_m[52:58, 52:58].any()  # what is lifted is what was measured
+
+
+def test_flying_pixels_are_not_lifted():
+    depth = np.full((20, 20), 3.0, np.float32)
+    depth[:, :10] = 1.0
+    depth[:, 10] = 2.0  # in mid-air between front and back
+    kept = solid(depth)
+    assert not kept[1:-1, 10].any()
+    assert (kept[1:-1, 1:8] == 1).all()
+
+
+def test_empty_depth():
+    view = ViewBuilder(InputConfig())(frame(np.zeros((480, 640))))
+    assert not view.depth_m.any()
+    assert not view.normals.any()
