@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -253,7 +254,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
         aps = [run["ap"] for run in row["seeds"]]
         figures = [percent(row["ap"]), f"{percent(min(aps))}..{percent(max(aps))}"]
         figures += [percent(row[name]) for name in ("ap50", "ap25", "mean_best_iou")]
-        shown.add_row(row["truth"], row["method"], *figures, f"{row['predictions']:.0f}")
+        shown.add_row(escape(row["truth"]), row["method"], *figures, f"{row['predictions']:.0f}")
     return shown
 
 

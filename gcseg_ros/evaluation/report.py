@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rich.markup import escape
 from rich.table import Table
 from scipy import sparse
 
@@ -203,9 +204,8 @@ def mean(values: Sequence[float] | Any) -> float:
 def table(evaluation: Evaluation) -> Table:
     """The figures for a console, in percent."""
     stuff = ", stuff excluded" if evaluation.exclude_stuff else ""
-    shown = Table(
-        "class-agnostic", "value", title=f"{Path(evaluation.output).name} against {Path(evaluation.truth).name}{stuff}"
-    )
+    title = f"{Path(evaluation.output).name} against {Path(evaluation.truth).name}{stuff}"
+    shown = Table("class-agnostic", "value", title=escape(title))
     shown.columns[1].justify = "right"
     for name, value in (("AP", evaluation.ap), ("AP50", evaluation.ap50), ("AP25", evaluation.ap25)):
         shown.add_row(name, percent(value))
