@@ -173,7 +173,7 @@ class _Assembly:
             stamp, log_ns, depth = self._depths[0]
             expired = now_ns is None or now_ns - log_ns > WAIT_NS or len(self._depths) > QUEUE
             i = self._partner(stamp)
-            if not expired and (i is None or self._colours[i][0] != stamp) and not self._colour_is_past(stamp):
+            if not expired and (i is None or not (self._colours[i][0] == stamp or self._colours[-1][0] > stamp)):
                 return
             pose, reason = None, f"no colour image within {PAIR_TOLERANCE_NS / SECOND_NS:g} s"
             if i is not None:
@@ -184,10 +184,10 @@ class _Assembly:
             self._number += 1
             if i is None or pose is None:
                 yield reason
-                continue
-            colour = self._colours[i][1]
-            del self._colours[: i + 1]
-            yield self._frame(stamp, colour, depth, pose)
+            else:
+                yield self._frame(stamp, self._colours[i][1], depth, pose)
+                del self._colours[: i + 1]
+            del self._colours[: bisect_left(self._colours, stamp - PAIR_TOLERANCE_NS, key=itemgetter(0))]
 
     def _partner(self, stamp: int) -> int | None:
         """Index of the colour image nearest to a stamp, within the tolerance."""
@@ -195,9 +195,6 @@ class _Assembly:
         near = [j for j in (i - 1, i) if 0 <= j < len(self._colours)]
         near = [j for j in near if abs(self._colours[j][0] - stamp) <= PAIR_TOLERANCE_NS]
         return min(near, key=lambda j: abs(self._colours[j][0] - stamp), default=None)
-
-    def _colour_is_past(self, stamp: int) -> bool:
-        return bool(self._colours) and self._colours[-1][0] >= stamp
 
     def _frame(self, stamp: int, colour: Any, depth: Any, pose: Array) -> Frame:
         name = f"{self._number - 1:06d}"

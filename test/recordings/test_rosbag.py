@@ -1,0 +1,486 @@
+"""rosbag2 recordings: kinds of messages, synchronisation, poses from topics and TF, and everything a bag can lack."""
+
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+from recording_builders import HEIGHT, SECOND, WIDTH, BagBuilder, check_frames, make_views
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings.bag_topics import choose_topics
+
+MS = 10**6
+
+
+def write_bag(path, views, storage="mcap", colour=True, depth=True, info=True, pose=True):
+    with BagBuilder(path, storage) as bag:
+        for view in views:
+            if info:
+                bag.camera_info("/camera/rgb/camera_info", view.stamp_ns)
+            if colour:
+                bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8")
+            if depth:
+                bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1")
+            if pose:
+                bag.pose("/pose", view.stamp_ns, view.pose)
+    return path
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_frames_are_what_was_written(tmp_path, storage):
+    views = make_views()
+    recording = open_recording(write_bag(tmp_path / "bag", views, storage))
+    assert (recording.format, recording.name, len(recording)) == ("rosbag", "bag", 4)
+    for _ in range(2):
+        frames = list(recording)
+        check_frames(frames, views)
+        assert [frame.stamp_s for frame in frames] == [view.stamp_ns / SECOND for view in views]
+        assert [frame.name for frame in frames] == ["000000", "000001", "000002", "000003"]
+    assert not recording.skipped
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_bare_file_and_a_folder_without_metadata(tmp_path, storage):
+    views = make_views()
+    write_bag(tmp_path / "bag", views, storage)
+    (tmp_path / "bag/metadata.yaml").unlink()
+    check_frames(open_recording(tmp_path / "bag"), views)
+    (file,) = (tmp_path / "bag").iterdir()
+    check_frames(open_recording(file), views)
+
+
+def test_a_bag_that_was_split_into_files(tmp_path):
+    views = make_views(4)
+    folder = tmp_path / "split"
+    folder.mkdir()
+    for part, some in (("bag_2", views[:2]), ("bag_10", views[2:])):
+        write_bag(tmp_path / part, some)
+        (tmp_path / part / f"{part}.mcap").rename(folder / f"{part}.mcap")
+    recording = open_recording(folder)
+    check_frames(recording, views)
+    assert len(recording) == 4
+
+
+def test_every_kind_of_image(tmp_path):
+    views = make_views(1)
+    colour, depth, stamp = views[0].colour, views[0].depth_mm, views[0].stamp_ns
+    metres = depth.astype(np.float32) * np.float32(0.001)
+    metres[depth == 0] = np.nan
+    png, depth_png = cv2.imencode(".png", colour[..., ::-1])[1], cv2.imencode(".png", depth)[1]
+    for number, (rgb, z) in enumerate(
+        [
+            (lambda bag: bag.image("/rgb", stamp, colour[..., ::-1], "bgr8"), None),
+            (lambda bag: bag.image("/rgb", stamp, np.dstack([colour, depth.astype(np.uint8)]), "rgba8"), None),
+            (lambda bag: bag.compressed("/rgb/compressed", stamp, png, "bgr8; png compressed bgr8"), None),
+            (None, lambda bag: bag.image("/depth", stamp, metres, "32FC1")),
+            (None, lambda bag: bag.image("/depth", stamp, depth, "mono16")),
+            (None, lambda bag: bag.compressed("/depth/compressed", stamp, depth_png, "16UC1; png compressed")),
+            (
+                None,
+                lambda bag: bag.compressed(
+                    "/depth/compressedDepth", stamp, bytes(12) + depth_png.tobytes(), "16UC1; compressedDepth png"
+                ),
+            ),
+        ]
+    ):
+        with BagBuilder(tmp_path / f"bag{number}") as bag:
+            (rgb or (lambda bag: bag.image("/rgb", stamp, colour, "rgb8")))(bag)
+            (z or (lambda bag: bag.image("/depth", stamp, depth, "16UC1")))(bag)
+            bag.camera_info("/info", stamp)
+            bag.pose("/robot/pose", stamp, views[0].pose)
+        check_frames(open_recording(tmp_path / f"bag{number}"), views)
+
+
+@pytest.mark.parametrize("kind", ["pose", "pose_with_covariance", "odometry"])
+def test_every_kind_of_pose(tmp_path, kind):
+    views = make_views(2)
+    write_bag(tmp_path / "bag", views, pose=False)
+    with BagBuilder(tmp_path / "poses") as bag:
+        for view in views:
+            options = {"child": "optical"} if kind == "odometry" else {}
+            getattr(bag, kind)("/slam", view.stamp_ns, view.pose, **options)
+    folder = tmp_path / "both"
+    folder.mkdir()
+    (tmp_path / "bag/bag.mcap").rename(folder / "bag.mcap")
+    (tmp_path / "poses/poses.mcap").rename(folder / "poses.mcap")
+    check_frames(open_recording(folder), views)
+
+
+def write_images(bag, views, frame="optical"):
+    for view in views:
+        bag.camera_info("/camera/rgb/camera_info", view.stamp_ns)
+        bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8", frame)
+        bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1", frame)
+
+
+def shift(x, y=0.0, z=0.0):
+    T = np.eye(4)
+    T[:3, 3] = x, y, z
+    return T
+
+
+OPTICAL = np.array([[0.0, 0, 1, 0.2], [-1, 0, 0, 0], [0, -1, 0, 0.5], [0, 0, 0, 1]])  # REP-103, on a base
+
+
+def test_odometry_of_the_base_is_carried_to_the_optical_frame(tmp_path):
+    views = make_views(3)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.odometry("/odom", view.stamp_ns, view.pose)
+        write_images(bag, views)
+        bag.tf(0, ("base_link", "mast", shift(0, 0, 1)), topic="/tf_static", log_ns=views[-1].stamp_ns)  # recorded late
+        bag.tf(0, ("mast", "optical", OPTICAL), topic="/tf_static", log_ns=views[-1].stamp_ns)
+    for view in views:
+        view.pose = view.pose @ shift(0, 0, 1) @ OPTICAL
+    check_frames(open_recording(tmp_path / "bag", pose_topic="/odom"), views)
+
+
+def test_a_body_frame_can_be_told(tmp_path):
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.tf(0, ("body", "optical", OPTICAL), topic="/tf_static", log_ns=views[0].stamp_ns)
+        for view in views:
+            bag.pose("/mocap/pose", view.stamp_ns, view.pose)
+        write_images(bag, views)
+    check_frames(open_recording(tmp_path / "bag"), views)
+    for view in views:
+        view.pose = view.pose @ OPTICAL
+    check_frames(open_recording(tmp_path / "bag", body_frame="body"), views)
+
+
+def test_odometry_without_a_mount_says_so(tmp_path):
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.odometry("/odom", view.stamp_ns, view.pose)
+        write_images(bag, views)
+    with pytest.raises(UserError, match=r"no transform from base_link to optical on TF \(2\)"):
+        list(open_recording(tmp_path / "bag"))
+
+
+def write_robot(path, views, links):
+    """TF between the images' stamps, moving 1 m/s along x; the mount is static."""
+    with BagBuilder(path) as bag:
+        bag.tf(0, ("base_link", "optical", OPTICAL), topic="/tf_static", log_ns=views[0].stamp_ns - SECOND)
+        for ns in range(views[0].stamp_ns - SECOND // 20, views[-1].stamp_ns + SECOND // 10, SECOND // 10):
+            for parent, child in links:
+                moving = child == "base_link"
+                bag.tf(ns, (parent, child, shift((ns - views[0].stamp_ns) / SECOND if moving else 5.0)))
+        write_images(bag, views)
+    for view in views:
+        view.pose = shift((view.stamp_ns - views[0].stamp_ns) / SECOND + 5.0 * (len(links) - 1)) @ OPTICAL
+    return path
+
+
+def test_poses_from_tf_are_interpolated_and_the_map_is_the_world(tmp_path):
+    views = make_views(3)
+    write_robot(tmp_path / "bag", views, [("map", "odom"), ("odom", "base_link")])
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, views)
+    for view in views:
+        view.pose[0, 3] -= 5
+    check_frames(open_recording(tmp_path / "bag", fixed_frame="odom"), views)
+
+
+@pytest.mark.parametrize("world", ["odom", "world"])
+def test_without_a_map_odom_or_world_is_the_world(tmp_path, world):
+    views = make_views(3)
+    check_frames(open_recording(write_robot(tmp_path / "bag", views, [(world, "base_link")])), views)
+
+
+def test_tf_without_a_world_says_so(tmp_path):
+    write_robot(tmp_path / "bag", make_views(3), [("earth", "base_link")])
+    with pytest.raises(UserError, match=r"no transform from map or odom or world to optical at its time \(3\)"):
+        list(open_recording(tmp_path / "bag"))
+
+
+def test_images_before_the_first_and_after_the_last_pose_are_counted(tmp_path):
+    views = make_views(6)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views[2:4]:
+            bag.pose("/pose", view.stamp_ns, view.pose)
+        write_images(bag, views)
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, views[2:4])
+    assert recording.skipped == {"no pose at the image's time": 4}
+
+
+def test_poses_between_the_images_are_interpolated_however_late_they_come(tmp_path):
+    views = make_views(4)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for i, view in enumerate(views):
+            view.pose = shift(i)
+            for half in (-1, 1):
+                stamp = view.stamp_ns + half * SECOND // 20
+                if half < 0 or i == len(views) - 1:
+                    bag.pose("/pose", stamp, shift(i + half / 2), log_ns=stamp + SECOND // 2)
+        write_images(bag, views)
+    check_frames(open_recording(tmp_path / "bag"), views)
+
+
+def test_broken_poses_are_passed_over(tmp_path):
+    views = make_views(3)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view, broken in zip(views, (0.0, np.nan, 0.0)):
+            bag.pose("/pose", view.stamp_ns, view.pose + shift(broken) - np.eye(4))
+        write_images(bag, views)
+    frames = list(open_recording(tmp_path / "bag"))
+    between = (views[0].pose[:3, 3] + views[2].pose[:3, 3]) / 2
+    np.testing.assert_allclose(
+        [frame.pose[:3, 3] for frame in frames], [views[0].pose[:3, 3], between, views[2].pose[:3, 3]]
+    )
+
+
+def test_stamps_that_nearly_fit_are_paired_and_others_counted(tmp_path):
+    views = make_views(5)
+    offsets = [0, 12 * MS, -12 * MS, 45 * MS, 29 * MS]
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.camera_info("/camera/rgb/camera_info", views[0].stamp_ns)
+        for view, offset in zip(views, offsets):
+            bag.image("/camera/rgb/image_raw", view.stamp_ns + offset, view.colour, "rgb8", log_ns=view.stamp_ns)
+            bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1")
+            bag.pose("/pose", view.stamp_ns, view.pose)
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, [view for view, offset in zip(views, offsets) if abs(offset) <= 30 * MS])
+    assert recording.skipped == {"no colour image within 0.03 s": 1}
+
+
+def test_an_exact_partner_is_awaited(tmp_path):
+    views = make_views(3)
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.camera_info("/camera/rgb/camera_info", views[0].stamp_ns)
+        for view in views:
+            bag.pose("/pose", view.stamp_ns, view.pose)
+            bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1")
+            wrong = 255 - view.colour
+            bag.image("/camera/rgb/image_raw", view.stamp_ns - 20 * MS, wrong, "rgb8", log_ns=view.stamp_ns)
+            bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8", log_ns=view.stamp_ns + 90 * MS)
+    check_frames(open_recording(tmp_path / "bag"), views)
+
+
+def test_messages_out_of_order_are_put_in_order(tmp_path):
+    views = make_views(6)
+    with BagBuilder(tmp_path / "bag", "sqlite3") as bag:
+        bag.camera_info("/camera/rgb/camera_info", views[0].stamp_ns)
+        start = views[0].stamp_ns
+        for i, view in enumerate(views):
+            bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8", log_ns=start + (5 - i) * MS)
+            bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1", log_ns=start + (i ^ 1) * MS)
+            bag.pose("/pose", view.stamp_ns, view.pose, log_ns=start + 300 * MS)
+    check_frames(open_recording(tmp_path / "bag"), views)
+
+
+def test_a_clock_that_jumps_back_is_counted(tmp_path):
+    views = make_views(6)
+    log_ns = views[0].stamp_ns
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.camera_info("/camera/rgb/camera_info", log_ns)
+        for view in [*views, *views[:2]]:  # a bag that was recorded over a loop of another
+            bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8", log_ns=log_ns)
+            bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1", log_ns=log_ns)
+            bag.pose("/pose", view.stamp_ns, view.pose, log_ns=log_ns)
+            log_ns += 2 * SECOND
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, views)
+    assert recording.skipped == {"not later than the frame before": 2}
+
+
+def test_stamps_of_zero_give_way_to_the_log_time(tmp_path):
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.camera_info("/camera/rgb/camera_info", views[0].stamp_ns)
+        for view in views:
+            bag.image("/camera/rgb/image_raw", 0, view.colour, "rgb8", log_ns=view.stamp_ns)
+            bag.image("/camera/depth/image", 0, view.depth_mm, "16UC1", log_ns=view.stamp_ns)
+            bag.pose("/pose", view.stamp_ns, view.pose)
+    check_frames(open_recording(tmp_path / "bag"), views)
+
+
+def test_larger_colour_is_registered_by_its_own_camera_info(tmp_path):
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            double = view.colour.repeat(2, 0).repeat(2, 1)
+            bag.image("/camera/color/image_raw", view.stamp_ns, double, "rgb8")
+            bag.camera_info(
+                "/camera/color/camera_info",
+                view.stamp_ns,
+                np.array([[28.0, 0, 15.5], [0, 29, 11.5], [0, 0, 1]]),
+                (32, 24),
+            )
+            bag.image("/camera/depth/image_raw", view.stamp_ns, view.depth_mm, "16UC1")
+            bag.camera_info("/camera/depth/camera_info", view.stamp_ns)
+            bag.pose("/pose", view.stamp_ns, view.pose)
+    check_frames(open_recording(tmp_path / "bag"), views)
+
+
+def test_a_colour_camera_beside_the_depth_camera_is_registered_through_tf(tmp_path):
+    ramp = np.repeat(np.tile(np.arange(WIDTH, dtype=np.uint8) * 10, (HEIGHT, 1))[..., None], 3, 2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        # 2 pixels of disparity: 14 px * 0.2 m / 1.4 m
+        bag.tf(0, ("colour_optical", "depth_optical", shift(0.2)), topic="/tf_static", log_ns=SECOND)
+        bag.image("/camera/color/image_raw", SECOND, ramp, "rgb8", "colour_optical")
+        bag.camera_info("/camera/color/camera_info", SECOND)
+        bag.image(
+            "/camera/depth/image_raw", SECOND, np.full((HEIGHT, WIDTH), 1400, np.uint16), "16UC1", "depth_optical"
+        )
+        bag.camera_info("/camera/depth/camera_info", SECOND)
+        bag.pose("/pose", SECOND, np.eye(4))
+    (frame,) = open_recording(tmp_path / "bag")
+    np.testing.assert_array_equal(frame.colour[:, :-2], ramp[:, 2:])
+
+
+def test_camera_info_of_another_size_is_refused(tmp_path):
+    view = make_views(1)[0]
+    write_bag(tmp_path / "bag", [view], info=False)
+    with BagBuilder(tmp_path / "info") as bag:
+        bag.camera_info("/camera/rgb/camera_info", view.stamp_ns, size=(640, 480))
+    (tmp_path / "info/info.mcap").rename(tmp_path / "bag/info.mcap")
+    (tmp_path / "bag/metadata.yaml").unlink()
+    expected = "/camera/depth/image at 100.0 s: the images are 16x12, but /camera/rgb/camera_info describes 640x480"
+    with pytest.raises(UserError, match=expected):
+        list(open_recording(tmp_path / "bag"))
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        (
+            "colour",
+            r"has no colour images .*choose one with rgb_topic; topics found: /camera/depth/image \[sensor_msgs",
+        ),
+        ("depth", r"has no depth images .*choose one with depth_topic; topics found: /camera/rgb/camera_info \[sensor"),
+        ("info", r"has no camera calibration .*expected on /camera/depth/camera_info or /camera/rgb/camera_info"),
+        ("pose", r"has no poses \(TF on /tf, or PoseStamped.*choose one with pose_topic"),
+    ],
+)
+def test_what_a_bag_lacks(tmp_path, missing, message):
+    with pytest.raises(UserError, match=message):
+        open_recording(write_bag(tmp_path / "bag", make_views(1), **{missing: False}))
+
+
+def test_topics_can_be_told(tmp_path):
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.image("/a", view.stamp_ns, view.colour, "rgb8")
+            bag.image("/b", view.stamp_ns, view.depth_mm, "16UC1")
+            bag.camera_info("/c", view.stamp_ns)
+            bag.camera_info("/d", view.stamp_ns)
+            bag.pose("/goal_pose", view.stamp_ns, view.pose)
+    told = {"rgb_topic": "a", "depth_topic": "/b", "camera_info_topic": "/c", "pose_topic": "/goal_pose"}
+    check_frames(open_recording(tmp_path / "bag", **told), views)
+    with pytest.raises(UserError, match=r"has no depth images .* on /z; choose one with depth_topic; topics found: /a"):
+        open_recording(tmp_path / "bag", **{**told, "depth_topic": "/z"})
+    with pytest.raises(UserError, match="which has no option 'depth'; its options: rgb_topic"):
+        open_recording(tmp_path / "bag", depth="/b")
+
+
+IMAGE, PNG = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+INFO, TF, ODOMETRY = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage", "nav_msgs/msg/Odometry"
+POSE = "geometry_msgs/msg/PoseStamped"
+
+
+def test_topics_of_a_realsense_on_a_robot():
+    types = {
+        "/camera/infra1/image_rect_raw": IMAGE,
+        "/camera/color/image_raw": IMAGE,
+        "/camera/color/image_raw/compressed": PNG,
+        "/camera/color/camera_info": INFO,
+        "/camera/depth/image_rect_raw": IMAGE,
+        "/camera/depth/camera_info": INFO,
+        "/camera/aligned_depth_to_color/image_raw": IMAGE,
+        "/camera/aligned_depth_to_color/image_raw/compressedDepth": PNG,
+        "/camera/aligned_depth_to_color/camera_info": INFO,
+        "/camera/depth/color/points": "sensor_msgs/msg/PointCloud2",
+        "/odom": ODOMETRY,
+        "/goal_pose": POSE,
+        "/tf": TF,
+        "/tf_static": TF,
+    }
+    found = choose_topics(types, {}, "bag")
+    assert found.rgb == "/camera/color/image_raw"
+    assert found.depth == "/camera/aligned_depth_to_color/image_raw"
+    assert found.camera_info == "/camera/aligned_depth_to_color/camera_info"
+    assert found.rgb_camera_info == "/camera/color/camera_info"
+    assert found.pose is None
+    assert choose_topics(types, {"pose_topic": "/odom"}, "bag").pose == "/odom"
+
+
+def test_colour_of_the_camera_that_depth_belongs_to():
+    types = {f"/{camera}/{kind}/image": IMAGE for camera in ("back", "front") for kind in ("rgb", "depth")}
+    types |= {f"/{camera}/depth/camera_info": INFO for camera in ("back", "front")} | {"/tf": TF}
+    found = choose_topics(types, {"depth_topic": "/front/depth/image"}, "bag")
+    assert (found.rgb, found.camera_info) == ("/front/rgb/image", "/front/depth/camera_info")
+
+
+def test_only_compressed_images_and_a_pose_beside_tf():
+    types = {
+        "/cam/image_raw/compressed": PNG,
+        "/cam/depth/compressed": PNG,
+        "/cam/depth/compressedDepth": PNG,
+        "/cam/camera_info": INFO,
+        "/slam/pose": POSE,
+        "/tf": TF,
+    }
+    found = choose_topics(types, {}, "bag")
+    assert (found.rgb, found.depth) == ("/cam/image_raw/compressed", "/cam/depth/compressedDepth")
+    assert (found.camera_info, found.pose) == ("/cam/camera_info", "/slam/pose")
+    assert choose_topics(types, {"pose_topic": "tf"}, "bag").pose is None
+
+
+def test_a_truncated_bag(tmp_path):
+    write_bag(tmp_path / "bag", make_views(4))
+    file = tmp_path / "bag/bag.mcap"
+    data = file.read_bytes()
+    for size in (0, 5, len(data) // 2, len(data) - 10):
+        file.write_bytes(data[:size])
+        with pytest.raises(UserError, match=r"cannot be read .* repair it with `ros2 bag reindex`"):
+            list(open_recording(tmp_path / "bag"))
+
+
+def test_broken_metadata(tmp_path):
+    write_bag(tmp_path / "bag", make_views(1))
+    for text in ("", "a: 1", "{"):
+        (tmp_path / "bag/metadata.yaml").write_text(text)
+        with pytest.raises(UserError, match="cannot be read"):
+            open_recording(tmp_path / "bag")
+
+
+def test_a_broken_image_names_topic_and_time(tmp_path):
+    views = make_views(1)
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.compressed("/rgb/compressed", SECOND, b"\xff\xd8\xff half a jpeg", "jpeg")
+        bag.image("/depth", SECOND, views[0].depth_mm, "16UC1")
+        bag.camera_info("/camera_info", SECOND)
+        bag.pose("/pose", SECOND, views[0].pose)
+    with pytest.raises(UserError, match=r"/rgb/compressed at 1.0 s: A compressed colour image must be a whole jpeg"):
+        list(open_recording(tmp_path / "bag"))
+
+
+def test_a_ros_1_bag_says_how_to_convert_it(tmp_path):
+    (tmp_path / "old.bag").write_bytes(b"#ROSBAG V2.0\n")
+    with pytest.raises(UserError, match="is a ROS 1 bag: convert it with `rosbags-convert --src"):
+        open_recording(tmp_path / "old.bag")
+
+
+def test_memory_does_not_grow_with_the_bag(tmp_path):
+    """400 colour and depth images that never find a pose: at most a second of them (11) is held."""
+    image = np.zeros((200, 300, 3), np.uint8)
+    with BagBuilder(tmp_path / "bag", "sqlite3") as bag:
+        bag.camera_info("/camera_info", 0, size=(300, 200))
+        bag.pose("/pose", 0, np.eye(4))
+        for number in range(400):
+            bag.image("/rgb", number * SECOND // 10, image, "rgb8")
+            bag.image("/depth", number * SECOND // 10, image[..., :2].copy().view(np.uint16)[..., 0], "16UC1")
+    recording = open_recording(tmp_path / "bag")
+    tracemalloc.start()
+    try:
+        frames = sum(1 for _ in recording)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert frames + sum(recording.skipped.values()) == 400
+    assert peak < 60 * image.nbytes
