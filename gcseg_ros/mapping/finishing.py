@@ -27,6 +27,8 @@ Ids = npt.NDArray[np.int64]
 def finish(surface: Surface, evidence: Evidence, config: FinishingConfig) -> tuple[Ids, npt.NDArray[np.float32], Ids]:
     """-> instance (n,) per voxel, 0 = none; confidence (n,) 0..1; instance of each tracked label (max label + 1,)."""
     tracked = surface.label
+    if not len(tracked):
+        return tracked, surface.share, np.zeros(1, np.int64)
     label = tracked.copy()
     label[np.bincount(label)[label] < 10] = 0
     count = 1 + max([int(tracked.max(initial=0))] + [b for _, b in evidence.weight])

@@ -1,0 +1,140 @@
+"""From tracked labels to instances, on a floor with a box made by hand."""
+
+import numpy as np
+import pytest
+
+from gcseg_ros.config import FinishingConfig
+from gcseg_ros.mapping.finishing import finish
+from gcseg_ros.mapping.instances import describe_objects, upright_box
+from gcseg_ros.mapping.structure import structural_planes
+from gcseg_ros.mapping.voxel_map import SLOTS, Surface
+from gcseg_ros.tracking.evidence import Evidence
+from gcseg_ros.tracking.objects import Objects
+
+STEP = 0.03
+
+
+def patch(origin, along, across, normal) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels of a rectangle: points (n, 3) and normals (n, 3)."""
+    a, b = np.asarray(along, float), np.asarray(across, float)
+    i, j = np.meshgrid(np.arange(np.linalg.norm(a) / STEP), np.arange(np.linalg.norm(b) / STEP), indexing="ij")
+    unit_a, unit_b = a / np.linalg.norm(a), b / np.linalg.norm(b)
+    points = origin + STEP * (i.reshape(-1, 1) * unit_a + j.reshape(-1, 1) * unit_b)
+    return points, np.tile(np.asarray(normal, float), (len(points), 1))
+
+
+def surface(parts: list[tuple[np.ndarray, np.ndarray, int]]) -> Surface:
+    """Parts (points, normals, label) as the voxels of a map, seen well and in one colour."""
+    points = np.concatenate([p for p, _, _ in parts])
+    sums = np.zeros((len(points), 10), np.float32)
+    weight = 5.0
+    sums[:, 0] = weight
+    sums[:, 1:4] = weight * points
+    sums[:, 4:7] = weight * np.concatenate([n for _, n, _ in parts])
+    sums[:, 7] = weight * 60
+    labels = np.zeros((len(points), SLOTS), np.int32)
+    labels[:, 0] = np.concatenate([np.full(len(p), label) for p, _, label in parts])
+    votes = np.zeros((len(points), SLOTS), np.float32)
+    votes[:, 0] = 5.0
+    return Surface(sums, labels, votes)
+
+
+FLOOR = patch([0, 0, 0], [3, 0, 0], [0, 3, 0], [0, 0, 1])
+TOP = patch([1, 1, 0.5], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 1])
+FRONT = patch([1, 1, 0.05], [0.5, 0, 0], [0, 0, 0.45], [0, -1, 0])
+
+
+def room(top: int = 2, front: int = 3) -> Surface:
+    return surface([(*FLOOR, 1), (*TOP, top), (*FRONT, front)])
+
+
+def test_evidence_joins_the_sides_of_a_box():
+    evidence = Evidence()
+    evidence.put((2, 3), 0.9, 30)
+    instance, confidence, of_tracked = finish(room(), evidence, FinishingConfig())
+    assert len(np.unique(instance)) == 2
+    assert of_tracked[2] == of_tracked[3] != of_tracked[1]
+    assert ((confidence > 0) & (confidence <= 1)).all()
+
+
+@pytest.mark.parametrize("structure", [True, False])
+def test_without_evidence_they_stay_apart(structure):
+    instance, _, _ = finish(room(), Evidence(), FinishingConfig(structure=structure))
+    assert len(np.unique(instance)) == 3
+
+
+def test_the_floor_is_never_joined_with_a_thing_when_structure_is_looked_for():
+    evidence = Evidence()
+    evidence.put((1, 3), 1.0, 100)
+    instance, _, of_tracked = finish(room(), evidence, FinishingConfig(structure=True))
+    assert of_tracked[1] != of_tracked[3]
+    joined, _, of_tracked = finish(room(), evidence, FinishingConfig(structure=False))
+    assert of_tracked[1] == of_tracked[3]
+    assert len(np.unique(joined)) < len(np.unique(instance))
+
+
+def test_what_stands_off_the_floor_leaves_the_floors_label():
+    """The box's front carries the floor's label by mistake."""
+    instance, _, of_tracked = finish(room(front=1), Evidence(), FinishingConfig(structure=True))
+    front = instance[-len(FRONT[0]) :]
+    assert (front[FRONT[0][:, 2] > 0.1] != of_tracked[1]).all()
+
+
+def test_specks_are_no_instances():
+    speck = (FLOOR[0][:12] + np.array([0, 0, 1]), FLOOR[1][:12])
+    instance, confidence, of_tracked = finish(surface([(*FLOOR, 1), (*speck, 2)]), Evidence(), FinishingConfig())
+    assert not instance[-12:].any()
+    assert not confidence[-12:].any()
+    assert of_tracked[2] == 0
+
+
+def test_an_empty_map_and_an_unlabelled_one():
+    for labels in (np.zeros((0, 3)), FLOOR[0]):
+        parts = [(labels, np.tile([0.0, 0, 1], (len(labels), 1)), 0)]
+        instance, confidence, of_tracked = finish(surface(parts), Evidence(), FinishingConfig())
+        assert not instance.any()
+        assert not confidence.any()
+        assert of_tracked.tolist() == [0]
+
+
+def test_planes_of_a_corner():
+    wall = patch([0, 0, 0], [3, 0, 0], [0, 0, 2.5], [0, 1, 0])
+    points, normals = (np.concatenate([a, b]) for a, b in zip(FLOOR, wall))
+    noise = np.random.default_rng(0).normal(size=points.shape) * 0.005
+    planes = structural_planes(points + noise, normals)
+    found = sorted((plane.normal.round(1) + 0.0).tolist() for plane in planes)
+    assert found == [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    assert all(abs(plane.offset) < 0.01 for plane in planes)
+
+
+def test_a_table_top_is_not_structure():
+    """0.9 m2 with the floor behind it."""
+    table = patch([1, 1, 0.7], [1.0, 0, 0], [0, 0.9, 0], [0, 0, 1])
+    points, normals = (np.concatenate([a, b]) for a, b in zip(FLOOR, table))
+    assert len(structural_planes(points, normals)) == 1
+
+
+def test_boxes_are_upright_and_tight():
+    rng = np.random.default_rng(1)
+    angle = 0.4
+    R = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-0.3, 0.3) for z in (0, 0.8)])
+    inside = rng.uniform([-1, -0.3, 0], [1, 0.3, 0.8], (200, 3))
+    centre, rotation, size = upright_box(np.concatenate([corners, inside]) @ R.T + [5, 6, 7])
+    np.testing.assert_allclose(centre, [5, 6, 7.4], atol=1e-5)
+    np.testing.assert_allclose(np.sort(size), [0.6, 0.8, 2.0], atol=1e-5)
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-9)
+    local = (inside @ R.T + [5, 6, 7] - centre) @ rotation
+    assert (np.abs(local) <= size / 2 + 1e-5).all()
+
+
+def test_objects_carry_the_history_of_what_they_are_made_of():
+    objects = Objects(None)
+    first, second = objects.new("0003", 3), objects.new("0007", 7)
+    objects.update([first, second], "0009", 9)
+    objects.update([second], "0012", 12)
+    points = np.random.default_rng(0).random((20, 3)).astype(np.float32)
+    described = describe_objects(points, np.full(20, 1), np.full(20, 0.5), np.array([0, 1, 1]), objects)
+    assert [(o.id, o.points, o.first_seen, o.last_seen, o.state) for o in described] == [
+        (1, 20, "0003", "0012", "active")
+    ]
