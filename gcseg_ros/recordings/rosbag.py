@@ -68,7 +68,7 @@ class RosBag(Recording):
     def recognises(cls, path: Path) -> bool:
         if path.is_dir():
             return (path / "metadata.yaml").is_file() or bool(_storage_files(path))
-        return path.suffix in (".mcap", ".db3", ".bag")
+        return path.suffix in (".mcap", ".db3", ".bag") and path.is_file()
 
     def __len__(self) -> int:
         return self._length

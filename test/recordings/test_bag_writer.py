@@ -1,0 +1,131 @@
+"""Recordings written as bags: the same frames come back, and nothing half written stays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recording_builders import check_frames, make_views, save_matrix, write_scannet, write_scannetpp, write_tum
+from rosbags.highlevel import AnyReader
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings.bag_writer import write_bag
+
+SHARED = Path(__file__).parents[2] / "../shared/data/small_house_living"
+
+
+def check_same(first, second):
+    """Bit for bit the same frames (a bag keeps no names)."""
+    for a, b in zip(first, second, strict=True):
+        assert (a.stamp_s, a.intrinsics) == (b.stamp_s, b.intrinsics)
+        for part in ("colour", "depth_m", "pose"):
+            np.testing.assert_array_equal(getattr(a, part), getattr(b, part))
+
+
+@pytest.mark.parametrize("options", [{}, {"storage": "sqlite3"}, {"compressed": True}])
+@pytest.mark.parametrize("write", [write_scannet, write_scannetpp, write_tum])
+def test_the_bag_gives_the_same_frames(tmp_path, write, options):
+    recording = open_recording(write(tmp_path / "recording", make_views()))
+    assert write_bag(recording, tmp_path / "bag", **options) == 4
+    check_same(recording, open_recording(tmp_path / "bag"))
+    check_same(recording, open_recording(tmp_path / "bag", pose_topic="tf"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "recording"]
+
+
+def test_topics_types_and_encodings(tmp_path):
+    write_bag(open_recording(write_scannet(tmp_path / "scene", make_views(2))), tmp_path / "bag")
+    with AnyReader([tmp_path / "bag"]) as reader:
+        assert {connection.topic: connection.msgtype for connection in reader.connections} == {
+            "/tf": "tf2_msgs/msg/TFMessage",
+            "/pose": "geometry_msgs/msg/PoseStamped",
+            "/rgb/camera_info": "sensor_msgs/msg/CameraInfo",
+            "/rgb/image": "sensor_msgs/msg/Image",
+            "/depth/image": "sensor_msgs/msg/Image",
+        }
+        found = {}
+        for connection, log_ns, raw in reader.messages():
+            found.setdefault(connection.topic, (log_ns, reader.deserialize(raw, connection.msgtype)))
+    assert (found["/rgb/image"][1].encoding, found["/depth/image"][1].encoding) == ("rgb8", "16UC1")
+    assert found["/pose"][1].header.frame_id == "map"
+    link = found["/tf"][1].transforms[0]
+    assert (link.header.frame_id, link.child_frame_id) == ("map", found["/depth/image"][1].header.frame_id)
+    stamp = found["/depth/image"][1].header.stamp
+    assert stamp.sec * 10**9 + stamp.nanosec == found["/depth/image"][0]
+
+
+def test_depth_finer_than_a_millimetre_is_written_as_metres(tmp_path):
+    views = make_views(3)
+    write_tum(tmp_path / "tum", views)
+    write_bag(open_recording(tmp_path / "tum"), tmp_path / "whole_mm")
+    text = (tmp_path / "tum/camera.yaml").read_text()
+    (tmp_path / "tum/camera.yaml").write_text(text.replace("}", ', "depth_factor": 5001}'))
+    for compressed in (False, True):
+        bag = tmp_path / f"bag{compressed}"
+        write_bag(open_recording(tmp_path / "tum"), bag, compressed=compressed)
+        check_same(open_recording(tmp_path / "tum"), open_recording(bag))
+        with AnyReader([bag]) as reader:
+            (depth,) = (connection for connection in reader.connections if "depth" in connection.topic)
+            raw = next(iter(reader.messages([depth])))[2]
+            assert reader.deserialize(raw, depth.msgtype).encoding == "32FC1"
+
+
+def test_skipped_frames_are_not_written_and_progress_counts_them(tmp_path):
+    views = make_views(4)
+    write_scannet(tmp_path / "scene", views)
+    save_matrix(tmp_path / "scene/pose/000001.txt", np.full((4, 4), np.nan))
+    calls = []
+    assert (
+        write_bag(open_recording(tmp_path / "scene"), tmp_path / "bag", progress=lambda *call: calls.append(call)) == 3
+    )
+    check_frames(open_recording(tmp_path / "bag"), [views[0], views[2], views[3]])
+    assert [total for _, total in calls] == [4, 4, 4]
+    assert calls[-1][0] == 4
+
+
+def test_an_existing_output_is_kept_unless_told(tmp_path):
+    views = make_views(2)
+    recording = open_recording(write_scannet(tmp_path / "scene", views))
+    write_bag(recording, tmp_path / "bag")
+    with pytest.raises(UserError, match=r"bag exists: choose another name or allow overwriting"):
+        write_bag(recording, tmp_path / "bag")
+    write_bag(recording, tmp_path / "bag", overwrite=True)
+    check_frames(open_recording(tmp_path / "bag"), views)
+    with pytest.raises(UserError, match=r"scene exists: it is not a bag"):
+        write_bag(recording, tmp_path / "scene", overwrite=True)
+    check_frames(recording, views)
+
+
+@pytest.mark.parametrize("error", [UserError("broken"), KeyboardInterrupt(), RuntimeError("bug")])
+def test_nothing_half_written_stays(tmp_path, monkeypatch, error):
+    recording = open_recording(write_scannet(tmp_path / "scene", make_views(2)))
+    write_bag(recording, tmp_path / "bag")
+    frames = list(recording)
+
+    def interrupted(self):
+        yield frames[0]
+        raise error
+
+    with monkeypatch.context() as patch, pytest.raises(type(error)):
+        patch.setattr(type(recording), "__iter__", interrupted)
+        write_bag(recording, tmp_path / "bag", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "scene"]
+    check_same(recording, open_recording(tmp_path / "bag"))
+
+
+def test_an_output_that_cannot_be_written(tmp_path):
+    recording = open_recording(write_scannet(tmp_path / "scene", make_views(1)))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        write_bag(recording, tmp_path / "file/bag")
+    with pytest.raises(UserError, match="storage is mcap or sqlite3; found 'zip'"):
+        write_bag(recording, tmp_path / "bag", storage="zip")
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared recordings are not here")
+def test_a_rendered_walk_survives(tmp_path):
+    walk = open_recording(SHARED)
+    walk.files = walk.files[:8]
+    write_bag(walk, tmp_path / "bag")
+    bag = open_recording(tmp_path / "bag")
+    check_same(walk, bag)
+    assert [frame.name for frame in bag] == [files.name for files in walk.files]
