@@ -20,7 +20,8 @@ import typer
 from gcseg_ros.config import InputConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.masks.boundary_network import WEIGHTS, BoundaryMaps, BoundaryNetwork
-from gcseg_ros.recordings import open_recording, synthetic
+from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings.synthetic.styles import HELD_OUT_STYLES
 from gcseg_ros.views import ViewBuilder
 from offline_training.boundaries.evaluation import evaluate
 from offline_training.boundaries.views import LabelledView, ViewCache
@@ -46,7 +47,7 @@ def main(
         print(json.dumps({"data": name, **figures}), flush=True)
 
     if views:
-        report("kept-aside styles", map(ViewCache(cache, synthetic.HELD_OUT_STYLES), range(views)))
+        report("kept-aside styles", map(ViewCache(cache, HELD_OUT_STYLES), range(views)))
     for folder in recording or []:
         report(folder.name, recording_views(folder, every))
 

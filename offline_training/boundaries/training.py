@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.masks.boundary_network import BoundaryMaps, features
-from gcseg_ros.recordings import synthetic
+from gcseg_ros.recordings.synthetic.styles import HELD_OUT_STYLES, TRAINING_STYLES
 from offline_training.boundaries.calibration import calibrate
 from offline_training.boundaries.evaluation import evaluate
 from offline_training.boundaries.export import export
@@ -59,8 +59,8 @@ def train(
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=1e-3)
     checkpoint, curves = output / "checkpoint.pt", output / "curves.csv"
     start = restore(checkpoint, settings, network, average, optimizer) if resume else 0
-    known = ViewCache(cache, synthetic.TRAINING_STYLES)
-    aside = ViewCache(cache, synthetic.HELD_OUT_STYLES)
+    known = ViewCache(cache, TRAINING_STYLES)
+    aside = ViewCache(cache, HELD_OUT_STYLES)
     examples = Examples(known, settings.seed, settings.pool, settings.fresh)
     loader = DataLoader(
         examples,

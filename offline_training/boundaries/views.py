@@ -19,12 +19,14 @@ from torch.utils.data import Dataset
 from gcseg_ros.frames import CameraIntrinsics
 from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, AFFINITY_STEP, features
 from gcseg_ros.recordings import synthetic
+from gcseg_ros.recordings.synthetic.training import VIEWS_PER_ROOM, training_view
 
 Image = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 SIZE = (320, 240)  # of a generated view
 CROP = (256, 192)  # of a training example
+PLACES = 4  # views taken of one room
 IGNORE = 255  # in targets
 
 
@@ -52,9 +54,8 @@ class ViewCache:
 
     def __init__(self, folder: Path, styles: tuple[str, ...]) -> None:
         self.styles = styles
-        source = Path(synthetic.__file__).parent if hasattr(synthetic, "__path__") else Path(synthetic.__file__)
         digest = hashlib.sha256("|".join(styles).encode())
-        for file in sorted(source.rglob("*.py")) if source.is_dir() else [source]:
+        for file in sorted(Path(synthetic.__file__).parent.rglob("*.py")):
             digest.update(file.read_bytes())
         self.folder = folder / digest.hexdigest()[:16]
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -65,18 +66,19 @@ class ViewCache:
             self._generate(number, file)
         with np.load(file, allow_pickle=False) as data:
             height, width = data["instance"].shape
+            focal = float(data["focal_px"])
             return LabelledView(
                 colour=data["colour"],
                 depth_m=data["depth_mm"].astype(np.float32) * np.float32(0.001),
                 instance=data["instance"],
                 structure=data["structure"],
-                intrinsics=CameraIntrinsics(width, height, *data["camera"].tolist()),
+                intrinsics=CameraIntrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2),
                 up=data["up"],
             )
 
     def _generate(self, number: int, file: Path) -> None:
-        view = synthetic.training_view(number, size=SIZE, styles=self.styles)
-        k = view.intrinsics
+        room, place = divmod(number, PLACES)
+        view = training_view(VIEWS_PER_ROOM * room + place, SIZE, self.styles)
         temporary = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npz")
         np.savez(
             temporary,
@@ -84,8 +86,8 @@ class ViewCache:
             depth_mm=np.round(view.depth_m * 1000).astype(np.uint16),
             instance=view.instance,
             structure=view.stuff,
-            camera=np.array([k.fx, k.fy, k.cx, k.cy]),
-            up=view.pose[2, :3],
+            focal_px=view.fx,
+            up=view.up,
         )
         os.replace(temporary, file)
 

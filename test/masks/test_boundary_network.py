@@ -256,10 +256,10 @@ class TestTraining:
             training.train(settings, tmp_path / "parts", resume=True, validate_every=2, **arguments)
 
     def test_examples_follow_from_their_number(self, tmp_path):
-        from gcseg_ros.recordings import synthetic
+        from gcseg_ros.recordings.synthetic.styles import TRAINING_STYLES
         from offline_training.boundaries.views import CROP, Examples, ViewCache
 
-        cache = ViewCache(tmp_path, synthetic.TRAINING_STYLES)
+        cache = ViewCache(tmp_path, TRAINING_STYLES)
         examples = Examples(cache, seed=3, pool=2, fresh=1)
         first, again, other = examples[5], examples[5], examples[6]
         assert first["features"].shape == (CHANNELS, CROP[1], CROP[0])
