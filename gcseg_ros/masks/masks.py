@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
+
+from gcseg_ros.jit import njit
 
 Labels = npt.NDArray[np.int32]
 
@@ -70,17 +71,18 @@ class Masks:
         return labels
 
     def intersections(self, other: Masks) -> npt.NDArray[np.int64]:
-        """Pixels in common, (N, M), from the masks' sparse rows rather than from N x M images."""
-        return (self._sparse() @ other._sparse().T).toarray()
+        """Pixels in common, (N, M): one bit a pixel, counted only where both masks can have some."""
+        return _common_bits(self._words(), other._words())
 
     def _flat(self) -> npt.NDArray[np.bool_]:
         count, height, width = self.binary.shape
         return self.binary.reshape(count, height * width)
 
-    def _sparse(self) -> csr_matrix:
-        flat = self._flat()
-        columns = np.flatnonzero(flat) % max(flat.shape[1], 1)
-        return csr_matrix((np.ones(len(columns), np.int64), columns, np.r_[0, np.cumsum(self.area)]), shape=flat.shape)
+    def _words(self) -> npt.NDArray[np.uint64]:
+        """One bit a pixel, (N, words)."""
+        packed = np.packbits(self._flat(), axis=1)
+        padded = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
+        return padded.view(np.uint64).reshape(len(self), padded.shape[1] // 8)
 
 
 def overlaps(a: Labels, b: Labels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -95,3 +97,38 @@ def _compact(labels: Labels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int6
     present = np.zeros(int(labels.max(initial=0)) + 1, bool)
     present[labels.ravel()] = True
     return np.flatnonzero(present), (np.cumsum(present) - 1)[labels.ravel()]
+
+
+@njit
+def _common_bits(a, b):
+    """Set bits in common of every row of `a` with every row of `b`."""
+    from_a, to_a = _spans(a)
+    from_b, to_b = _spans(b)
+    out = np.zeros((len(a), len(b)), np.int64)
+    for i in range(len(a)):
+        for j in range(len(b)):
+            count = np.uint64(0)
+            for k in range(max(from_a[i], from_b[j]), min(to_a[i], to_b[j])):
+                x = a[i, k] & b[j, k]
+                x -= (x >> np.uint64(1)) & np.uint64(0x5555555555555555)
+                x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+                x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+                count += (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
+            out[i, j] = count
+    return out
+
+
+@njit
+def _spans(words):
+    """First and past-the-last nonzero word of every row."""
+    first, last = np.zeros(len(words), np.int64), np.zeros(len(words), np.int64)
+    for i in range(len(words)):
+        k = 0
+        while k < words.shape[1] and words[i, k] == 0:
+            k += 1
+        first[i] = k
+        k = words.shape[1]
+        while k > first[i] and words[i, k - 1] == 0:
+            k -= 1
+        last[i] = k
+    return first, last
