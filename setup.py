@@ -48,7 +48,7 @@ setup(
         "pyyaml>=6",
         "typer>=0.12",
         "rich>=13",
-        "rosbags>=0.10",
+        "rosbags>=0.11",
         "onnxruntime>=1.17",
     ],
     extras_require={

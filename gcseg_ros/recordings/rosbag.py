@@ -6,6 +6,7 @@ import heapq
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,8 +83,8 @@ class RosBag(Recording):
         cameras = {topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic}
         static = {topic for topic in topics.tf if topic.endswith("tf_static")}
         for camera in cameras:
-            _, _, info = next(self._messages({camera}))
-            assembly.add_camera(camera, info)
+            for _, _, info in islice(self._messages({camera}), 1):
+                assembly.add_camera(camera, info)
         for _, _, message in self._messages(static):
             assembly.poses.add_transforms(message, static=True)
         streamed = {topics.rgb, topics.depth, *cameras, *topics.tf} - static
@@ -238,7 +239,9 @@ class _Assembly:
 
     def _camera(self, topic: str, stamp: int) -> CameraIntrinsics:
         """The camera_info of this stamp, else the latest."""
-        cameras = self._cameras[topic]
+        cameras = self._cameras.get(topic)
+        if not cameras:
+            raise UserError(f"{topic} holds no camera_info: choose another with camera_info_topic.")
         return cameras.get(stamp) or next(reversed(cameras.values()))
 
 
