@@ -133,7 +133,7 @@ def dbscan(points: Floats, eps_m: float, min_points: int) -> Labels:
     n = len(points)
     pairs = cKDTree(points).query_pairs(eps_m, output_type="ndarray")
     core = 1 + np.bincount(pairs.ravel(), minlength=n) >= min_points
-    links = pairs[core[pairs].all(1)]
+    links = pairs[core[pairs].all(1)].astype(np.int32)  # SciPy before 1.12 gives wrong components for 64-bit indices
     graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(n, n))
     component = connected_components(graph, directed=False)[1]
     labels = np.zeros(n, np.int64)

@@ -97,13 +97,14 @@ def read_npz(path: Path) -> Cloud:
         "stuff": ("stuff", (), "biu", np.bool_),
     }
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array")
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it is a single array")
+        with file:
             arrays: dict[str, npt.NDArray[Any]] = {name: file[name] for name in known if name in file.files}
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, TypeError) as error:
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is not a whole NPZ file of plain arrays: {' '.join(str(error).split())}.") from None
     if "points" not in arrays:
         raise UserError(f"{path} has no array `points`: expected points (N, 3) and instance (N,).")
@@ -123,17 +124,17 @@ def read_npz(path: Path) -> Cloud:
 def read_numbers(path: Path) -> npt.NDArray[np.int64]:
     """One integer a line. Raises UserError."""
     try:
-        with path.open("rb") as file:
-            numbers = (
-                np.loadtxt(file, np.int64, comments=None, ndmin=1) if path.stat().st_size else np.empty(0, np.int64)
-            )
+        lines = path.read_bytes().splitlines()
+        numbers = np.loadtxt(lines, np.float64, comments=None, ndmin=2) if any(lines) else np.empty((0, 1))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise UserError(f"{path} is not one integer a line: {str(error).split(';')[0]}.") from None
-    if numbers.ndim != 1:
+    if numbers.shape[1] != 1:
         raise UserError(f"{path} is not one integer a line: it has {numbers.shape[1]} columns.")
-    return numbers
+    if not ((numbers == np.rint(numbers)) & (np.abs(numbers) < 2**53)).all():
+        raise UserError(f"{path} is not one integer a line: it has numbers that are none.")
+    return numbers[:, 0].astype(np.int64)
 
 
 def carry(

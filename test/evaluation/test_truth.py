@@ -111,7 +111,9 @@ def test_malformed_npz(tmp_path, content):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["", "0\n0\n", "1.5\n", "a\n", "1001 2\n1001 2\n", "99999999999999999999\n"])
+@pytest.mark.parametrize(
+    "content", ["", "\n", "0\n0\n", "1001.5\n", "nan\n", "inf\n", "a\n", "1001 2\n1001 2\n", "99999999999999999999\n"]
+)
 def test_malformed_text(tmp_path, content):
     (tmp_path / "a.txt").write_text(content)
     with pytest.raises(UserError, match=r"a\.txt"):
