@@ -71,9 +71,8 @@ def splat(
     total = np.zeros((size[1], size[0], values.shape[1] + 2), np.float32)
     _blend(pixels, values, np.float32(camera.focal_px * radius), np.float32(3 * radius), nearest, total)
     weight: Image = total[..., -1:]
-    image: Image = np.divide(total[..., :-2], weight, out=np.zeros_like(total[..., :-2]), where=weight > 0)
-    depth: Image = np.divide(total[..., -2:-1], weight, out=np.full_like(weight, np.inf), where=weight > 0)
-    return image, depth[..., 0]
+    total[..., :-1] /= np.maximum(weight, np.float32(1e-9))
+    return total[..., :-2], np.where(weight[..., 0] > 0, total[..., -2], np.float32(np.inf))
 
 
 @njit
@@ -122,13 +121,10 @@ def depth_shading(depth: Image, scale: float) -> Image:
         depth = cv2.medianBlur(depth, 5).astype(np.float32)
     depth[~np.isfinite(depth) & seen] = np.max(depth[np.isfinite(depth)], initial=0)
     filled = np.where(seen, depth, 0).astype(np.float32)
-    there = seen.astype(np.float32)
     shade = np.ones_like(filled)
     for width in (2.0, 7.0, 22.0):
-        weight = cv2.GaussianBlur(there, (0, 0), width)
-        mean = cv2.GaussianBlur(filled, (0, 0), width) / np.maximum(weight, 1e-6)
-        hidden = np.clip((filled - mean) / (scale * np.sqrt(width)), 0, 1)
-        shade -= 0.22 * hidden
+        hidden = np.clip((filled - _local_mean(filled, seen, width)) / np.float32(scale * np.sqrt(width)), 0, 1)
+        shade -= np.float32(0.22) * hidden
     step = 2
     padded = np.pad(np.where(seen, depth, np.float32(1e6)).astype(np.float32), step, mode="edge")
     height, width_px = depth.shape
@@ -137,3 +133,13 @@ def depth_shading(depth: Image, scale: float) -> Image:
         beside = padded[step + dy * step :, step + dx * step :][:height, :width_px]
         response += np.clip((filled - beside) / scale, 0, 1) / 4
     return shade * np.exp(-1.2 * response)
+
+
+def _local_mean(image: Image, seen: npt.NDArray[np.bool_], width: float) -> Image:
+    """Gaussian mean of what is `seen`, of standard deviation `width` pixels; wide ones are taken at a lower resolution."""
+    step = max(1, int(width / 3))
+    size = -(-image.shape[1] // step), -(-image.shape[0] // step)
+    small, there = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (image, seen.astype(np.float32)))
+    weight = np.maximum(cv2.GaussianBlur(there, (0, 0), width / step), np.float32(1e-6))
+    mean = cv2.GaussianBlur(small, (0, 0), width / step) / weight
+    return cv2.resize(mean, image.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32)

@@ -1,0 +1,361 @@
+"""The command line as people use it: in process for what it says, as a process for signals and exit statuses."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from gcseg_ros.cli import main
+from gcseg_ros.config import Config
+
+GCSEG = [sys.executable, "-m", "gcseg_ros.cli"]
+WIDTH, HEIGHT, FOCAL = 160, 120, 120.0
+
+
+def look(azimuth):
+    """Camera-to-world, optical frame, 1.4 m above the floor in the middle of the room, looking a little down."""
+    forward = np.array([np.cos(azimuth), np.sin(azimuth), -0.35])
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, [0, 0, 1.0])
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], 1)
+    pose[:3, 3] = 0, 0, 1.4
+    return pose
+
+
+def render(pose):
+    """Depth (m) and colour of a 5 x 5 x 2.6 m room with two boxes, by the slab method."""
+    v, u = np.mgrid[:HEIGHT, :WIDTH]
+    rays = np.stack([(u - WIDTH / 2) / FOCAL, (v - HEIGHT / 2) / FOCAL, np.ones(u.shape)], -1) @ pose[:3, :3].T
+    slabs = [([-2.5, -2.5, 0], [2.5, 2.5, 2.6], True), ([1.4, -0.5, 0], [2.0, 0.4, 0.7], False)]
+    slabs.append(([0.9, 1.2, 0], [1.5, 1.8, 0.5], False))
+    depth, colour = np.full(u.shape, np.inf), np.zeros((*u.shape, 3), np.uint8)
+    for index, (low, high, inside) in enumerate(slabs):
+        with np.errstate(divide="ignore"):
+            bounds = np.stack([(np.array(corner) - pose[:3, 3]) / rays for corner in (low, high)])
+        near, far = bounds.min(0).max(-1), bounds.max(0).min(-1)
+        at = far if inside else np.where((near < far) & (near > 0), near, np.inf)
+        closer = at < depth
+        depth[closer] = at[closer]
+        colour[closer] = [(180, 170, 160), (160, 40, 40), (40, 60, 170)][index]
+    return depth, colour
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory):
+    """A ScanNet folder of 12 frames that turn on the spot, with its truth as a cloud beside it."""
+    folder = tmp_path_factory.mktemp("cli") / "walk"
+    for name in ("color", "depth", "pose", "pose_noisy", "intrinsic"):
+        (folder / name).mkdir(parents=True)
+    K = np.diag([FOCAL, FOCAL, 1, 1])
+    K[:2, 2] = WIDTH / 2, HEIGHT / 2
+    np.savetxt(folder / "intrinsic" / "intrinsic_depth.txt", K)
+    points = []
+    for i in range(12):
+        pose = look(-0.3 + 0.05 * i)
+        depth, colour = render(pose)
+        cv2.imwrite(str(folder / "depth" / f"{i:06}.png"), np.round(1000 * depth).astype(np.uint16))
+        cv2.imwrite(str(folder / "color" / f"{i:06}.jpg"), colour[..., ::-1])
+        np.savetxt(folder / "pose" / f"{i:06}.txt", pose)
+        np.savetxt(folder / "pose_noisy" / f"{i:06}.txt", pose)
+        v, u = np.mgrid[:HEIGHT:2, :WIDTH:2]
+        d = depth[v, u]
+        camera = np.stack([(u - WIDTH / 2) / FOCAL * d, (v - HEIGHT / 2) / FOCAL * d, d], -1).reshape(-1, 3)
+        world = camera @ pose[:3, :3].T + pose[:3, 3]
+        red, blue = (colour[v, u].reshape(-1, 3) == c for c in ((160, 40, 40), (40, 60, 170)))
+        points.append(np.column_stack([world, red.all(1) + 2 * blue.all(1)]))
+    points = np.concatenate(points)
+    np.savez(
+        folder.parent / "truth.npz",
+        points=points[:, :3].astype(np.float32),
+        instance=points[:, 3].astype(np.int32),
+        stuff=points[:, 3] == 0,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mapped(walk, tmp_path_factory):
+    """`gcseg map`, once, as a process: its output folder and what it printed."""
+    out = tmp_path_factory.mktemp("mapped") / "out"
+    done = subprocess.run([*GCSEG, "map", walk, "-o", out, "--set", "map.voxel_m=0.04"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def refused(capsys, *arguments):
+    """The one sentence that `gcseg ARGUMENTS` fails with."""
+    capsys.readouterr()
+    status = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.out == ""
+    assert captured.err.startswith("gcseg: ")
+    assert captured.err.endswith((".\n", "?\n"))
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+def test_map_writes_what_it_promises(mapped):
+    out, done = mapped
+    assert re.search(r"\d+ instances from 12 frames in .* frames/s", done.stdout)
+    assert done.stderr == ""
+    assert {p.name for p in out.iterdir()} == {
+        "instances.ply",
+        "instances.json",
+        "labels",
+        "picture.png",
+        "summary.json",
+    }
+    assert sorted(p.name for p in (out / "labels").iterdir()) == [f"{i:06}.png" for i in range(12)]
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["frames"] == 12
+    assert summary["complete"] is True
+    assert summary["config"]["map"]["voxel_m"] == 0.04
+    assert summary["wall_seconds"] > 0
+    assert summary["frames_per_second"] == pytest.approx(12 / summary["wall_seconds"], rel=0.05)
+    assert summary["peak_memory_mb"] > 50
+    assert set(summary["objects"]) == {"active", "dormant", "terminated"}
+    assert sum(summary["seconds_per_stage"].values()) <= summary["wall_seconds"]
+    entries = json.loads((out / "instances.json").read_text())
+    ids = set()
+    for file in (out / "labels").iterdir():
+        labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        assert labels.dtype == np.uint16
+        assert labels.shape == (HEIGHT, WIDTH)
+        ids |= set(np.unique(labels).tolist())
+    assert ids - {0} <= {entry["id"] for entry in entries}, "labels speak of the finished map's instances"
+    assert len(ids) > 3
+
+
+def test_evaluate(mapped, walk, capsys):
+    out, _ = mapped
+    truth = walk.parent / "truth.npz"
+    assert main(["evaluate", str(out), "--truth", str(truth)]) == 0
+    assert "AP50" in capsys.readouterr().out
+    assert main(["evaluate", str(out), "--truth", str(truth), "--json", "--exclude-stuff"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["instances"] == 2
+    assert figures["ap25"] > 0.5
+    assert "no.npz" in refused(capsys, "evaluate", out, "--truth", "no.npz")
+    assert "There is no output at" in refused(capsys, "evaluate", "no", "--truth", truth)
+
+
+def test_view(mapped, tmp_path, capsys):
+    out, _ = mapped
+    assert main(["view", str(out)]) == 0
+    shown = capsys.readouterr().out
+    for entry in json.loads((out / "instances.json").read_text()):
+        assert f" {entry['id']} " in shown
+    assert main(["view", str(out), "--png", str(tmp_path / "new" / "a.jpg")]) == 0
+    assert cv2.imread(str(tmp_path / "new" / "a.jpg")) is not None
+    assert "let it end in .png" in refused(capsys, "view", out, "--png", tmp_path / "a.xyz")
+    assert "gcseg map" in refused(capsys, "view", tmp_path)
+
+
+def test_view_rrd(mapped, tmp_path, capsys):
+    out, _ = mapped
+    try:
+        import rerun  # noqa: F401
+    except ImportError:
+        assert "gcseg_ros[viewer]" in refused(capsys, "view", out, "--rrd", tmp_path / "a.rrd")
+    else:
+        assert main(["view", str(out), "--rrd", str(tmp_path / "a.rrd")]) == 0
+        assert (tmp_path / "a.rrd").read_bytes()[:3] == b"RRF"
+
+
+def test_bag_is_a_recording_again(walk, tmp_path, capsys):
+    assert main(["bag", str(walk), "-o", str(tmp_path / "bag"), "--poses", "pose_noisy"]) == 0
+    assert "12 frames" in capsys.readouterr().out
+    assert "bag" in refused(capsys, "bag", walk, "-o", tmp_path / "bag")
+    assert main(["map", str(tmp_path / "bag"), "-o", str(tmp_path / "out"), "--max-frames", "2"]) == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["format"] == "rosbag"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["--frames", "10:"], [10, 11]),
+        (["--frames", "1:9:3", "--max-frames", "2"], [1, 4]),
+        (["--frames", ":99", "--max-frames", "2", "--poses", "pose_noisy", "--masks", "geometric"], [0, 1]),
+    ],
+)
+def test_the_chosen_frames(walk, tmp_path, arguments, names):
+    assert main(["map", str(walk), "-o", str(tmp_path / "out"), *arguments]) == 0
+    labels = sorted(p.name for p in (tmp_path / "out" / "labels").iterdir())
+    assert labels == [f"{i:06}.png" for i in names]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--set", "tracking.keyframe_strid=3"], "did you mean tracking.keyframe_stride"),
+        (["--set", "tracking.keyframe_stride=0"], "greater than or equal to 1"),
+        (["--set", "map.voxel_m={"], "cannot be understood"),
+        (["--set", "nonsense"], "part.name=value"),
+        (["--config", "no.yaml"], "no.yaml"),
+        (["--masks", "magic"], "magic"),
+        (["--propagation", "sam2"], "sam2"),
+        (["--poses", "pose_best"], "pose_noisy"),
+        (["--option", "depth"], "name=value"),
+        (["--option", "depth=/d"], "no option 'depth'"),
+        (["--frames", "5"], "A:B"),
+        (["--frames", "5:3"], "no frames"),
+        (["--frames", "-3:3"], "A:B"),
+        (["--frames", "0:5:0"], "no frames"),
+        (["--frames", "90:95"], "it has 12"),
+        (["--max-frames", "0"], "max-frames"),
+        (["--wrong"], "--wrong"),
+    ],
+)
+def test_mistakes_are_named_and_nothing_is_written(walk, tmp_path, capsys, arguments, says):
+    assert says in refused(capsys, "map", walk, "-o", tmp_path / "out", *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mistakes_with_folders(walk, tmp_path, capsys):
+    assert "no such file" in refused(capsys, "map", tmp_path / "no", "-o", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    assert "empty" in refused(capsys, "map", tmp_path / "empty", "-o", tmp_path / "out")
+    assert "did not write" in refused(capsys, "map", walk, "-o", walk)
+    assert "cannot be" in refused(capsys, "map", walk, "-o", "/proc/nowhere/out")
+    assert "'--output'" in refused(capsys, "map", walk)
+    assert "did you mean" in refused(capsys, "mapp", walk).lower()
+    broken = tmp_path / "broken"
+    subprocess.run(["cp", "-r", walk, broken], check=True)
+    (broken / "depth" / "000003.png").write_bytes(b"no picture")
+    assert "000003.png" in refused(capsys, "map", broken, "-o", tmp_path / "out")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "empty"]
+
+
+def test_frames_that_are_left_out_are_counted(walk, tmp_path, capsys):
+    partial = tmp_path / "partial"
+    subprocess.run(["cp", "-r", walk, partial], check=True)
+    (partial / "pose" / "000004.txt").unlink()
+    assert main(["map", str(partial), "-o", str(tmp_path / "out"), "--max-frames", "6"]) == 0
+    assert "1 of 7 frames were left out: no pose." in capsys.readouterr().err
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["skipped_frames"] == {"no pose": 1}
+
+
+def test_an_earlier_result_is_replaced_unless_forbidden(walk, tmp_path, capsys):
+    command = ["map", str(walk), "-o", str(tmp_path / "out"), "--max-frames"]
+    assert main([*command, "2"]) == 0
+    assert main([*command, "1", "--overwrite"]) == 0
+    assert len(list((tmp_path / "out" / "labels").iterdir())) == 1
+    assert "earlier result" in refused(capsys, *command, "2", "--no-overwrite")
+
+
+def test_help_version_and_config(capsys):
+    assert main([]) == 0
+    assert "Usage" in capsys.readouterr().out
+    for command in ("map", "evaluate", "view", "bag", "synthesize", "config", "doctor"):
+        assert main([command, "--help"]) == 0
+        assert command in capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"gcseg_ros \d+\.\d+\.\d+\n", capsys.readouterr().out)
+    assert main(["config"]) == 0
+    assert Config.model_validate(yaml.safe_load(capsys.readouterr().out)) == Config()
+
+
+def test_doctor_says_ok_or_what_to_do(capsys, monkeypatch):
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith(("ok ", "optional ")) for line in lines)
+    for name in ("Python", "numpy", "numba", "ROS 2", "GPU", "processor", "memory", "shared memory", "DDS profile"):
+        assert any(f" {name} " in line for line in lines)
+    monkeypatch.setattr("gcseg_ros.doctor.NEEDED", ("no-such-package",))
+    assert main(["doctor"]) == 1
+    assert "pip install no-such-package" in capsys.readouterr().out
+
+
+def test_an_unforeseen_error_asks_for_a_report_and_debug_shows_where(monkeypatch, capsys, mapped):
+    def explode(*_):
+        raise RuntimeError("kaboom\nboom")
+
+    monkeypatch.setattr("gcseg_ros.mapping.export.read_instance_map", explode)
+    assert main(["view", str(mapped[0])]) == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "kaboom boom" in message
+    assert "--debug" in message
+    assert main(["view", str(mapped[0]), "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_help_needs_no_heavy_import():
+    code = "import sys; from gcseg_ros.cli import main; main(['--help']); print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for module in ("numpy", "numba", "cv2", "scipy", "pydantic", "onnxruntime", "rclpy"):
+        assert f"'{module}'" not in loaded
+
+
+def test_a_closed_pipe_is_no_error(mapped):
+    command = " ".join([*GCSEG, "config", "|", "head", "-c", "1", ";", "exit ${PIPESTATUS[0]}"])
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+@pytest.fixture(scope="module")
+def long_walk(walk, tmp_path_factory):
+    """1200 frames of the same, linked."""
+    folder = tmp_path_factory.mktemp("long") / "walk"
+    for name, suffix in (("color", "jpg"), ("depth", "png"), ("pose", "txt")):
+        (folder / name).mkdir(parents=True)
+        for i in range(1200):
+            (folder / name / f"{i:06}.{suffix}").symlink_to(walk / name / f"{i % 12:06}.{suffix}")
+    (folder / "intrinsic").symlink_to(walk / "intrinsic")
+    return folder
+
+
+def started(folder, out):
+    """`gcseg map` as a process, once it has mapped three frames."""
+    # the shell that runs the tests may ignore SIGINT; the child must not
+    process = subprocess.Popen(
+        [*GCSEG, "map", folder, "-o", out],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while len(list(out.parent.glob("out.part-*/labels/*.png"))) < 3:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    return process
+
+
+def test_ctrl_c_writes_the_map_so_far(long_walk, tmp_path):
+    process = started(long_walk, tmp_path / "out")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["complete"] is False
+    assert 3 <= summary["frames"] < 1200
+    assert len(list((tmp_path / "out" / "labels").iterdir())) == summary["frames"]
+    assert f"first {summary['frames']} of 1200 frames" in errors
+    assert "Traceback" not in errors
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
+def test_aborting_leaves_nothing(long_walk, tmp_path, signals):
+    process = started(long_walk, tmp_path / "out")
+    for number, last in zip(signals, [*[False] * (len(signals) - 1), True]):
+        process.send_signal(number)
+        if not last:
+            assert process.stderr.readline() == "\n"
+            assert "Ctrl-C again to abort" in process.stderr.readline()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[signals[-1]]
+    assert "Traceback" not in errors
+    assert os.listdir(tmp_path) == []

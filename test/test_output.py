@@ -1,0 +1,141 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.mapping.export import read_instance_map
+from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
+from gcseg_ros.output import OutputFolder, is_output
+
+
+@pytest.fixture
+def instances():
+    points = np.random.default_rng(0).uniform(0, 1, (200, 3)).astype(np.float32)
+    ids = (np.arange(200) % 3).astype(np.int32)
+    box = np.zeros(3), np.eye(3), np.ones(3)
+    objects = [
+        ObjectInstance(i, 67, np.zeros(3), (np.zeros(3), np.ones(3)), box, 0.5, "a", "b", "active") for i in (1, 2)
+    ]
+    colours = np.full((200, 3), 99, np.uint8)
+    return InstanceMap(points, colours, ids, np.ones(200, np.float32), objects, np.array([0, 2, 1, 2]))
+
+
+def write(path, instances, overwrite=True, **summary):
+    with OutputFolder(path, overwrite) as folder:
+        folder.add("000007", np.array([[0, 1, 2], [3, 3, 9]], np.uint16))
+        folder.finish(instances, summary)
+
+
+def parts_beside(path):
+    return [p.name for p in path.parent.iterdir() if p != path]
+
+
+def test_everything_is_there_and_can_be_read(tmp_path, instances):
+    out = tmp_path / "new" / "out"
+    write(out, instances, frames=1, odd=np.float32(0.5))
+    assert sorted(p.name for p in out.iterdir()) == [
+        "instances.json",
+        "instances.ply",
+        "labels",
+        "picture.png",
+        "summary.json",
+    ]
+    back = read_instance_map(out)
+    assert np.array_equal(back.points, instances.points)
+    assert [found.id for found in back.objects] == [1, 2]
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["frames"] == 1
+    assert summary["odd"] == 0.5
+    assert {"gcseg_ros", "python", "numpy", "opencv"} <= summary.keys()
+    assert cv2.imread(str(out / "picture.png")).shape[2] == 3
+    assert parts_beside(out) == []
+
+
+def test_labels_get_the_ids_of_the_finished_map(tmp_path, instances):
+    write(tmp_path / "out", instances)
+    labels = cv2.imread(str(tmp_path / "out" / "labels" / "000007.png"), cv2.IMREAD_UNCHANGED)
+    assert labels.dtype == np.uint16
+    assert labels.tolist() == [[0, 2, 1], [2, 2, 0]], "9 is no tracked id of this map"
+
+
+def test_without_labels(tmp_path, instances):
+    with OutputFolder(tmp_path / "out") as folder:
+        folder.finish(instances, {})
+    assert not (tmp_path / "out" / "labels").exists()
+    assert is_output(tmp_path / "out")
+
+
+def test_an_earlier_result_is_replaced_and_the_users_own_files_stay(tmp_path, instances):
+    out = tmp_path / "out"
+    write(out, instances, run=1)
+    (out / "labels" / "stale.png").write_text("")
+    (out / "notes.txt").write_text("mine")
+    (out / "mine").mkdir()
+    write(out, instances, run=2)
+    assert json.loads((out / "summary.json").read_text())["run"] == 2
+    assert [p.name for p in (out / "labels").iterdir()] == ["000007.png"]
+    assert (out / "notes.txt").read_text() == "mine"
+    assert (out / "mine").is_dir()
+    assert parts_beside(out) == []
+    with pytest.raises(UserError, match="earlier result"):
+        OutputFolder(out, overwrite=False)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "3", '{"frames": 1}', "{"])
+def test_folders_of_others_are_refused(tmp_path, instances, content):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.tex").write_text("x")
+    if content is not None:
+        (out / "summary.json").write_text(content)
+    with pytest.raises(UserError, match="did not write"):
+        write(out, instances)
+    assert (out / "thesis.tex").exists()
+    assert parts_beside(out) == []
+
+
+def test_an_empty_folder_is_taken_and_a_link_followed(tmp_path, instances):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    write(tmp_path / "link", instances)
+    assert (tmp_path / "link").is_symlink()
+    assert is_output(tmp_path / "there")
+
+
+def test_files_and_the_current_folder_are_refused(tmp_path, instances, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="is a file"):
+        write(tmp_path / "file", instances)
+    with pytest.raises(UserError, match="cannot be"):
+        write(tmp_path / "file" / "below", instances)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="current folder"):
+        write(".", instances)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_what_is_not_finished_leaves_nothing(tmp_path, instances, error):
+    out = tmp_path / "out"
+    write(out, instances, run=1)
+    before = sorted(p.stat().st_mtime_ns for p in out.rglob("*"))
+
+    def fail():
+        with OutputFolder(out) as folder:
+            folder.add("a", np.zeros((2, 2), np.uint16))
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert parts_beside(out) == []
+    assert sorted(p.stat().st_mtime_ns for p in out.rglob("*")) == before
+
+
+def test_a_failure_while_finishing_keeps_the_earlier_result(tmp_path, instances):
+    out = tmp_path / "out"
+    write(out, instances, run=1)
+    with pytest.raises(ValueError, match="JSON"):
+        write(out, instances, run=float("nan"))
+    assert json.loads((out / "summary.json").read_text())["run"] == 1
+    assert parts_beside(out) == []
