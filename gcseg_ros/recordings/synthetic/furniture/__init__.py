@@ -1,0 +1,1 @@
+"""Furniture designs, one family group a module; `designs.make` finds them."""
