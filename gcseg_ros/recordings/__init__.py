@@ -115,8 +115,18 @@ def open_recording(path: str | Path, **options: str | None) -> Recording:
             )
     except OSError as error:
         raise UserError(f"The recording {path} cannot be read: {error.strerror or error}.") from None
-    formats_known = "; ".join(f"{kind.format}: {kind.expects}" for kind in formats())
-    raise UserError(f"No known recording format fits {path}. Known are {formats_known}.")
+    hint = _near(where) or "known are " + "; ".join(f"{kind.format}: {kind.expects}" for kind in formats())
+    raise UserError(f"No known recording format fits {path}; {hint}.")
+
+
+def _near(path: Path) -> str:
+    """Recordings above or in a path, as a hint; empty if there are none."""
+    for above in path.resolve().parents[:2]:
+        if any(kind.recognises(above) for kind in formats()):
+            return f"{above} is a recording: give that"
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    found = [child.name for child in inside[:100] if any(kind.recognises(child) for kind in formats())]
+    return f"it holds the recordings {', '.join(found)}: give one of them" if found else ""
 
 
 def prefetch(items: Iterator[T], size: int = 4) -> Iterator[T]:

@@ -73,6 +73,8 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
         sorted(named or others, key=_colour_rank(types, depth)),
         "colour images (sensor_msgs/Image or CompressedImage with `rgb` or `color` in the topic's name)",
     )
+    if rgb == depth:
+        raise UserError(f"{bag}: rgb_topic and depth_topic are both {rgb}: colour and depth are two topics.")
     infos = [name for name, kind in types.items() if kind == CAMERA_INFO]
     beside = [info for info in (_camera_info(depth), _camera_info(rgb)) if info in infos]
     camera_info = one_of(

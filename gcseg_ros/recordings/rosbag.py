@@ -42,10 +42,7 @@ class RosBag(Recording):
     """
 
     format = "rosbag"
-    expects = (
-        "a rosbag2 folder (metadata.yaml) or .mcap or .db3 file with colour images, depth images, camera_info, and poses on "
-        "a pose or odometry topic or TF"
-    )
+    expects = "a rosbag2 folder, .mcap or .db3 file with colour, depth, camera_info, and poses, odometry or TF"
     options: ClassVar[dict[str, str]] = {
         **OPTIONS,
         "fixed_frame": "TF's frame that is the world",
@@ -92,6 +89,12 @@ class RosBag(Recording):
             assembly.add(topic, log_ns, message)
             yield from assembly.ready(log_ns)
         yield from assembly.ready(None)
+        if not assembly.made and assembly.poses.unconnected is not None:
+            raise UserError(
+                f"No frame of {self.path} can be used: TF does not lead from {' or '.join(assembly.poses.worlds)} to the images' "
+                f"frame_id {assembly.poses.unconnected!r} at their time; TF has the frames "
+                f"{', '.join(assembly.poses.frames()) or 'none'}: choose the world with fixed_frame, or a pose_topic."
+            )
 
     def _count(self) -> dict[str, tuple[str, int]]:
         """topic -> message type and number of messages."""
@@ -145,6 +148,7 @@ class _Assembly:
         self._colours: list[tuple[int, Any]] = []  # (stamp, message), by stamp
         self._depths: list[tuple[int, int, Any]] = []  # (stamp, log time, message), by stamp
         self._number = 0  # of the next depth image
+        self.made = 0  # frames
 
     def add(self, topic: str, log_ns: int, message: Any) -> None:
         if topic == self.topics.rgb:
@@ -186,6 +190,7 @@ class _Assembly:
             if i is None or pose is None:
                 yield reason
             else:
+                self.made += 1
                 yield self._frame(stamp, self._colours[i][1], depth, pose)
                 del self._colours[: i + 1]
             del self._colours[: bisect_left(self._colours, stamp - PAIR_TOLERANCE_NS, key=itemgetter(0))]
@@ -250,7 +255,9 @@ class _Poses:
 
     def __init__(self, topics: Topics, fixed_frame: str | None, body_frame: str | None) -> None:
         self._from_topic = topics.pose is not None
-        self._fixed_frame, self._body_frame = fixed_frame, body_frame
+        self.worlds = FIXED_FRAMES if fixed_frame is None else (fixed_frame,)
+        self.unconnected: str | None = None  # the images' frame, when TF did not lead to it
+        self._body_frame = body_frame
         self._trajectory = Trajectory(keep_s=10)
         self._tree = TransformTree(keep_s=10)
 
@@ -286,6 +293,10 @@ class _Poses:
             return None, f"no transform from {self._body_frame} to {frame or 'an image without frame_id'} on TF"
         return pose @ mount, ""
 
+    def frames(self) -> list[str]:
+        """What TF has told of, sorted."""
+        return self._tree.frames()
+
     def mount(self, colour: str, depth: str, stamp: int) -> Array | None:
         """T_colour_depth of the two images' frames; None if they are the same, or TF does not tell."""
         if colour == depth:
@@ -294,16 +305,13 @@ class _Poses:
         return None if T is None or np.allclose(T, np.eye(4), atol=1e-4) else T
 
     def _from_tf(self, frame: str, stamp: int, expired: bool) -> tuple[Array | None, str]:
-        candidates = FIXED_FRAMES if self._fixed_frame is None else (self._fixed_frame,)
-        for target in candidates if expired else candidates[:1]:
-            pose = self._tree.lookup(target, frame, stamp)
+        for world in self.worlds if expired else self.worlds[:1]:
+            pose = self._tree.lookup(world, frame, stamp)
             if pose is not None:
-                self._fixed_frame = target
+                self.worlds = (world,)
                 return pose, ""
-        return (
-            None,
-            f"no transform from {' or '.join(candidates)} to {frame or 'an image without frame_id'} at its time",
-        )
+        self.unconnected = frame
+        return None, f"no transform from {' or '.join(self.worlds)} to {frame or 'an image without frame_id'}"
 
 
 def _stamp(message: Any, log_ns: int) -> int:

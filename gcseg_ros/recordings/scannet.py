@@ -28,10 +28,7 @@ class ScanNet(FolderRecording):
     """
 
     format = "scannet"
-    expects = (
-        "a folder with color/NAME.jpg, depth/NAME.png (16 bit, mm), pose/NAME.txt (4x4 camera-to-world) and "
-        "intrinsic/intrinsic_depth.txt or intrinsic_color.txt"
-    )
+    expects = "color/NAME.jpg, depth/NAME.png (16 bit, mm), pose/NAME.txt (camera-to-world) and intrinsic/*.txt"
     options: ClassVar[dict[str, str]] = {"poses": "name of the folder of poses, default pose"}
 
     def __init__(self, path: Path, poses: str = "pose") -> None:
@@ -52,7 +49,7 @@ class ScanNet(FolderRecording):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        return (path / "color").is_dir() and (path / "depth").is_dir()
+        return (path / "color").is_dir() and any((path / part).is_dir() for part in ("depth", "pose", "intrinsic"))
 
     def _intrinsic(self, *names: str) -> Array | None:
         for name in names:

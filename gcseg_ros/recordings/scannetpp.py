@@ -33,10 +33,7 @@ class ScanNetPP(FolderRecording):
     """
 
     format = "scannetpp"
-    expects = (
-        f"a scene of ScanNet++ (or its iphone folder) with {INDEX}, rgb/frame_NNNNNN.jpg and depth/frame_NNNNNN.png "
-        "(16 bit, mm), extracted by the ScanNet++ toolkit"
-    )
+    expects = f"{INDEX}, rgb/frame_NNNNNN.jpg and depth/frame_NNNNNN.png (16 bit, mm), extracted by its toolkit"
     options: ClassVar[dict[str, str]] = {"poses": "aligned_pose (the default) or pose"}
 
     def __init__(self, path: Path, poses: str = "aligned_pose") -> None:

@@ -45,7 +45,7 @@ class ScanNetSens(Recording):
     """Names are the frames' numbers (as in an exported folder, six digits), stamps follow 30 Hz."""
 
     format = "scannet_sens"
-    expects = "a .sens file of ScanNet, or a folder that holds one"
+    expects = "a .sens file, or a folder that holds one"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

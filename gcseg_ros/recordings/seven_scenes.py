@@ -19,10 +19,7 @@ class SevenScenes(FolderRecording):
     """Depth 65535 is invalid; colour and depth share a camera. 30 Hz by frame number."""
 
     format = "seven_scenes"
-    expects = (
-        "a folder with frame-NNNNNN.color.png (or .jpg), .depth.png (16 bit, mm) and .pose.txt (4x4 camera-to-world), "
-        "optionally camera-intrinsics.txt"
-    )
+    expects = "frame-NNNNNN.color.png, .depth.png (16 bit, mm) and .pose.txt (camera-to-world)"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

@@ -18,6 +18,8 @@ from gcseg_ros.transforms import Trajectory
 
 TOLERANCE_S = 0.02  # the benchmark's own associate.py
 DEPTH_FACTOR = 5000.0  # units per metre
+IMAGE_LINE = ["stamp", "file"]
+POSE_LINE = ["stamp", "tx", "ty", "tz", "qx", "qy", "qz", "qw"]
 # fx, fy, cx, cy of 640x480 images, from the benchmark's page on calibration
 CALIBRATIONS = {
     "freiburg1": (517.3, 516.5, 318.6, 255.3),
@@ -28,21 +30,19 @@ DEFAULT_CALIBRATION = (525.0, 525.0, 319.5, 239.5)  # the benchmark's default, u
 
 
 class TUM(FolderRecording):
-    """Colour is already registered to depth. Images are paired one to one by stamp; the pose is interpolated at the depth's.
+    """Depth (16 bit, 5000 a metre) is already registered to colour. Images are paired one to one by stamp; poses, of the optical
+    frame, are interpolated at depth's stamp.
 
     Camera: `camera.yaml` in the folder (width, height, fx, fy, cx, cy, optional depth_factor), else by freiburg1-3
     (fr1-3) in the folder's name, else the benchmark's default.
     """
 
     format = "tum"
-    expects = (
-        "a folder with rgb.txt and depth.txt (lines `stamp file`), groundtruth.txt (lines `stamp tx ty tz qx qy qz qw`, "
-        "camera-to-world), the images they list (depth 16 bit, 5000 a metre), optionally camera.yaml"
-    )
+    expects = "rgb.txt, depth.txt and groundtruth.txt with stamps, and the images they list"
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        colour, depth = _read_rows(path / "rgb.txt", 1), _read_rows(path / "depth.txt", 1)
+        colour, depth = _read_rows(path / "rgb.txt", IMAGE_LINE), _read_rows(path / "depth.txt", IMAGE_LINE)
         self._poses = _read_trajectory(path / "groundtruth.txt")
         self._camera, depth_factor = _calibration(path)
         self.depth_unit_m = 1 / depth_factor
@@ -98,16 +98,18 @@ def associate(
     return sorted(pairs)
 
 
-def _read_rows(path: Path, numbers: int) -> list[list[str]]:
-    """The words of every line that is not a comment; the first `numbers` of them must be numbers. Raises UserError."""
+def _read_rows(path: Path, columns: list[str]) -> list[list[str]]:
+    """The words of every line that is not a comment; all but a `file` must be numbers. Raises UserError."""
+    expected = f"expected lines `{' '.join(columns)}`"
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): expected {TUM.expects}.") from None
+        raise UserError(f"{path} cannot be read ({error.strerror}): {expected}.") from None
     rows = [line.replace(",", " ").split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     for row in rows:
-        if len(row) < max(numbers, 2) or not all(map(_is_number, row[:numbers])):
-            raise UserError(f"{path} has the line {' '.join(row)!r}: expected {TUM.expects}.")
+        numbers = [word for word, column in zip(row, columns) if column != "file"]
+        if len(row) < len(columns) or not all(map(_is_number, numbers)):
+            raise UserError(f"{path} has the line {' '.join(row)!r}: {expected}.")
     return rows
 
 
@@ -120,11 +122,11 @@ def _is_number(word: str) -> bool:
 
 
 def _read_trajectory(path: Path) -> Trajectory:
-    rows = np.array([row[:8] for row in _read_rows(path, 8)], np.float64).reshape(-1, 8)
+    rows = np.array([row[:8] for row in _read_rows(path, POSE_LINE)], np.float64).reshape(-1, 8)
     norms = np.linalg.norm(rows[:, 4:], axis=1)
     rows = rows[np.isfinite(rows).all(1) & (np.abs(norms - 1) < 0.1)]
     if not len(rows):
-        raise UserError(f"{path} holds no pose: expected lines `stamp tx ty tz qx qy qz qw` with a unit quaternion.")
+        raise UserError(f"{path} holds no pose: expected lines `{' '.join(POSE_LINE)}` with a unit quaternion.")
     poses = Trajectory()
     for row, rotation in zip(rows, Rotation.from_quat(rows[:, 4:]).as_matrix()):
         T = np.eye(4)

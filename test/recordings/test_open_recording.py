@@ -38,8 +38,18 @@ def test_an_empty_folder(tmp_path):
 def test_an_unknown_folder_and_file_list_what_is_known(tmp_path):
     (tmp_path / "notes.txt").touch()
     for path in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(UserError, match=r"No known recording format fits .*scannet: a folder with color/NAME.jpg"):
+        with pytest.raises(UserError, match=r"No known recording format fits .*scannet: color/NAME.jpg"):
             open_recording(path)
+
+
+def test_a_folder_beside_a_recording_gets_a_hint(tmp_path):
+    for name in ("kitchen", "office"):
+        write_scannet(tmp_path / name, make_views(1))
+    with pytest.raises(UserError, match="it holds the recordings kitchen, office: give one of them"):
+        open_recording(tmp_path)
+    for part in ("color", "color/000000.png"):
+        with pytest.raises(UserError, match="office is a recording: give that"):
+            open_recording(tmp_path / "office" / part)
 
 
 def test_options_that_are_none_are_as_if_not_given(tmp_path):

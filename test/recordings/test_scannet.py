@@ -126,6 +126,14 @@ def test_folders_without_images(tmp_path):
         list(open_recording(tmp_path))
 
 
+def test_no_folder_of_depth(tmp_path):
+    write_scannet(tmp_path, make_views(1))
+    (tmp_path / "depth/000000.png").unlink()
+    (tmp_path / "depth").rmdir()
+    with pytest.raises(UserError, match=r"can be used: no depth image \(1\); expected color/NAME.jpg, depth/NAME.png"):
+        list(open_recording(tmp_path))
+
+
 @pytest.mark.parametrize("part", ["color", "depth"])
 @pytest.mark.parametrize("share", [0, 0.5, 0.9])
 def test_a_truncated_image_is_named(tmp_path, part, share):
