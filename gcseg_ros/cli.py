@@ -8,9 +8,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -37,7 +37,9 @@ app = typer.Typer(
 
 RecordingPath = Annotated[
     str,
-    typer.Argument(metavar="RECORDING", help="A folder, a bag or synthetic:SEED[:STYLE]; the format is recognised."),
+    typer.Argument(
+        metavar="RECORDING", help="A folder, a bag or synthetic:SEED[:STYLE[:FRAMES]]; the format is recognised."
+    ),
 ]
 Poses = Annotated[str | None, typer.Option("--poses", metavar="NAME", help="Other poses, for example pose_noisy.")]
 Options = Annotated[
@@ -237,15 +239,17 @@ def bag(
 
 @app.command()
 def synthesize(
-    spec: Annotated[str, typer.Argument(metavar="SPEC", help="synthetic:SEED[:STYLE], for example synthetic:7:demo.")],
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC", help="synthetic:SEED[:STYLE[:FRAMES]], for example synthetic:7:demo.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The folder to write.")],
 ) -> None:
-    """Write a generated room as an RGB-D recording with its exact truth."""
-    from gcseg_ros.recordings import synthetic
+    """Write a generated room as an RGB-D recording with its exact truth, in ScanNet's layout."""
+    from gcseg_ros.recordings.synthetic import export
 
-    with _progress("rendering", None) as advance:
-        count = synthetic.export(spec, output, progress=lambda done, total: advance(done, total))
-    console.print(f"{count} frames: {output}", markup=False, soft_wrap=True)
+    with errors.status("rendering"):
+        export(spec, output)
+    console.print(f"Wrote {output}.", markup=False, soft_wrap=True)
 
 
 @app.command("config")
@@ -320,8 +324,8 @@ class _Interruption:
 
 
 @contextlib.contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Any]:
-    """A bar on stderr, only on a terminal; gives `advance(done[, total])`."""
+def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr, only on a terminal; gives what takes the number of frames done so far."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     rate = TextColumn("{task.fields[rate]}")
@@ -329,9 +333,9 @@ def _progress(what: str, total: int | None) -> Iterator[Any]:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(what, total=total, rate="")
 
-        def advance(done: int, of: int | None = None) -> None:
+        def advance(done: int) -> None:
             speed = bar.tasks[0].speed
-            bar.update(task, completed=done, total=of, rate=f"{speed:.1f} frames/s" if speed else "")
+            bar.update(task, completed=done, rate=f"{speed:.1f} frames/s" if speed else "")
 
         yield advance
 
