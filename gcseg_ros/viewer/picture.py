@@ -15,7 +15,7 @@ from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.viewer.colours import instance_colours
 from gcseg_ros.viewer.splatting import depth_shading, framed, rotation_towards, splat
 
-BACKGROUND = np.array([250, 250, 248], np.float32)
+BACKGROUND = np.array([232, 235, 239], np.float32)
 ELEVATION = np.radians(48)
 CELL_M = 0.10
 """Cells of the floor plan on which the cut is decided."""

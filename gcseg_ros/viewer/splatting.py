@@ -122,16 +122,16 @@ def depth_shading(depth: Image, scale: float) -> Image:
     depth[~np.isfinite(depth) & seen] = np.max(depth[np.isfinite(depth)], initial=0)
     filled = np.where(seen, depth, 0).astype(np.float32)
     shade = np.ones_like(filled)
-    for width in (2.0, 7.0, 22.0):
+    for width, strength in ((2.0, 0.1), (7.0, 0.25), (22.0, 0.35)):
         hidden = np.clip((filled - _local_mean(filled, seen, width)) / np.float32(scale * np.sqrt(width)), 0, 1)
-        shade -= np.float32(0.22) * hidden
+        shade -= np.float32(strength) * hidden
     step = 2
     padded = np.pad(np.where(seen, depth, np.float32(1e6)).astype(np.float32), step, mode="edge")
     height, width_px = depth.shape
     response = np.zeros_like(filled)
     for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
         beside = padded[step + dy * step :, step + dx * step :][:height, :width_px]
-        response += np.clip((filled - beside) / scale, 0, 1) / 4
+        response += np.clip((filled - beside) / scale - 0.3, 0, 1) / 4
     return shade * np.exp(-1.2 * response)
 
 
