@@ -88,7 +88,8 @@ class Mapper:
     def _instance_map(self, surface: Surface, instance: Ids, confidence: Ids, of_tracked: Ids) -> InstanceMap:
         objects = describe_objects(surface.points, instance, confidence, of_tracked, self.tracker.objects)
         lab = surface.lab * np.float32([255 / 100, 1, 1]) + np.float32([0, 128, 128])
-        colours = cv2.cvtColor(np.clip(lab, 0, 255).astype(np.uint8)[None], cv2.COLOR_LAB2RGB)[0]
+        lab8 = np.clip(lab, 0, 255).astype(np.uint8)
+        colours = cv2.cvtColor(lab8[None], cv2.COLOR_LAB2RGB)[0] if len(lab8) else lab8  # OpenCV refuses nothing
         return InstanceMap(
             surface.points, colours, instance.astype(np.int32), confidence.astype(np.float32), objects, of_tracked
         )

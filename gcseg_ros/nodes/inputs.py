@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -33,25 +35,27 @@ class Input:
         self.resolved = node.resolve_topic_name(topic)
         self.received = Rate()
         self._subscription: Any = None
-        self._subscribe(types[0], qos.reliability)
+        self._kind, self._reliability = types[0], qos.reliability
+        self.adapt()
 
     def adapt(self) -> None:
-        """Subscribe anew if every publisher has another type, or offers only best effort."""
-        publishers = self._node.get_publishers_info_by_topic(self.resolved)
+        """Subscribe, or subscribe anew if every publisher has another type, or offers only best effort."""
         kinds = {type_name(kind): kind for kind in self._types}
-        offered = [p for p in publishers if p.topic_type in kinds]
-        if not offered:
-            return
-        kind = self._kind if type_name(self._kind) in {p.topic_type for p in offered} else kinds[offered[0].topic_type]
-        reliability = self._reliability
+        offered = [p for p in self._node.get_publishers_info_by_topic(self.resolved) if p.topic_type in kinds]
+        kind, reliability = self._kind, self._reliability
+        if offered and type_name(kind) not in {p.topic_type for p in offered}:
+            kind = kinds[offered[0].topic_type]
         if self._qos_auto and any(p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for p in offered):
             reliability = ReliabilityPolicy.BEST_EFFORT
-        if (kind, reliability) != (self._kind, self._reliability):
-            self._node.destroy_subscription(self._subscription)
-            self._subscribe(kind, reliability)
+        if self._subscription is None or (kind, reliability) != (self._kind, self._reliability):
+            self.close()
+            self._kind, self._reliability = kind, reliability
+            self._subscribe()
 
     def close(self) -> None:
-        self._node.destroy_subscription(self._subscription)
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
 
     def state(self) -> InputState:
         """What is known about the topic now."""
@@ -65,7 +69,7 @@ class Input:
         alike = [
             topic
             for topic, types in self._node.get_topic_names_and_types()
-            if set(types) & set(accepted) and topic != self.resolved and self._node.count_publishers(topic)
+            if set(types) & set(accepted) and topic != self.resolved and self._others_publish(topic)
         ]
         return InputState(
             name=self.name,
@@ -77,15 +81,20 @@ class Input:
             alike=sorted(alike),
         )
 
-    def _subscribe(self, kind: type, reliability: ReliabilityPolicy) -> None:
-        self._kind, self._reliability = kind, reliability
+    def _others_publish(self, topic: str) -> bool:
+        here = (self._node.get_name(), self._node.get_namespace())
+        return any((p.node_name, p.node_namespace) != here for p in self._node.get_publishers_info_by_topic(topic))
+
+    def _subscribe(self) -> None:
         qos = QoSProfile(
             depth=self._qos.depth,
             history=HistoryPolicy.KEEP_LAST,
-            reliability=reliability,
+            reliability=self._reliability,
             durability=self._qos.durability,
         )
-        self._subscription = self._node.create_subscription(kind, self._topic, self._take, qos)
+        # Fast DDS refuses a second type of a topic within one process: `adapt` tries again when the graph shows the type
+        with suppress(rclpy_implementation.RCLError):
+            self._subscription = self._node.create_subscription(self._kind, self._topic, self._take, qos)
 
     def _take(self, message: Any) -> None:
         self.received.tick(time.monotonic())

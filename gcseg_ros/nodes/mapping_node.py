@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 from gcseg_ros.nodes.run import run  # first: says in one sentence that rclpy is missing
@@ -56,6 +56,26 @@ LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
+Transition = Callable[["MappingNode", LifecycleState], TransitionCallbackReturn]
+
+
+def said(transition: Transition) -> Transition:
+    """A transition whose failure is logged (rclpy keeps exceptions to itself): a sentence for what the user can change."""
+
+    @wraps(transition)
+    def wrapped(node: MappingNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(node, state)
+        except UserError as error:
+            node.get_logger().error(str(error))
+            return FAILURE
+        except Exception:
+            node.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.ERROR
+
+    return wrapped
+
+
 class MappingNode(LifecycleNode):
     """Configured: the mapper exists and can be saved. Active: it takes frames."""
 
@@ -82,16 +102,13 @@ class MappingNode(LifecycleNode):
 
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
+    @said
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            self._config = config = read(self, MappingNodeConfig)
-            self._body_to_camera = matrix_from_xyz_quaternion(config.body_to_camera, "body_to_camera")
-            if config.pose_source == "tf" and TFMessage is None:
-                raise UserError("pose_source tf needs tf2_msgs, which is not installed here: use a pose topic.")
-            self._session = MappingSession(config, self.get_logger().warning)
-        except UserError as error:
-            self.get_logger().error(str(error))
-            return FAILURE
+        self._config = config = read(self, MappingNodeConfig)
+        self._body_to_camera = matrix_from_xyz_quaternion(config.body_to_camera, "body_to_camera")
+        if config.pose_source == "tf" and TFMessage is None:
+            raise UserError("pose_source tf needs tf2_msgs, which is not installed here: use a pose topic.")
+        self._session = MappingSession(config, self.get_logger().warning)
         self._received_s: dict[int, float] = {}
         self._complete, self._mapped = Rate(), Rate()
         self._latency_s = self._delay_s = 0.0
@@ -101,8 +118,8 @@ class MappingNode(LifecycleNode):
         self._stamp_ns, self._dirty, self._published_s = 0, False, 0.0
         live = config.mode == "live"
         self._worker: Worker[FrameSet] = Worker(
-            process=self._process,
-            idle=self._publish_map_if_due,
+            process=partial(self._guarded, self._process),
+            idle=partial(self._guarded, self._publish_map_if_due),
             size=1 if live else config.bag_queue_size,
             policy="drop_oldest" if live else config.bag_queue_policy,
             drop=self._overtaken,
@@ -127,6 +144,7 @@ class MappingNode(LifecycleNode):
         ]
         return super().on_configure(state)
 
+    @said
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         config = self._config
         self._tf = TfPoses(self._map_frame_id, config.frame_id)
@@ -328,6 +346,14 @@ class MappingNode(LifecycleNode):
 
     # -- map: worker thread ---------------------------------------------------------------------------------------------
 
+    def _guarded(self, function: Callable[..., None], *arguments: Any) -> None:
+        """A defect is said in full and the node lives on; a call that the end of the node interrupts says nothing."""
+        try:
+            function(*arguments)
+        except Exception:
+            if self.context.ok():
+                self._drops("failed", traceback.format_exc())
+
     def _process(self, found: FrameSet) -> None:
         received_s = self._received_s.pop(found.stamp_ns, time.monotonic())
         try:
@@ -335,13 +361,10 @@ class MappingNode(LifecycleNode):
         except Unusable as error:
             self._drops(error.reason, str(error))
             return
-        except Exception:  # a defect: said in full; the node lives on
-            self._drops("failed", traceback.format_exc())
-            return
         head = messages.header(found.stamp_ns, found.frame_id)
-        self._publish(self._labels, messages.image_message(tracked.labels, "16UC1", head))
+        self._labels.publish(messages.image_message(tracked.labels, "16UC1", head))
         if self._overlay.get_subscription_count():
-            self._publish(self._overlay, messages.image_message(overlay(frame.colour, tracked.labels), "rgb8", head))
+            self._overlay.publish(messages.image_message(overlay(frame.colour, tracked.labels), "rgb8", head))
         now_s = time.monotonic()
         self._mapped.tick(now_s)
         self._latency_s = now_s - received_s
@@ -358,18 +381,11 @@ class MappingNode(LifecycleNode):
     def _publish_map(self, instances: InstanceMap) -> None:
         self._dirty = False
         head = messages.header(self._stamp_ns, self._map_frame_id)
-        self._publish(self._cloud, messages.cloud_message(instances, head, self._config.cloud_colours))
-        self._publish(self._markers, messages.markers_message(instances.objects, head))
+        self._cloud.publish(messages.cloud_message(instances, head, self._config.cloud_colours))
+        self._markers.publish(messages.markers_message(instances.objects, head))
         if Detection3DArray is not None:
-            self._publish(self._detections, messages.detections_message(instances.objects, head))
+            self._detections.publish(messages.detections_message(instances.objects, head))
         self._published_s = time.monotonic()
-
-    def _publish(self, publisher: Any, message: Any) -> None:
-        try:
-            publisher.publish(message)
-        except Exception:
-            if self.context.ok():  # else the node is being ended
-                raise
 
     def _save_now(self) -> str:
         instances, sentence = self._session.save()

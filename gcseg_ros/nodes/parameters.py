@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import Field
@@ -91,6 +92,7 @@ class ReplayNodeConfig(Part):
     """Settings of replay_node."""
 
     recording: str = Field("", description="folder, bag or synthetic:SEED[:STYLE]")
+    recording_options: str = Field("", description="what the format takes: NAME=VALUE, with blanks between several")
     rate: float = Field(1.0, ge=0, le=1000, description="speed of time; 0 = as fast as the frames are taken")
     loop: bool = Field(False, description="start again at the end, with the same stamps, as a bag does")
     exit_at_end: bool = Field(True, description="end the process after the last frame")
@@ -134,9 +136,13 @@ def declare(node: Node, model: type[Part]) -> None:
     known = [path for path, _ in flat_fields(model)]
     for name in overrides:
         if name not in known and not name.startswith(OF_RCLPY):
-            node.get_logger().warning(
-                f"The parameter {name} is not known and has no effect. Known are {', '.join(known)}."
+            close = get_close_matches(name, known, n=1)
+            advice = (
+                f"did you mean {close[0]}?"
+                if close
+                else f"`ros2 param list {node.get_fully_qualified_name()}` shows all."
             )
+            node.get_logger().warning(f"The parameter {name} is not known and has no effect: {advice}")
 
 
 def read(node: Node, model: type[M]) -> M:

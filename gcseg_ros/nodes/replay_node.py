@@ -44,7 +44,8 @@ class ReplayNode(Node):
         self.config = config = read(self, ReplayNodeConfig)
         if not config.recording:
             raise UserError("The parameter recording must name a folder, a bag or synthetic:SEED; it is empty.")
-        self._recording = open_recording(config.recording)
+        options = [option.partition("=") for option in config.recording_options.split()]
+        self._recording = open_recording(config.recording, **{name: value for name, _, value in options})
         self.done: Future = Future()
         self._stopped, self._sent_or_seen = threading.Event(), threading.Condition()
         self._in_flight: deque[int] = deque()  # stamps that were sent and are not mapped yet

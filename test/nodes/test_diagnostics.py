@@ -1,0 +1,74 @@
+"""What a node says when nothing comes, and how it counts. No ROS."""
+
+import pytest
+
+from gcseg_ros.nodes.diagnostics import Drops, InputState, PublisherState, Rate, silence_report
+
+IMAGE = "sensor_msgs/msg/Image"
+
+
+def state(**given):
+    return InputState(
+        **{"name": "depth", "resolved": "/d", "accepted": [IMAGE], "reliable": True, "received": 0, **given}
+    )
+
+
+def publisher(type=IMAGE, best_effort=False):
+    return PublisherState("camera", type, best_effort)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"received": 7}, "7 messages."),
+        ({}, "nobody publishes it."),
+        ({"alike": ["/a", "/b"]}, "topics of this type: /a, /b"),
+        ({"publishers": [publisher("std_msgs/msg/String")]}, f"camera publishes std_msgs/msg/String, expected {IMAGE}"),
+        ({"publishers": [publisher(best_effort=True)]}, "set qos to sensor_data"),
+        ({"publishers": [publisher(best_effort=True)], "reliable": False}, "has sent nothing that arrived"),
+        ({"publishers": [publisher()]}, "has sent nothing that arrived"),
+    ],
+)
+def test_a_line_says_why_a_topic_is_silent(given, expected):
+    assert expected in state(**given).line()
+
+
+def test_the_report_names_every_topic_and_advises():
+    drops = Drops(print)
+    report = silence_report(
+        "mapping_node", 5, [state(), state(name="colour", resolved="/c", received=9)], "exactly", drops
+    )
+    assert report.startswith("mapping_node: no complete frame for 5 s")
+    assert "/d" in report
+    assert "/c, 9 messages" in report
+    assert "ros2 topic list" in report
+
+
+def test_when_all_topics_arrive_it_shows_what_was_dropped():
+    drops = Drops(print)
+    drops("colour without depth")
+    report = silence_report("mapping_node", 5, [state(received=3)], "exactly", drops)
+    assert "colour without depth: 1" in report
+    assert "sync_slop_s" in report
+
+
+def test_a_reason_is_counted_always_and_said_rarely():
+    said = []
+    drops = Drops(said.append)
+    for _ in range(100):
+        drops("too dark", "The image is dark: open the lens.")
+        drops("quiet")
+    assert drops.reasons == {"too dark": 100, "quiet": 100}
+    assert drops.total == 200
+    assert len(said) == 1
+    assert "open the lens" in said[0]
+
+
+def test_rate():
+    rate = Rate(window_s=1.0)
+    assert rate.hz(0.0) == 0
+    for i in range(31):
+        rate.tick(i / 30)
+    assert rate.hz(1.0) == pytest.approx(30)
+    assert rate.count == 31
+    assert rate.hz(100.0) == 0

@@ -1,0 +1,325 @@
+"""mapping_node over real DDS, with the real mapper, on tiny frames."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from visualization_msgs.msg import MarkerArray
+
+from gcseg_ros.mapper import Mapper
+from gcseg_ros.mapping.export import read_instance_map
+from gcseg_ros.nodes.mapping_node import MappingNode
+from gcseg_ros.ros_messages import nanoseconds, stamp_ns
+
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def start(ros, **parameters):
+    """An active node in bag mode that reads quickly."""
+    node = ros.add(MappingNode, **{"mode": "bag", "diagnostics_rate_hz": 20.0, "cloud_rate_hz": 30.0, "topic_queue_size": 50, **parameters})
+    node.start()
+    return node
+
+
+def listen(ros, kind, topic, qos=10):
+    """The messages that come on a topic of the node."""
+    heard = []
+    node = ros.helper("listener_" + topic.replace("/", "_"))
+    node.create_subscription(kind, f"{ros.namespace}/mapping_node/{topic}", heard.append, qos)
+    return heard
+
+
+def labels_of(message):
+    assert message.encoding == "16UC1"
+    return np.frombuffer(message.data, np.uint16).reshape(message.height, message.width)
+
+
+def reasons(node):
+    return dict(node._drops.reasons)
+
+
+def test_every_frame_gives_the_labels_that_the_mapper_gives(ros, camera, frames):
+    node = start(ros)
+    heard = listen(ros, Image, "labels")
+    camera.wait()
+    mapper = Mapper()
+    expected = [mapper.step(frame).labels for frame in frames]
+    for frame in frames:
+        camera.send(frame)
+    ros.until(lambda: len(heard) == len(frames))
+    for message, frame, labels in zip(heard, frames, expected, strict=True):
+        assert stamp_ns(message.header.stamp) == nanoseconds(frame.stamp_s)
+        assert message.header.frame_id == "camera"
+        np.testing.assert_array_equal(labels_of(message), labels)
+    assert expected[-1].any(), "something was tracked"
+    assert reasons(node) == {}
+
+
+def test_map_markers_and_overlay(ros, camera, frames):
+    start(ros)
+    overlays = listen(ros, Image, "overlay")
+    camera.wait()
+    for frame in frames:
+        camera.send(frame)
+    ros.until(lambda: len(overlays) == len(frames))
+    # who comes late still gets the latest map
+    clouds, markers = listen(ros, PointCloud2, "cloud", LATCHED), listen(ros, MarkerArray, "instances", LATCHED)
+    ros.until(lambda: clouds and markers)
+    assert overlays[0].encoding == "rgb8"
+    assert clouds[-1].header.frame_id == "map", "the frame of the poses"
+    assert clouds[-1].width > 500
+    assert {marker.ns for marker in markers[-1].markers[1:]} == {"boxes", "ids"}
+
+
+@pytest.mark.parametrize("kind", ["PoseStamped", "PoseWithCovarianceStamped", "Odometry"])
+def test_the_pose_topic_may_be_of_three_types(ros, frames, kind):
+    from conftest import Camera
+
+    heard = listen(ros, Image, "labels")
+    camera = Camera(ros, kind)
+    start(ros)
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+
+
+def test_best_effort_publishers_are_followed_in_bag_mode(ros, frames):
+    from conftest import Camera
+
+    heard = listen(ros, Image, "labels")
+    camera = Camera(ros, best_effort=True)
+    start(ros)
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+
+
+def test_compressed_colour(ros, camera, frames):
+    import cv2
+
+    heard = listen(ros, Image, "labels")
+    publisher = camera.node.create_publisher(CompressedImage, "rgb/compressed", 10)
+    start(ros, topics__rgb="rgb/compressed")
+    ros.until(lambda: publisher.get_subscription_count() and camera.depth.get_subscription_count())
+    ros.until(lambda: camera.pose.get_subscription_count())
+    colour, depth, info, pose = camera.messages(frames[0])
+    png = cv2.imencode(".png", frames[0].colour[..., ::-1])[1].tobytes()
+    for p, m in zip((camera.depth, camera.camera_info, camera.pose), (depth, info, pose), strict=True):
+        p.publish(m)
+    publisher.publish(CompressedImage(header=colour.header, format="png", data=png))
+    ros.until(lambda: heard)
+
+
+def test_depth_in_millimetres_gives_the_same_labels(ros, camera, frames):
+    from gcseg_ros.nodes import messages
+
+    heard = listen(ros, Image, "labels")
+    start(ros)
+    camera.wait()
+    expected = Mapper().step(frames[0]).labels
+    colour, depth, info, pose = camera.messages(frames[0])
+    millimetres = (frames[0].depth_m * 1000).round().astype(np.uint16)
+    camera.publish(colour, messages.image_message(millimetres, "16UC1", depth.header), info, pose)
+    ros.until(lambda: heard)
+    np.testing.assert_array_equal(labels_of(heard[0]), expected)
+
+
+def test_frames_that_cannot_be_used_are_counted_and_the_node_lives_on(ros, camera, frames):
+    heard = listen(ros, Image, "labels")
+    node = start(ros)
+    camera.wait()
+
+    def broken(i, change):
+        colour, depth, info, pose = camera.messages(frames[i])
+        change(colour, depth, info, pose)
+        camera.publish(colour, depth, info, pose)
+        ros.until(lambda: sum(reasons(node).values()) == i + 1)
+
+    broken(0, lambda colour, depth, info, pose: setattr(depth, "encoding", "8UC3"))
+    broken(1, lambda colour, depth, info, pose: setattr(colour, "height", 4800))
+    broken(2, lambda colour, depth, info, pose: setattr(info, "width", 640))
+    broken(3, lambda colour, depth, info, pose: info.k.__setitem__(0, 0.0) or info.p.__setitem__(0, 0.0))
+    broken(4, lambda colour, depth, info, pose: setattr(pose.pose.pose.orientation, "w", float("nan")))
+    camera.send(frames[5])
+    ros.until(lambda: heard)
+    counted = reasons(node)
+    counted.pop("no pose at the image's stamp")  # the frame whose pose was not usable
+    assert counted == {
+        "depth not readable": 1,
+        "colour not readable": 1,
+        "sizes or pose do not fit": 1,
+        "camera_info not usable": 1,
+        "pose not usable": 1,
+    }
+
+
+def test_padded_big_endian_depth_with_holes(ros, camera, frames):
+    heard = listen(ros, Image, "labels")
+    node = start(ros)
+    camera.wait()
+    depth_m = frames[0].depth_m.copy()
+    depth_m[:4] = np.nan
+    rows = np.zeros((48, 64 * 4 + 12), np.uint8)
+    rows[:, : 64 * 4] = depth_m.astype(">f4").view(np.uint8).reshape(48, -1)
+    colour, depth, info, pose = camera.messages(frames[0])
+    depth.is_bigendian, depth.step, depth.data = 1, rows.shape[1], rows.tobytes()
+    camera.publish(colour, depth, info, pose)
+    ros.until(lambda: heard)
+    assert labels_of(heard[0]).any()
+    assert not labels_of(heard[0])[:4].any()
+    assert reasons(node) == {}
+
+
+def test_a_body_pose_with_the_camera_s_place_on_the_body(ros, camera, frames):
+    heard = listen(ros, PointCloud2, "cloud", LATCHED)
+    start(ros, body_to_camera=[0.0, 0.0, 10.0, 0.0, 0.0, 0.0, 1.0])
+    camera.wait()
+    camera.send(frames[0], body_frame="base_link")
+    ros.until(lambda: heard and heard[-1].width)
+    x = np.frombuffer(heard[-1].data, np.float32).reshape(-1, 6)[:, 0]
+    assert x.min() > 11, "the camera looks along the world's x, and sits 10 m further along its own z"
+
+
+def test_save_and_reset(ros, camera, frames, tmp_path):
+    start(ros, output_dir=str(tmp_path / "map"))
+    heard = listen(ros, Image, "labels")
+    client = ros.helper("client")
+    empty = ros.call(client, "mapping_node/save")
+    assert not empty.success
+    assert "no frame has been mapped" in empty.message
+    camera.wait()
+    for frame in frames:
+        camera.send(frame)
+    ros.until(lambda: len(heard) == len(frames))
+    saved = ros.call(client, "mapping_node/save")
+    assert saved.success, saved.message
+    assert read_instance_map(tmp_path / "map").points.shape[0] > 500
+    assert len(list((tmp_path / "map" / "labels").iterdir())) == len(frames)
+    assert json.loads((tmp_path / "map" / "summary.json").read_text())["frames"] == len(frames)
+    assert (tmp_path / "map" / "picture.png").is_file()
+    assert ros.call(client, "mapping_node/reset").success
+    assert not ros.call(client, "mapping_node/save").success
+    camera.send(frames[0])
+    ros.until(lambda: len(heard) == len(frames) + 1)
+    assert ros.call(client, "mapping_node/save").success
+    assert json.loads((tmp_path / "map" / "summary.json").read_text())["frames"] == 1
+
+
+def test_save_to_a_place_that_is_taken_fails_with_a_sentence(ros, camera, frames, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("work of years")
+    heard = listen(ros, Image, "labels")
+    start(ros, output_dir=str(tmp_path / "mine"))
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    answer = ros.call(ros.helper("client"), "mapping_node/save")
+    assert not answer.success
+    assert "name another folder" in answer.message
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "work of years"
+
+
+def test_a_bag_that_starts_again_goes_on_with_the_same_map(ros, camera, frames):
+    heard = listen(ros, Image, "labels")
+    node = start(ros)
+    camera.wait()
+    slow = [replace(frame, stamp_s=100.0 + 2 * i) for i, frame in enumerate(frames)]
+    for loop in (1, 2):
+        for frame in slow:
+            camera.send(frame)
+        ros.until(lambda: len(heard) == loop * len(frames))  # noqa: B023 - called within the loop
+    assert reasons(node) == {}
+    assert node._session.frames == 2 * len(frames)
+
+
+def test_live_mode_keeps_the_latest_frame(ros, camera, frames):
+    heard = listen(ros, Image, "labels")
+    node = start(ros, mode="live", qos="reliable", topic_queue_size=30)
+    camera.wait()
+    for frame in frames * 5:
+        camera.send(frame)
+    last = nanoseconds(frames[-1].stamp_s)
+    ros.until(lambda: heard and stamp_ns(heard[-1].header.stamp) == last and len(node._worker) == 0)
+    ros.until(lambda: len(heard) + node._drops.total == 30)
+    assert set(reasons(node)) <= {"replaced by a newer frame"}
+
+
+def status(heard):
+    return {value.key: value.value for value in heard[-1].status[0].values} if heard else {}
+
+
+def test_diagnostics_and_the_silence_warning(ros, camera, frames, capfd):
+    node = start(ros, warn_after_s=0.3)
+    heard = []
+    ros.helper("monitor").create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
+    name = f"{ros.namespace}/mapping_node: mapping"
+    ros.until(lambda: heard and heard[-1].status[0].level == b"\x01")
+    assert heard[-1].status[0].name == name
+    camera.wait()
+    colour, depth, info, _ = camera.messages(frames[0])
+    camera.publish(colour, depth, info, None)
+    ros.until(lambda: status(heard).get("depth received") == "1")
+    ros.until(lambda: "pose: " in (said := capfd.readouterr().err) and "colour: " in said)
+    for frame in frames:
+        camera.send(frame)
+    ros.until(lambda: status(heard).get("frames mapped") in ("6", "7"))
+    assert status(heard)["mode"] == "bag"
+    assert float(status(heard)["latency_s"]) < 60
+    assert heard[-1].status[0].level == b"\x00"
+    assert node._session.frames == int(status(heard)["frames"])
+
+
+def test_lifecycle(ros, camera, frames):
+    heard = listen(ros, Image, "labels")
+    node = ros.add(MappingNode, autostart=False, mode="bag")
+    node.start()
+    success = TransitionCallbackReturn.SUCCESS
+    assert not camera.depth.get_subscription_count()
+    assert node.trigger_configure() == success
+    assert node.trigger_activate() == success
+    camera.wait().send(frames[0])
+    ros.until(lambda: len(heard) == 1)
+    refused = node.set_parameters([Parameter("mode", value="live")])[0]
+    assert not refused.successful
+    assert "clean it up" in refused.reason
+    assert node.trigger_deactivate() == success
+    ros.until(lambda: not camera.depth.get_subscription_count())
+    assert node._session.frames == 1, "the map is kept"
+    assert node.trigger_activate() == success
+    camera.wait().send(frames[1])
+    ros.until(lambda: len(heard) == 2)
+    assert node.trigger_deactivate() == success
+    assert node.trigger_cleanup() == success
+    assert node.set_parameters([Parameter("mode", value="live")])[0].successful
+    assert node.trigger_configure() == success
+    assert node._config.mode == "live"
+    assert node.trigger_shutdown() == success
+
+
+def test_a_wrong_value_ends_the_start(ros, capfd):
+    node = ros.add(MappingNode, mode="fast")
+    with pytest.raises(SystemExit) as ended:
+        node.start()
+    assert ended.value.code == 2
+    assert "mode = 'fast' is not allowed" in capfd.readouterr().err
+
+
+def test_tf(ros, camera, frames):
+    tf2_msgs = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs comes with a ROS distribution only")
+    from gcseg_ros.nodes import messages
+
+    heard = listen(ros, Image, "labels")
+    start(ros, pose_source="tf")
+    broadcaster = camera.node.create_publisher(tf2_msgs.TFMessage, "/tf", 10)
+    ros.until(broadcaster.get_subscription_count)
+    for frame in frames:
+        head = messages.header(nanoseconds(frame.stamp_s), "map")
+        broadcaster.publish(messages.tf_message(frame.pose, head, "camera"))
+        camera.send(frame)
+    ros.until(lambda: len(heard) == len(frames))

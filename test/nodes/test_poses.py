@@ -1,0 +1,112 @@
+"""Poses at an image's stamp, without ROS: messages are stood in for by rosbags' classes."""
+
+import numpy as np
+import pytest
+from rosbags.typesys import Stores, get_typestore
+from scipy.spatial.transform import Rotation
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.nodes.poses import TfPoses, TopicPoses, matrix_from_xyz_quaternion
+
+TYPES = get_typestore(Stores.ROS2_KILTED).types
+MS = 10**6
+
+
+def header(stamp_ns, frame_id):
+    time = TYPES["builtin_interfaces/msg/Time"](stamp_ns // 10**9, stamp_ns % 10**9)
+    return TYPES["std_msgs/msg/Header"](time, frame_id)
+
+
+def pose_stamped(stamp_ns, x=0.0, yaw=0.0):
+    q = Rotation.from_euler("z", yaw).as_quat()
+    pose = TYPES["geometry_msgs/msg/Pose"](
+        TYPES["geometry_msgs/msg/Point"](x, 0.0, 0.0), TYPES["geometry_msgs/msg/Quaternion"](*q)
+    )
+    return TYPES["geometry_msgs/msg/PoseStamped"](header(stamp_ns, "odom"), pose)
+
+
+def transform(stamp_ns, parent, child, x):
+    moved = TYPES["geometry_msgs/msg/Transform"](
+        TYPES["geometry_msgs/msg/Vector3"](x, 0.0, 0.0), TYPES["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0)
+    )
+    return TYPES["geometry_msgs/msg/TransformStamped"](header(stamp_ns, parent), child, moved)
+
+
+def x_at(poses, stamp_ns):
+    found = poses.at(stamp_ns, "camera")
+    return None if found is None else float(found.matrix[0, 3])
+
+
+def test_exact_takes_equal_stamps_only():
+    poses = TopicPoses(exact=True, slop_s=0.02, gap_s=0.1)
+    for i in range(3):
+        poses.add(pose_stamped(i * 10 * MS, x=float(i)))
+    assert x_at(poses, 10 * MS) == 1.0
+    assert x_at(poses, 11 * MS) is None
+    assert poses.at(10 * MS, "camera").frame_id == "odom"
+
+
+def test_between_two_poses_it_interpolates():
+    poses = TopicPoses(exact=False, slop_s=0.02, gap_s=0.1)
+    poses.add(pose_stamped(0, x=0.0, yaw=0.0))
+    poses.add(pose_stamped(40 * MS, x=4.0, yaw=0.4))
+    found = poses.at(10 * MS, "camera")
+    assert found.matrix[0, 3] == pytest.approx(1.0)
+    assert Rotation.from_matrix(found.matrix[:3, :3]).as_euler("zyx")[0] == pytest.approx(0.1)
+
+
+def test_it_waits_for_the_later_pose_and_does_not_bridge_gaps():
+    poses = TopicPoses(exact=False, slop_s=0.02, gap_s=0.1)
+    poses.add(pose_stamped(0))
+    assert x_at(poses, 10 * MS) is None, "a later pose may come"
+    poses.add(pose_stamped(500 * MS, x=5.0))
+    assert x_at(poses, 10 * MS) == 0.0, "the nearest within the slop"
+    assert x_at(poses, 250 * MS) is None
+    assert x_at(poses, 490 * MS) == 5.0
+
+
+def test_forget():
+    poses = TopicPoses(exact=True, slop_s=0, gap_s=0)
+    poses.add(pose_stamped(0))
+    poses.forget()
+    assert x_at(poses, 0) is None
+
+
+def test_odometry_that_has_not_started_is_refused():
+    message = pose_stamped(0)
+    message.pose.orientation.w = 0.0
+    with pytest.raises(UserError, match="odometry has not started"):
+        TopicPoses(exact=True, slop_s=0, gap_s=0).add(message)
+
+
+def test_tf_chains_moving_and_static_frames_and_keeps_what_is_static():
+    poses = TfPoses("map")
+    poses.add([transform(0, "base", "camera", 0.5)], static=True)
+    poses.add([transform(0, "map", "odom", 10.0), transform(0, "odom", "base", 1.0)], static=False)
+    poses.add([transform(100 * MS, "map", "odom", 10.0), transform(100 * MS, "odom", "base", 2.0)], static=False)
+    assert x_at(poses, 50 * MS) == pytest.approx(12.0)
+    assert x_at(poses, 150 * MS) is None, "not known yet"
+    assert poses.between("base", "camera", 10**18)[0, 3] == 0.5
+    poses.forget()
+    assert x_at(poses, 50 * MS) is None
+    assert poses.between("base", "camera", 0)[0, 3] == 0.5
+
+
+def test_tf_takes_the_frame_that_it_was_told():
+    poses = TfPoses("map", "base")
+    poses.add([transform(0, "map", "base", 1.0), transform(0, "base", "camera", 5.0)], static=False)
+    assert x_at(poses, 0) == 1.0
+
+
+@pytest.mark.parametrize(
+    "numbers", [[], [0.0] * 7, [1.0, 2.0], [0, 0, 0, 0, 0, 0, float("nan")], [0, 0, 0, 1, 1, 0, 0]]
+)
+def test_a_wrong_transform_is_one_sentence(numbers):
+    with pytest.raises(UserError, match="body_to_camera must be"):
+        matrix_from_xyz_quaternion(numbers, "body_to_camera")
+
+
+def test_transform_from_numbers():
+    matrix = matrix_from_xyz_quaternion([1, 2, 3, 0, 0, np.sin(0.1), np.cos(0.1)], "p")
+    assert matrix[:3, 3].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(matrix[:3, :3], Rotation.from_euler("z", 0.2).as_matrix())
