@@ -30,6 +30,10 @@ class MaskGenerator(Protocol):
 
 def build_generator(config: MasksConfig) -> MaskGenerator:
     """The generator that `masks.generator` names."""
-    from gcseg_ros.masks.geometric import GeometricGenerator
+    if config.generator == "geometric":
+        from gcseg_ros.masks.geometric import GeometricGenerator
 
-    return GeometricGenerator(config)
+        return GeometricGenerator(config)
+    from gcseg_ros.masks.learned import LearnedGenerator
+
+    return LearnedGenerator(config)

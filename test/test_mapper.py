@@ -1,0 +1,138 @@
+"""The pipeline as its users see it: a walk through a small generated room, step by step."""
+
+import numpy as np
+import pytest
+
+from gcseg_ros.config import load_config
+from gcseg_ros.evaluation.average_precision import Overlap, average_precision
+from gcseg_ros.evaluation.truth import carry
+from gcseg_ros.mapper import Mapper, enlarge
+from gcseg_ros.recordings import open_recording
+
+FRAMES = 16
+
+
+@pytest.fixture(scope="module")
+def recording():
+    recording = open_recording(f"synthetic:1:house:{FRAMES}")
+    recording.intrinsics = recording.intrinsics.scaled(320, 240)
+    return recording
+
+
+@pytest.fixture(scope="module")
+def frames(recording):
+    return list(recording)
+
+
+def mapped(frames, *settings) -> tuple[Mapper, list[np.ndarray]]:
+    mapper = Mapper(load_config(None, settings))
+    return mapper, [mapper.step(frame).labels for frame in frames]
+
+
+@pytest.fixture(scope="module")
+def result(frames):
+    return mapped(frames)
+
+
+def test_every_frame_gets_labels_of_its_size(frames, result):
+    _, labels = result
+    assert all(image.shape == frame.depth_m.shape and image.dtype == np.uint16 for image, frame in zip(labels, frames))
+    labelled = np.mean([(image > 0)[frame.depth_m > 0].mean() for image, frame in zip(labels, frames)])
+    assert labelled > 0.85
+
+
+def test_the_same_frames_give_the_same_map(frames, result):
+    mapper, labels = result
+    again, labels_again = mapped(frames)
+    for a, b in zip(labels, labels_again):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(mapper.instances().instance, again.instances().instance)
+
+
+def test_no_later_frame_changes_an_earlier_label(frames, result):
+    _, labels = result
+    _, beginning = mapped(frames[:7])
+    for a, b in zip(labels, beginning):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_asking_for_the_map_does_not_change_it(frames, result):
+    _, labels = result
+    mapper = Mapper()
+    for frame, expected in zip(frames, labels):
+        np.testing.assert_array_equal(mapper.step(frame).labels, expected)
+        mapper.cloud()
+        mapper.instances()
+
+
+def test_objects_describe_the_cloud(frames, result):
+    mapper, labels = result
+    m = mapper.instances()
+    assert sorted(o.id for o in m.objects) == np.unique(m.instance[m.instance > 0]).tolist()
+    for o in m.objects:
+        mine = m.instance == o.id
+        assert o.points == mine.sum()
+        assert 0 < o.confidence <= 1
+        low, high = o.axis_aligned_box
+        assert (m.points[mine] >= low - 1e-5).all()
+        assert (m.points[mine] <= high + 1e-5).all()
+        assert o.first_seen in [frame.name for frame in frames]
+    seen = np.unique(np.concatenate([m.of_tracked[image].ravel() for image in labels]))
+    assert set(seen.tolist()) <= {0, *(o.id for o in m.objects)}
+
+
+def test_the_live_cloud_is_the_same_surface(result):
+    mapper, _ = result
+    live, finished = mapper.cloud(), mapper.instances()
+    np.testing.assert_array_equal(live.points, finished.points)
+    assert len(live.of_tracked) == len(mapper.tracker.objects) + 1
+
+
+def test_statistics_add_up(result):
+    statistics = result[0].statistics()
+    assert statistics["frames"] == FRAMES
+    assert statistics["keyframes"] == FRAMES // 2
+    assert statistics["voxels"] > 1000
+    assert statistics["objects"]["active"] > 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("masks.generator=learned",),
+        ("masks.generator=geometric",),
+        ("tracking.association=algorithm1", "tracking.granularity=letter", "tracking.dormant_view=last_mask"),
+        ("tracking.association=algorithm1", "tracking.granularity=persistent", "tracking.dormant_view=points"),
+        ("tracking.keyframe_stride=5", "input.filter_frames=0"),
+    ],
+)
+def test_every_way_of_tracking_finds_most_of_the_room(frames, recording, settings):
+    mapper, _ = mapped(frames, *settings)
+    m = mapper.instances()
+    truth = recording.truth()
+    predicted, _ = carry(m.points, m.instance, truth.points)
+    score = average_precision([Overlap.of_labels(truth.instance, predicted, {o.id: o.confidence for o in m.objects})])
+    assert score.ap25 > 0.2
+
+
+def test_nothing_to_map():
+    mapper = Mapper()
+    for m in (mapper.cloud(), mapper.instances()):
+        assert len(m.points) == len(m.objects) == 0
+
+
+def test_frames_without_any_depth(frames):
+    from dataclasses import replace
+
+    mapper = Mapper()
+    for frame in frames[:4]:
+        labels = mapper.step(replace(frame, depth_m=np.zeros_like(frame.depth_m))).labels
+        assert not labels.any()
+    assert len(mapper.instances().points) == 0
+    assert mapper.step(frames[4]).labels.any() or mapper.step(frames[5]).labels.any()
+
+
+def test_labels_fill_the_blocks_they_stand_for():
+    labels = np.array([[1, 2], [3, 4]], np.int32)
+    large = enlarge(labels, (5, 4))
+    assert large.tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4], [0, 0, 0, 0]]
