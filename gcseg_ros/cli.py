@@ -45,7 +45,7 @@ Poses = Annotated[str | None, typer.Option("--poses", metavar="NAME", help="Othe
 Options = Annotated[
     list[str] | None,
     typer.Option(
-        "--option", metavar="NAME=VALUE", help="What the format takes, for example depth=/camera/depth/image."
+        "--option", metavar="NAME=VALUE", help="What the format takes, for example depth_topic=/camera/depth/image_raw."
     ),
 ]
 Settings = Annotated[
