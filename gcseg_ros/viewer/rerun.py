@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
@@ -13,16 +14,17 @@ from gcseg_ros.viewer.colours import instance_colours
 
 
 def write_rrd(instances: InstanceMap, path: str | Path) -> None:
-    """The cloud in true colours, by instance, and the oriented boxes, z up. Raises UserError where rerun is missing."""
+    """Side by side the cloud in true colours and by instance with the oriented boxes, z up. Raises UserError where rerun is missing."""
     try:
         import rerun as rr
+        import rerun.blueprint as rrb
     except ImportError:
         raise UserError(
             "Writing .rrd needs rerun, which is not installed: pip install 'gcseg_ros[viewer]'; --png needs nothing."
         ) from None
     ids = np.array([found.id for found in instances.objects], int)
     boxes = [found.oriented_box for found in instances.objects]
-    turned = [_quaternion_xyzw(rotation) for _, rotation, _ in boxes]
+    turned = [Rotation.from_matrix(rotation).as_quat() for _, rotation, _ in boxes]
     with atomic_path(path) as temporary:
         stream = rr.RecordingStream("gcseg_ros")
         stream.save(temporary)
@@ -43,11 +45,10 @@ def write_rrd(instances: InstanceMap, path: str | Path) -> None:
             ),
             static=True,
         )
+        views = [
+            rrb.Spatial3DView(name="colour", origin="/world", contents=["/world/colour"]),
+            rrb.Spatial3DView(name="instances", origin="/world", contents=["/world/instances", "/world/boxes"]),
+        ]
+        stream.send_blueprint(rrb.Blueprint(rrb.Horizontal(*views), collapse_panels=True))
         stream.flush()
         stream.disconnect()
-
-
-def _quaternion_xyzw(rotation: np.ndarray) -> np.ndarray:
-    from scipy.spatial.transform import Rotation
-
-    return Rotation.from_matrix(rotation).as_quat()
