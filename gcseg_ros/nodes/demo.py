@@ -24,6 +24,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import graph
 from gcseg_ros.output import check_replaceable
 from gcseg_ros.recordings import Recording, open_recording
+from gcseg_ros.recordings.synthetic.recording import SyntheticRecording
 
 STALL_S = 300.0  # on a new machine the first frame waits for compilation
 SAVE_S = 600.0
@@ -37,22 +38,20 @@ console = Console(highlight=False)
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo: the exit status."""
     parser = argparse.ArgumentParser(prog="python -m gcseg_ros.nodes.demo", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--recording", default="synthetic:1", help="folder, bag or synthetic:SEED[:STYLE]")
+    parser.add_argument("--recording", default="synthetic:1", help="folder, bag or synthetic:SEED[:STYLE[:FRAMES]]")
     parser.add_argument("-o", "--output", default="out/demo", help="the folder to write")
-    parser.add_argument("--max-frames", type=int, default=0, help="map only so many frames")
     parser.add_argument("--domain-id", type=int, help="ROS_DOMAIN_ID; else one of its own")
     given = parser.parse_args(arguments)
     try:
         output = Path(given.output).resolve()
         check_replaceable(output)
         recording = open_recording(given.recording)
-        frames = min(given.max_frames or len(recording), len(recording))
         if importlib.util.find_spec("rclpy") is None:
             console.print("rclpy is not installed (its wheels need Python 3.11 to 3.13): mapping without ROS.")
-            map_in_process(recording, output, frames)
+            map_in_process(recording, output)
         else:
-            map_over_ros(given.recording, output, frames, given.domain_id)
-        report(recording, output, frames)
+            map_over_ros(given.recording, output, len(recording), given.domain_id)
+        report(recording, output)
     except UserError as error:
         Console(stderr=True, highlight=False).print(f"demo: {error}", style="red", markup=False, soft_wrap=True)
         return 2
@@ -62,12 +61,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def map_in_process(recording: Recording, output: Path, frames: int) -> None:
+def map_in_process(recording: Recording, output: Path) -> None:
     """As `gcseg map` does it."""
     from gcseg_ros.run import map_recording
 
-    with progress("mapping", frames) as advance:
-        map_recording(recording, output, frames=slice(frames), progress=advance)
+    with progress("mapping", len(recording)) as advance:
+        map_recording(recording, output, progress=advance)
 
 
 def map_over_ros(recording: str, output: Path, frames: int, domain_id: int | None) -> None:
@@ -77,7 +76,7 @@ def map_over_ros(recording: str, output: Path, frames: int, domain_id: int | Non
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     if os.environ.get("ROS_DISTRO") == "humble":
         os.environ["ROS_LOCALHOST_ONLY"] = "1"
-    arguments = {"recording": recording, "output_dir": str(output), "max_frames": str(frames), "log_level": "warn"}
+    arguments = {"recording": recording, "output_dir": str(output), "log_level": "warn"}
     planned = graph.replay(arguments, diagnostics_rate_hz=4.0, warn_after_s=30.0)
     os.environ.update(planned.environment)
     with processes(planned) as running, Watcher() as watcher:
@@ -191,14 +190,14 @@ def progress(what: str, frames: int) -> Iterator[Any]:
         yield lambda done: bar.update(task, completed=done)
 
 
-def report(recording: Recording, output: Path, frames: int) -> None:
+def report(recording: Recording, output: Path) -> None:
     """Figures of the output: frames that are missing, and average precision where the recording has a truth."""
     from gcseg_ros.evaluation.report import evaluate, table
     from gcseg_ros.files import read_json
 
     mapped = read_json(output / "summary.json")["frames"]
-    if mapped != frames:
-        console.print(f"{mapped} of {frames} frames were mapped; the others had no pose or could not be read.")
+    if mapped != len(recording):
+        console.print(f"{mapped} of {len(recording)} frames were mapped; the others had no pose or could not be read.")
     truth = truth_of(recording, output)
     if truth is None:
         console.print(f"{recording.name} has no truth to compare with.", markup=False)
@@ -207,7 +206,12 @@ def report(recording: Recording, output: Path, frames: int) -> None:
 
 
 def truth_of(recording: Recording, output: Path) -> Path | None:
-    """Where the recording's truth is, None if it has none."""
+    """Where the recording's truth is, None if it has none; a synthetic room's is written to the output."""
+    if isinstance(recording, SyntheticRecording):
+        file = output / "truth.npz"
+        with console.status("computing the room's exact truth"):
+            recording.truth().save(file)
+        return file
     return recording.path if (recording.path / "gt_cloud.npz").is_file() else None
 
 

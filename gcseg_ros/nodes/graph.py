@@ -121,7 +121,7 @@ MAPPING_ARGUMENTS = (
     *COMMON,
 )
 REPLAY_ARGUMENTS = (
-    Argument("recording", "synthetic:1", "folder, bag or synthetic:SEED[:STYLE]"),
+    Argument("recording", "synthetic:1", "folder, bag or synthetic:SEED[:STYLE[:FRAMES]]"),
     Argument("rate", "0", "speed of time; 0 = as fast as frames are mapped"),
     Argument("loop", "false", "start again at the end", ("true", "false")),
     Argument("max_frames", "0", "frames replayed; 0 = all"),

@@ -47,7 +47,7 @@ from gcseg_ros.nodes.worker import Worker
 from gcseg_ros.ros_messages import stamp_ns
 from gcseg_ros.viewer.overlay import overlay
 
-POSE_TYPES = {kind.__name__: kind for kind in (PoseStamped, PoseWithCovarianceStamped, Odometry)}
+POSE_TYPES = {kind.__name__: kind for kind in (Odometry, PoseStamped, PoseWithCovarianceStamped)}
 POLL_S = 0.2
 STOP_TIMEOUT_S = 8.0
 LONGEST_PAUSE_S = 60.0

@@ -91,7 +91,7 @@ class MappingNodeConfig(Config):
 class ReplayNodeConfig(Part):
     """Settings of replay_node."""
 
-    recording: str = Field("", description="folder, bag or synthetic:SEED[:STYLE]")
+    recording: str = Field("", description="folder, bag or synthetic:SEED[:STYLE[:FRAMES]]")
     recording_options: str = Field("", description="what the format takes: NAME=VALUE, with blanks between several")
     rate: float = Field(1.0, ge=0, le=1000, description="speed of time; 0 = as fast as the frames are taken")
     loop: bool = Field(False, description="start again at the end, with the same stamps, as a bag does")

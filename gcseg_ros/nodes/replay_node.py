@@ -96,6 +96,7 @@ class ReplayNode(Node):
     def _run(self) -> None:
         try:
             self._wait_for_subscribers()
+            self.get_logger().info(f"Replaying {self.config.recording}: {len(self._recording)} frames.")
             while True:
                 self._play_once()
                 if not self.config.loop:
@@ -145,6 +146,7 @@ class ReplayNode(Node):
             stamp = nanoseconds(frame.stamp_s)
             if first_ns is None:
                 first_ns, start_s = stamp, time.monotonic()
+            self._sleep(0)
             start_s += self._wait_for_room()
             self._wait_until(start_s, first_ns, stamp)
             self._publish(frame, stamp)

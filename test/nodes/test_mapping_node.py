@@ -25,7 +25,10 @@ LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability
 
 def start(ros, **parameters):
     """An active node in bag mode that reads quickly."""
-    node = ros.add(MappingNode, **{"mode": "bag", "diagnostics_rate_hz": 20.0, "cloud_rate_hz": 30.0, "topic_queue_size": 50, **parameters})
+    node = ros.add(
+        MappingNode,
+        **{"mode": "bag", "diagnostics_rate_hz": 20.0, "cloud_rate_hz": 30.0, "topic_queue_size": 50, **parameters},
+    )
     node.start()
     return node
 

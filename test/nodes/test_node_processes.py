@@ -1,0 +1,124 @@
+"""The nodes as processes, as launch and `make demo` start them: signals, exit status, every frame over DDS."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import DOMAIN_ID
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+
+from gcseg_ros.files import read_json
+from gcseg_ros.mapping.export import read_instance_map
+from gcseg_ros.nodes import demo, graph
+from gcseg_ros.recordings import open_recording
+from gcseg_ros.run import map_recording
+
+DEADLINE_S = 60
+
+
+@pytest.fixture
+def environment():
+    return {
+        **os.environ,
+        **graph.mapping({}).environment,
+        "ROS_DOMAIN_ID": str(DOMAIN_ID),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture
+def started(environment, tmp_path):
+    """start(executable, *arguments) -> process; its output is in `process.log`. What still runs at the end is killed."""
+    processes = []
+
+    def start(executable, *arguments):
+        command = [sys.executable, "-m", f"gcseg_ros.nodes.{executable}", *arguments]
+        log = tmp_path / f"{len(processes)}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT, cwd=tmp_path)
+        process.log = log
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def wait_for(process, text):
+    deadline = time.monotonic() + DEADLINE_S
+    while text not in process.log.read_text():
+        assert process.poll() is None, process.log.read_text()
+        assert time.monotonic() < deadline, process.log.read_text()
+        time.sleep(0.02)  # until the log has it
+
+
+def test_what_is_missing_is_said_and_ctrl_c_twice_ends_it_quietly(started):
+    node = started("mapping_node", "--ros-args", "-p", "warn_after_s:=0.5", "-r", "depth/image:=/nobody/sends/this")
+    wait_for(node, "no complete frame for")
+    node.send_signal(signal.SIGINT)
+    node.send_signal(signal.SIGINT)
+    assert node.wait(DEADLINE_S) == 0
+    said = node.log.read_text()
+    assert "depth: /nobody/sends/this, 0 messages: nobody publishes it" in said
+    assert "Traceback" not in said
+
+
+def test_a_wrong_parameter_ends_with_a_sentence(started):
+    node = started("mapping_node", "--ros-args", "-p", "map.voxel_m:=thick")
+    assert node.wait(DEADLINE_S) == 2
+    assert node.log.read_text() == "mapping_node: The parameter map.voxel_m must be a number > 0; found 'thick'.\n"
+
+
+def test_a_missing_params_file_ends_with_a_sentence(started):
+    node = started("replay_node", "--ros-args", "--params-file", "nowhere.yaml")
+    assert node.wait(DEADLINE_S) == 2
+    assert "Traceback" not in node.log.read_text()
+    assert "nowhere.yaml" in node.log.read_text()
+
+
+def test_ctrl_c_while_it_replays(started, recording):
+    node = started(
+        "replay_node",
+        "--ros-args",
+        "-p",
+        f"recording:={recording}",
+        "-p",
+        "loop:=true",
+        "-p",
+        "wait_for_subscribers_s:=0.0",
+    )
+    wait_for(node, "Replaying")
+    node.send_signal(signal.SIGINT)
+    node.send_signal(signal.SIGINT)
+    assert node.wait(DEADLINE_S) == 0, node.log.read_text()
+    assert "Traceback" not in node.log.read_text()
+
+
+def test_the_demo_gives_what_gcseg_map_gives(recording, tmp_path, capfd, monkeypatch):
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.setenv(name, "")  # put back afterwards
+        monkeypatch.delenv(name)
+    assert demo.main(["--recording", str(recording), "-o", str(tmp_path / "demo"), "--domain-id", str(DOMAIN_ID)]) == 0
+    said = capfd.readouterr().out
+    assert "has no truth" in said
+    map_recording(open_recording(recording), tmp_path / "map")
+    over_ros, alone = read_instance_map(tmp_path / "demo"), read_instance_map(tmp_path / "map")
+    assert (over_ros.points == alone.points).all()
+    assert (over_ros.instance == alone.instance).all()
+    assert read_json(tmp_path / "demo" / "summary.json")["frames"] == 6
+    labels = sorted(file.name for file in (tmp_path / "demo" / "labels").iterdir())
+    assert labels == sorted(file.name for file in (tmp_path / "map" / "labels").iterdir())
+
+
+def test_a_demo_without_a_recording_fails_with_a_sentence(tmp_path, capfd):
+    assert demo.main(["--recording", str(tmp_path / "nothing"), "-o", str(tmp_path / "out")]) == 2
+    assert "no such file or folder" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()

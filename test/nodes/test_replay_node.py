@@ -1,0 +1,155 @@
+"""replay_node over real DDS: what a reader gets of a recording."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+
+from nav_msgs.msg import Odometry
+from rclpy.qos import qos_profile_sensor_data
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.nodes.mapping_node import MappingNode
+from gcseg_ros.nodes.replay_node import ReplayNode
+from gcseg_ros.recordings import open_recording
+from gcseg_ros.ros_messages import (
+    image_to_depth_m,
+    image_to_rgb,
+    intrinsics_from_info,
+    nanoseconds,
+    pose_matrix,
+    stamp_ns,
+)
+
+
+def replay(ros, recording, **parameters):
+    node = ros.add(ReplayNode, **{"recording": str(recording), "rate": 0.0, **parameters})
+    node.start()
+    return node
+
+
+class Reader:
+    """Everything that is published."""
+
+    def __init__(self, ros, pose_type=Odometry):
+        node = ros.helper("reader")
+        self.colour, self.depth, self.camera_info, self.pose, self.clock = [], [], [], [], []
+        node.create_subscription(Image, "rgb/image", self.colour.append, 50)
+        node.create_subscription(Image, "depth/image", self.depth.append, 50)
+        node.create_subscription(CameraInfo, "rgb/camera_info", self.camera_info.append, 50)
+        node.create_subscription(pose_type, "pose", self.pose.append, 50)
+        node.create_subscription(Clock, "/clock", self.clock.append, qos_profile_sensor_data)
+
+
+@pytest.mark.parametrize("encoding", ["32FC1", "16UC1"])
+def test_what_is_read_is_the_recording(ros, recording, encoding):
+    reader = Reader(ros)
+    node = replay(ros, recording, depth_encoding=encoding)
+    ros.until(node.done.done)
+    assert node.done.result() == 0
+    frames = list(open_recording(recording))
+    ros.until(lambda: min(map(len, (reader.colour, reader.depth, reader.camera_info, reader.pose))) == len(frames))
+    for i, frame in enumerate(frames):
+        stamp = nanoseconds(frame.stamp_s)
+        published = reader.colour[i], reader.depth[i], reader.camera_info[i], reader.pose[i]
+        assert {stamp_ns(message.header.stamp) for message in published} == {stamp}
+        np.testing.assert_array_equal(image_to_rgb(reader.colour[i]), frame.colour)
+        np.testing.assert_array_equal(image_to_depth_m(reader.depth[i]), frame.depth_m)
+        assert intrinsics_from_info(reader.camera_info[i]) == frame.intrinsics
+        np.testing.assert_allclose(pose_matrix(reader.pose[i]), frame.pose, atol=1e-8)
+    assert reader.depth[0].encoding == encoding
+    assert reader.pose[0].child_frame_id == reader.depth[0].header.frame_id == "camera_optical_frame"
+    assert reader.pose[0].header.frame_id == "map"
+    assert stamp_ns(reader.clock[-1].clock) <= nanoseconds(frames[-1].stamp_s)
+
+
+def test_flow_control_loses_nothing_and_ends_after_the_last_label(ros, recording):
+    mapping = ros.add(MappingNode, mode="bag", topic_queue_size=1, bag_queue_size=1)
+    mapping.start()
+    node = replay(ros, recording, flow_control=True, in_flight=1)
+    ros.until(node.done.done)
+    assert (node.done.result(), node.sent, node.mapped) == (0, 6, 6)
+    assert mapping._session.frames == 6
+    assert mapping._drops.total == 0
+
+
+def test_flow_control_goes_on_when_frames_are_never_mapped(ros, recording, capfd):
+    ros.add(MappingNode, mode="bag", topics__camera_info="no/calibration").start()
+    node = replay(ros, recording, flow_control=True, in_flight=2, stall_timeout_s=0.2, wait_for_subscribers_s=0.0)
+    ros.until(node.done.done)
+    assert (node.done.result(), node.sent, node.mapped) == (0, 6, 0)
+    assert "2 frames were not mapped; going on" in capfd.readouterr().err
+
+
+def test_a_loop_starts_again(ros, recording):
+    reader = Reader(ros)
+    node = replay(ros, recording, loop=True)
+    ros.until(lambda: len(reader.depth) > 8)
+    node.stop()
+    assert not node.done.done()
+    stamps = [stamp_ns(message.header.stamp) for message in reader.depth]
+    assert stamps[6:8] == stamps[:2]
+
+
+def test_real_time_takes_its_time(ros, recording):
+    Reader(ros)
+    node = replay(ros, recording, rate=2.0)
+    start = ros.helper().get_clock().now()
+    ros.until(node.done.done)
+    seconds = (ros.nodes[-1].get_clock().now() - start).nanoseconds / 1e9
+    span = 5 / 30  # six frames of a 30 Hz recording
+    assert seconds >= span / 2
+
+
+def test_part_of_a_recording(ros, recording):
+    reader = Reader(ros)
+    node = replay(ros, recording, start_frame=2, max_frames=3)
+    ros.until(node.done.done)
+    ros.until(lambda: len(reader.depth) == 3)
+    expected = [nanoseconds(frame.stamp_s) for frame in list(open_recording(recording))[2:5]]
+    assert [stamp_ns(message.header.stamp) for message in reader.depth] == expected
+
+
+def test_nobody_reads(ros, recording, capfd):
+    node = replay(ros, recording, wait_for_subscribers_s=0.3)
+    ros.until(node.done.done)
+    assert node.done.result() == 2
+    assert "Nobody reads" in capfd.readouterr().err
+
+
+def test_the_reader_goes_away(ros, recording, capfd):
+    mapping = ros.add(MappingNode, mode="bag")
+    mapping.start()
+    node = replay(ros, recording, flow_control=True, in_flight=1, loop=True)
+    ros.until(lambda: node.mapped > 2)
+    mapping.stop()
+    ros.until(node.done.done)
+    assert node.done.result() == 2
+    assert "mapping_node has ended" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"recording": ""}, "must name a folder"),
+        ({"recording": "/nowhere/at/all"}, "no such file or folder"),
+        ({"rate": -1.0}, "rate must be a number >= 0, <= 1000"),
+        ({"recording_options": "pose=x"}, "has no option 'pose'"),
+    ],
+)
+def test_wrong_parameters(ros, recording, parameters, sentence):
+    with pytest.raises(UserError, match=sentence):
+        ros.add(ReplayNode, **{"recording": str(recording), **parameters})
+
+
+def test_a_broken_file_is_one_sentence(ros, recording, capfd):
+    (recording / "depth" / "000003.png").write_bytes(b"not a picture")
+    Reader(ros)
+    node = replay(ros, recording)
+    ros.until(node.done.done)
+    assert node.done.result() == 2
+    said = capfd.readouterr().err
+    assert "000003.png" in said
+    assert "Traceback" not in said
