@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         output = Path(given.output).resolve()
         check_replaceable(output)
         recording = open_recording(given.recording)
-        if importlib.util.find_spec("rclpy") is None:
+        if not ros_is_installed():
             console.print("rclpy is not installed (its wheels need Python 3.11 to 3.13): mapping without ROS.")
             map_in_process(recording, output)
         else:
@@ -59,6 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
         Console(stderr=True).print("demo: interrupted; everything that was started has ended.")
         return INTERRUPTED
     return 0
+
+
+def ros_is_installed() -> bool:
+    return importlib.util.find_spec("rclpy") is not None
 
 
 def map_in_process(recording: Recording, output: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from gcseg_ros.nodes.graph import Argument, Graph
 from launch import LaunchDescription
@@ -41,7 +42,7 @@ def actions(graph: Graph) -> list[Any]:
             executable=node.executable,
             name=node.executable,
             namespace=node.namespace,
-            parameters=[*node.parameter_files, *([node.parameters] if node.parameters else [])],
+            parameters=[*node.parameter_files, *([typed(node.parameters)] if node.parameters else [])],
             remappings=node.remappings,
             arguments=[*node.arguments, "--ros-args", "--log-level", node.log_level],
             output="screen",
@@ -49,3 +50,8 @@ def actions(graph: Graph) -> list[Any]:
         for node in graph.nodes
     ]
     return [*environment, *nodes, *(ExecuteProcess(cmd=command, output="screen") for command in graph.processes)]
+
+
+def typed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts stay texts: launch would read "7" as a number."""
+    return {k: ParameterValue(v, value_type=str) if isinstance(v, str) else v for k, v in parameters.items()}

@@ -116,9 +116,3 @@ def test_the_demo_gives_what_gcseg_map_gives(recording, tmp_path, capfd, monkeyp
     assert read_json(tmp_path / "demo" / "summary.json")["frames"] == 6
     labels = sorted(file.name for file in (tmp_path / "demo" / "labels").iterdir())
     assert labels == sorted(file.name for file in (tmp_path / "map" / "labels").iterdir())
-
-
-def test_a_demo_without_a_recording_fails_with_a_sentence(tmp_path, capfd):
-    assert demo.main(["--recording", str(tmp_path / "nothing"), "-o", str(tmp_path / "out")]) == 2
-    assert "no such file or folder" in capfd.readouterr().err
-    assert not (tmp_path / "out").exists()

@@ -1,0 +1,180 @@
+"""The definition of the node graph, and the files that it names. No ROS."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.nodes import graph
+from gcseg_ros.nodes.graph import MAPPING_ARGUMENTS, REPLAY_ARGUMENTS, SENSORS, mapping, replay
+
+ROOT = Path(__file__).parents[2]
+SETUP = (ROOT / "setup.py").read_text()
+
+
+def parameters_of(file):
+    """Dotted names and values of a YAML file of parameters."""
+    content = yaml.safe_load(Path(file).read_text())
+    assert list(content) == ["/**"]
+    assert list(content["/**"]) == ["ros__parameters"]
+    found = {}
+
+    def walk(values, prefix):
+        for name, value in values.items():
+            walk(value, f"{prefix}{name}.") if isinstance(value, dict) else found.update({prefix + name: value})
+
+    walk(content["/**"]["ros__parameters"], "")
+    return found
+
+
+def test_topics_and_settings_become_parameters():
+    node = mapping({"rgb_topic": "/c", "pose_topic": "/odom", "approx_sync": "false", "sync_queue_size": "5"}).nodes[0]
+    assert node.executable == "mapping_node"
+    assert node.parameters == {
+        "topics.rgb": "/c",
+        "topics.pose": "/odom",
+        "use_sim_time": False,
+        "approx_sync": False,
+        "sync_queue_size": 5,
+        "autostart": True,
+    }
+    assert [Path(file).name for file in node.parameter_files] == ["mapping.yaml"]
+
+
+def test_a_bag_switches_simulated_time_and_bag_mode_on():
+    planned = mapping({"rosbag": "walk", "rosbag_args": "--rate 0.5"})
+    assert planned.nodes[0].parameters["use_sim_time"] is True
+    assert planned.nodes[0].parameters["mode"] == "bag"
+    (play,) = planned.processes
+    assert play[:4] == ["ros2", "bag", "play", "walk"]
+    assert "--clock" in play
+    assert play[-2:] == ["--rate", "0.5"]
+    live = mapping({"rosbag": "walk", "mode": "live", "use_sim_time": "false"}).nodes[0].parameters
+    assert (live["mode"], live["use_sim_time"]) == ("live", False)
+
+
+def test_later_files_win(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("")
+    files = mapping({"sensor": "zed", "config_file": str(mine)}).nodes[0].parameter_files
+    assert [Path(file).name for file in files] == ["mapping.yaml", "zed.yaml", "mine.yaml"]
+
+
+def test_rviz_follows_the_namespace():
+    planned = mapping({"rviz": "true", "namespace": "robot"})
+    rviz = planned.nodes[1]
+    assert rviz.package == "rviz2"
+    assert ("/mapping_node/cloud", "/robot/mapping_node/cloud") in rviz.remappings
+    assert rviz.arguments == ["-d", graph.config_file("gcseg.rviz")]
+    assert len(mapping({}).nodes) == 1
+
+
+def test_replay_maps_every_frame():
+    mapper, player = replay({"recording": "walk", "rate": "2", "output_dir": "out"}, warn_after_s=30.0).nodes
+    assert mapper.parameters["mode"] == "bag"
+    assert (mapper.parameters["output_dir"], mapper.parameters["warn_after_s"]) == ("out", 30.0)
+    assert player.parameters["flow_control"] is True
+    assert player.parameters["rate"] == 2.0
+
+
+def test_commands_are_what_ros_reads():
+    mapper, player = replay({"recording": "synthetic:1", "namespace": "a/b"}).nodes
+    assert player.command()[:4] == [sys.executable, "-m", "gcseg_ros.nodes.replay_node", "--ros-args"]
+    assert "__ns:=/a/b" in player.command()
+    assert 'recording:="synthetic:1"' in player.command(), "quoted, so that it stays a text in YAML"
+    assert ["--params-file", graph.config_file("mapping.yaml")] == mapper.command()[6:8]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"rgb": "/c"}, "There is no argument rgb"),
+        ({"mode": "fast"}, "mode must be one of"),
+        ({"sensor": "kinect"}, "sensor must be one of"),
+        ({"config_file": "/nowhere.yaml"}, "/nowhere.yaml does not exist"),
+    ],
+)
+def test_wrong_arguments(arguments, sentence):
+    with pytest.raises(UserError, match=sentence):
+        mapping(arguments)
+
+
+def test_the_user_s_own_dds_profiles_stay(monkeypatch):
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
+    (profile,) = mapping({}).environment.values()
+    assert Path(profile).is_file()
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "mine.xml")
+    assert mapping({}).environment == {}
+
+
+def test_arguments_are_described_and_their_defaults_allowed():
+    usual = "rgb_topic depth_topic camera_info_topic pose_topic frame_id map_frame_id approx_sync sync_queue_size topic_queue_size"
+    usual += " qos use_sim_time rviz rviz_cfg namespace log_level config_file sensor rosbag rosbag_args"
+    assert set(usual.split()) <= {argument.name for argument in MAPPING_ARGUMENTS}
+    for argument in (*MAPPING_ARGUMENTS, *REPLAY_ARGUMENTS):
+        assert argument.description
+        assert not argument.choices or argument.default in argument.choices
+
+
+def test_executables_are_installed():
+    for node in replay({}).nodes:
+        assert re.search(rf'"{node.executable} = gcseg_ros\.nodes\.{node.executable}:main"', SETUP)
+
+
+def test_everything_in_config_is_a_file():
+    # setup.py installs config/* and launch/*.py
+    assert all(file.is_file() for file in (ROOT / "config").iterdir())
+
+
+FILES = ["mapping.yaml", *(f"{sensor}.yaml" for sensor in SENSORS)]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_parameter_files_hold_known_and_allowed_values(name):
+    pytest.importorskip("rclpy", reason="rclpy is not installed")
+    from gcseg_ros.config import build_config, set_value
+    from gcseg_ros.nodes.parameters import MappingNodeConfig
+
+    values = {}
+    for path, value in parameters_of(graph.config_file(name)).items():
+        set_value(values, path, value)
+    config = build_config(values, MappingNodeConfig)
+    if name == "mapping.yaml":
+        assert config == MappingNodeConfig(), "the base file shows the defaults"
+
+
+def test_every_sensor_names_its_topics_or_how_it_differs():
+    for sensor in SENSORS:
+        assert parameters_of(graph.config_file(f"{sensor}.yaml"))
+
+
+def test_rviz_shows_what_the_node_publishes():
+    config = yaml.safe_load((ROOT / "config" / "gcseg.rviz").read_text())
+    displays = config["Visualization Manager"]["Displays"]
+    topics = {display["Topic"]["Value"]: display for display in displays if "Topic" in display}
+    assert set(topics) == {f"/mapping_node/{name}" for name in graph.VIEWED}
+    node = (ROOT / "gcseg_ros" / "nodes" / "mapping_node.py").read_text()
+    for name in graph.VIEWED:
+        assert f'"~/{name}"' in node
+    cloud = topics["/mapping_node/cloud"]
+    assert cloud["Color Transformer"] == "RGB8", "the field rgb: instance colours"
+    assert cloud["Topic"]["Durability Policy"] == "Transient Local"
+    assert config["Visualization Manager"]["Global Options"]["Fixed Frame"] == "map"
+
+
+def test_dds_profile_has_room_for_images():
+    import xml.etree.ElementTree as ET
+
+    root = ET.parse(ROOT / "config" / "fastdds.xml").getroot()
+    sizes = [int(element.text) for element in root.iter() if element.tag.endswith("segment_size")]
+    assert sizes == [32 * 2**20]
+
+
+def test_bag_qos_makes_static_transforms_late():
+    overrides = yaml.safe_load((ROOT / "config" / "rosbag_qos.yaml").read_text())
+    assert overrides["/tf_static"]["durability"] == "transient_local"
+    assert json.dumps(overrides)
