@@ -10,7 +10,8 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from gcseg_ros.recordings.synthetic.kernel import inlined, kernel
 
 Colour = tuple[float, float, float]
 
@@ -103,7 +104,7 @@ def material_table(materials: list[Material]) -> npt.NDArray[np.float64]:
     return np.array([material.row() for material in materials], np.float64)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def scramble(x, y, z):  # pragma: no cover - compiled
     """A hash of three integers, uniform in 0..1."""
     h = (x * 73856093) ^ (y * 19349663) ^ (z * 83492791)
@@ -116,7 +117,7 @@ def scramble(x, y, z):  # pragma: no cover - compiled
     return (h & 0xFFFFFF) / 16777216.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def noise(x, y, z, seed):  # pragma: no cover - compiled
     """Smooth value noise in 0..1 with unit period."""
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
@@ -130,14 +131,14 @@ def noise(x, y, z, seed):  # pragma: no cover - compiled
     return (a * (1 - v) + b * v) * (1 - w) + (c * (1 - v) + d * v) * w
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fractal(x, y, z, seed):  # pragma: no cover - compiled
     """Three octaves of noise, 0..1."""
     total = 0.57 * noise(x, y, z, seed) + 0.29 * noise(2.03 * x, 2.03 * y, 2.03 * z, seed + 1)
     return total + 0.14 * noise(4.1 * x, 4.1 * y, 4.1 * z, seed + 2)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cell_distance(u, v, seed):  # pragma: no cover - compiled
     """Distances to the nearest and second nearest of random points, one a unit cell, and the nearest's hash."""
     i, j = int(np.floor(u)), int(np.floor(v))
@@ -154,14 +155,14 @@ def cell_distance(u, v, seed):  # pragma: no cover - compiled
     return np.sqrt(first), np.sqrt(second), who
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def smooth(low, high, x):  # pragma: no cover - compiled
     """0 below low, 1 above high."""
     t = min(max((x - low) / (high - low), 0.0), 1.0)
     return t * t * (3 - 2 * t)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def layout(u, v, s, seed, text):  # pragma: no cover - compiled
     """A printed page in the unit square: (which of paper 0, ink 1, picture 2, title 3; tone 0..1)."""
     margin = 0.06 + 0.06 * scramble(1, 2, seed)
@@ -182,7 +183,7 @@ def layout(u, v, s, seed, text):  # pragma: no cover - compiled
     return 0, 0.5
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def surface_colour(m, x, y, z, px, py, pz, nx, ny, nz, footprint):  # pragma: no cover - compiled
     """Colour of material row m.
 

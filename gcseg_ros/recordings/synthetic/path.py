@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import CubicSpline
 from scipy.ndimage import distance_transform_edt, gaussian_filter1d, label
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
@@ -52,45 +51,48 @@ def clearance(room: Room, low: float, high: float) -> tuple[Array, Array]:
 
 
 def random_view(room: Room, rng: np.random.Generator, tries: int = 40) -> tuple[CameraIntrinsics, Array]:
-    """A sensible viewpoint: not inside things, not at a bare wall. Returns a 320x240 camera and its pose."""
+    """A sensible viewpoint: not inside things, not at a bare wall. Returns a 320x240 camera and its pose.
+
+    Half of the views are a robot's or a walker's (0.8 to 1.7 m high, level or looking down a little), some stand close to one
+    thing, some come from unusual heights.
+    """
     width = 320
     best, score = None, -1.0
     low, high = room.corners.min(0), room.corners.max(0)
     things = [o for o in room.objects if not o.is_stuff]
-    for _ in range(tries):
+    kind = rng.choice(["walk", "walk", "object", "close", "odd"])
+    for attempt in range(tries):
         fx = width * rng.uniform(0.75, 1.05)
         camera = CameraIntrinsics(width, 240, fx, fx, 159.5, 119.5)
-        eye = np.array([*rng.uniform(low, high), rng.choice([rng.uniform(0.8, 1.7), rng.uniform(0.35, 2.0)])])
+        eye = np.array([*rng.uniform(low, high), rng.uniform(0.35, 2.0) if kind == "odd" else rng.uniform(0.8, 1.7)])
         eye[2] = min(eye[2], room.height - 0.3)
-        if things and rng.random() < 0.8:
+        target = np.array([*rng.uniform(low, high), rng.uniform(0.0, 1.2)])
+        if kind == "walk":
+            reach = np.linalg.norm(target[:2] - eye[:2])
+            target[2] = eye[2] - reach * np.tan(np.radians(rng.uniform(-3, 32)))
+        elif things:
             box = things[int(rng.integers(len(things)))].box
             target = rng.uniform(box[0], box[1])
-            if rng.random() < 0.4:
-                # from near by
+            if kind == "close":
                 away = target[:2] - eye[:2]
-                reach = np.linalg.norm(away)
-                near = rng.uniform(0.6, 2.2)
-                if reach > near:
-                    eye[:2] = target[:2] - away / reach * near
-        else:
-            target = np.array([*rng.uniform(low, high), rng.uniform(0.0, 1.5)])
+                reach = np.linalg.norm(away) + 1e-9
+                eye[:2] = target[:2] - away / reach * min(reach, rng.uniform(0.6, 2.0))
         flat = np.linalg.norm(target[:2] - eye[:2])
-        if flat < 0.2:
+        if flat < 0.2 or not inside_outline(room.corners, eye[:2]):
             continue
-        # not steeper than 55 degrees down or 20 up
-        target[2] = np.clip(target[2], eye[2] - 1.4 * flat, eye[2] + 0.36 * flat)
-        if not inside_outline(room.corners, eye[:2]):
-            continue
+        # not steeper than 55 degrees down or 12 up (unusual views 30)
+        target[2] = np.clip(target[2], eye[2] - 1.4 * flat, eye[2] + (0.6 if kind == "odd" else 0.21) * flat)
         pose = look_from(eye, target, rng.normal(0, 0.05))
         depth, instance = cast_depth(room, camera.scaled(24, 18), pose)
         if (depth[depth > 0] < 0.35).any() or (depth > 0).mean() < 0.6:
             continue
         counts = np.bincount(instance.ravel())
         counts = counts[counts > 0] / instance.size
-        value = float(-(counts * np.log(counts)).sum()) + 0.3 * rng.random()
+        value = float(-(counts * np.log(counts)).sum())
         if value > score:
             best, score = (camera, pose), value
-        if value > 1.1:
+        # one view in ten may show little
+        if value > 1.6 - attempt * 0.03 or (attempt == 0 and value > 0.5 and rng.random() < 0.1):
             break
     if best is None:
         middle = room.corners.mean(0)
@@ -191,40 +193,52 @@ def smooth_track(track: Array, distance: Array, origin: Array, frames: int, marg
 
 
 def poses_along(room: Room, track: Array, height: float, handheld: bool, rng: np.random.Generator) -> Array:
-    """Look ahead, glance at furniture, never turn faster than 4 degrees a frame."""
+    """Look at what there is to see, at new things rather than at old ones, turning at most 3.8 degrees a frame."""
     n = len(track)
-    ahead = track[np.minimum(np.arange(n) + 16, n - 1)] - track
-    ahead[np.linalg.norm(ahead, axis=1) < 0.05] = track[-1] - track[max(n - 17, 0)]
-    yaw = np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0]))
-    # glances: towards something, a slowly varying share of the turn
-    knots = np.arange(0, n + 40, 40)
-    things = [o for o in room.objects if not o.is_stuff and not o.is_flat]
-    offset = np.zeros(len(knots))
-    for i, k in enumerate(np.minimum(knots, n - 1)):
-        if things:
-            thing = things[int(rng.integers(len(things)))]
-            to = thing.box.mean(0)[:2] - track[k]
-            turn = np.arctan2(to[1], to[0]) - yaw[k]
-            offset[i] = np.clip((turn + np.pi) % (2 * np.pi) - np.pi, -1.2, 1.2)
-    yaw = yaw + CubicSpline(knots, offset)(np.arange(n)) if len(knots) > 2 else yaw
-    yaw = limit_rate(gaussian_filter1d(yaw, 6, mode="nearest"), np.radians(3.8))
-    pitch = np.radians(rng.uniform(8, 22)) + np.radians(6) * np.sin(
-        np.arange(n) / rng.uniform(25, 60) + rng.uniform(0, 6)
-    )
+    t = np.arange(n)
+    pitch = np.radians(rng.uniform(8, 20)) + np.radians(5) * np.sin(t / rng.uniform(25, 60) + rng.uniform(0, 6))
+    yaw = gaze(room, track, height, float(pitch.mean()), rng)
     z = np.full(n, height)
     roll = np.zeros(n)
     if handheld:
-        t = np.arange(n)
-        z = z + 0.02 * np.sin(t * 0.7) + gaussian_filter1d(rng.normal(0, 0.15, n), 25, mode="nearest")
+        z = z + 0.012 * np.sin(t * 0.7) + gaussian_filter1d(rng.normal(0, 0.15, n), 25, mode="nearest")
         roll = gaussian_filter1d(rng.normal(0, 0.12, n), 10, mode="nearest")
-        yaw = yaw + gaussian_filter1d(rng.normal(0, 0.06, n), 4, mode="nearest")
-        pitch = pitch + gaussian_filter1d(rng.normal(0, 0.05, n), 4, mode="nearest")
+        yaw = yaw + gaussian_filter1d(rng.normal(0, 0.04, n), 4, mode="nearest")
+        pitch = pitch + gaussian_filter1d(rng.normal(0, 0.04, n), 4, mode="nearest")
     poses = []
     for i in range(n):
         eye = np.array([track[i, 0], track[i, 1], z[i]])
         direction = [np.cos(yaw[i]) * np.cos(pitch[i]), np.sin(yaw[i]) * np.cos(pitch[i]), -np.sin(pitch[i])]
         poses.append(look_from(eye, eye + direction, roll[i]))
     return np.stack(poses)
+
+
+def gaze(room: Room, track: Array, height: float, pitch: float, rng: np.random.Generator, every: int = 24) -> Array:
+    """Yaw (N,) along a track (N,2): at every 24th frame the best of 16 directions within reach."""
+    n = len(track)
+    knots = np.unique(np.append(np.arange(0, n, every), n - 1))
+    camera = CameraIntrinsics(24, 18, 19.7, 19.7, 11.5, 8.5)
+    things = np.array([0.0] + [0.15 if o.is_stuff or o.is_flat else 1.0 for o in room.objects])
+    seen = np.zeros(len(things))
+    heading = track[min(20, n - 1)] - track[0]
+    yaws = [float(np.arctan2(heading[1], heading[0]))]
+    for i, k in enumerate(knots):
+        eye = np.array([*track[k], height])
+        best, best_score, best_share = yaws[-1], -1e9, seen
+        for turned in np.linspace(-np.pi, np.pi, 16, endpoint=False) if i == 0 else np.linspace(-1.35, 1.35, 13):
+            yaw = yaws[-1] + turned
+            direction = [np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), -np.sin(pitch)]
+            depth, instance = cast_depth(room, camera, look_from(eye, eye + direction))
+            share = np.bincount(instance.ravel(), minlength=len(things)) / instance.size
+            interest = float((np.sqrt(share) * things / (1 + 4 * seen)).sum())
+            near = float((depth < 0.7).mean())
+            score = interest + 0.15 * min(float(depth.mean()), 4.0) - 1.5 * near - 0.12 * abs(turned) + rng.uniform(0, 0.2)
+            if score > best_score:
+                best, best_score, best_share = yaw, score, share
+        seen = seen * 0.93 + (best_share > 0.01)
+        yaws.append(best)
+    yaw = np.interp(np.arange(n), knots, yaws[1:]) if n > 1 else np.array(yaws[1:])
+    return limit_rate(gaussian_filter1d(yaw, 7, mode="nearest"), np.radians(3.8))
 
 
 def limit_rate(angle: Array, most: float) -> Array:

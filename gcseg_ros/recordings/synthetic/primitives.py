@@ -21,7 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from gcseg_ros.recordings.synthetic.kernel import inlined, kernel
 
 BOX, ROUNDED, FRUSTUM, SPHERE, TORUS, WAVE = range(6)
 MISS = 1e30
@@ -99,7 +100,7 @@ def half_sizes(kind: npt.NDArray[np.int32], parameters: npt.NDArray[np.float64])
     return half
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def build_hierarchy(lower, upper):  # pragma: no cover - compiled
     """Median split along the longest axis of the centres. Returns order (N,), node_box (M,6), left and right (M,)."""
     count = lower.shape[0]
@@ -167,7 +168,7 @@ def build_hierarchy(lower, upper):  # pragma: no cover - compiled
     return order, box[:nodes].copy(), left[:nodes].copy(), right[:nodes].copy()
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def slabs(ox, oy, oz, dx, dy, dz, hx, hy, hz):  # pragma: no cover - compiled
     """Entry and exit of a ray through a centred box of half sizes h; entry > exit on a miss."""
     ix = 1 / dx if dx != 0 else 1e30
@@ -181,37 +182,39 @@ def slabs(ox, oy, oz, dx, dy, dz, hx, hy, hz):  # pragma: no cover - compiled
     return near, far
 
 
-@njit(cache=True, nogil=True)
-def rounded_distance(x, y, z, p):  # pragma: no cover - compiled
+@kernel
+def rounded_distance(x, y, z, p, i):  # pragma: no cover - compiled
     """Signed distance to a rounded box."""
-    r = p[3]
-    qx, qy, qz = abs(x) - p[0] + r, abs(y) - p[1] + r, abs(z) - p[2] + r
+    r = p[i, 3]
+    qx, qy, qz = abs(x) - p[i, 0] + r, abs(y) - p[i, 1] + r, abs(z) - p[i, 2] + r
     ex, ey, ez = max(qx, 0.0), max(qy, 0.0), max(qz, 0.0)
     return np.sqrt(ex * ex + ey * ey + ez * ez) + min(max(qx, max(qy, qz)), 0.0) - r
 
 
-@njit(cache=True, nogil=True)
-def torus_distance(x, y, z, p):  # pragma: no cover - compiled
-    """Signed distance to a torus of radius 1 and tube radius p[0]."""
+@kernel
+def torus_distance(x, y, z, p, i):  # pragma: no cover - compiled
+    """Signed distance to a torus of radius 1 and tube radius p[i, 0]."""
     q = np.sqrt(x * x + y * y) - 1
-    return np.sqrt(q * q + z * z) - p[0]
+    return np.sqrt(q * q + z * z) - p[i, 0]
 
 
-@njit(cache=True, nogil=True)
-def wave_height(x, z, p):  # pragma: no cover - compiled
+@kernel
+def wave_height(x, z, p, i):  # pragma: no cover - compiled
     """y of the wavy sheet."""
-    return (p[2] + (p[3] - p[2]) * (z + 1) / 2) * (np.sin(p[0] * x + p[1]) * 0.8 + 0.2 * np.sin(2.3 * p[0] * x + 3 * z))
+    return (p[i, 2] + (p[i, 3] - p[i, 2]) * (z + 1) / 2) * (
+        np.sin(p[i, 0] * x + p[i, 1]) * 0.8 + 0.2 * np.sin(2.3 * p[i, 0] * x + 3 * z)
+    )
 
 
-@njit(cache=True, nogil=True)
-def hit_rounded(ox, oy, oz, dx, dy, dz, p, tmin, tmax):  # pragma: no cover - compiled
-    near, far = slabs(ox, oy, oz, dx, dy, dz, p[0], p[1], p[2])
+@kernel
+def hit_rounded(ox, oy, oz, dx, dy, dz, p, i, tmin, tmax):  # pragma: no cover - compiled
+    near, far = slabs(ox, oy, oz, dx, dy, dz, p[i, 0], p[i, 1], p[i, 2])
     if near > far or far < tmin or near > tmax:
         return MISS
     t = max(near, tmin)
     speed = 1 / np.sqrt(dx * dx + dy * dy + dz * dz)
     for step in range(80):
-        d = rounded_distance(ox + t * dx, oy + t * dy, oz + t * dz, p)
+        d = rounded_distance(ox + t * dx, oy + t * dy, oz + t * dz, p, i)
         if d < 2e-6:
             return t if step > 0 or near > tmin or d > -1e-5 else MISS
         t += d * speed
@@ -220,16 +223,16 @@ def hit_rounded(ox, oy, oz, dx, dy, dz, p, tmin, tmax):  # pragma: no cover - co
     return t
 
 
-@njit(cache=True, nogil=True)
-def hit_torus(ox, oy, oz, dx, dy, dz, p, tmin, tmax):  # pragma: no cover - compiled
-    r = p[0]
+@kernel
+def hit_torus(ox, oy, oz, dx, dy, dz, p, i, tmin, tmax):  # pragma: no cover - compiled
+    r = p[i, 0]
     near, far = slabs(ox, oy, oz, dx, dy, dz, 1 + r, 1 + r, r)
     if near > far or far < tmin or near > tmax:
         return MISS
     t = max(near, tmin)
     speed = 1 / np.sqrt(dx * dx + dy * dy + dz * dz)
     for _ in range(96):
-        d = torus_distance(ox + t * dx, oy + t * dy, oz + t * dz, p)
+        d = torus_distance(ox + t * dx, oy + t * dy, oz + t * dz, p, i)
         if d < 1e-5:
             return t
         t += d * speed
@@ -238,10 +241,10 @@ def hit_torus(ox, oy, oz, dx, dy, dz, p, tmin, tmax):  # pragma: no cover - comp
     return MISS
 
 
-@njit(cache=True, nogil=True)
-def hit_frustum(ox, oy, oz, dx, dy, dz, p, tmin, tmax):  # pragma: no cover - compiled
-    slope = (p[1] - p[0]) / 2
-    middle = (p[1] + p[0]) / 2
+@kernel
+def hit_frustum(ox, oy, oz, dx, dy, dz, p, i, tmin, tmax):  # pragma: no cover - compiled
+    slope = (p[i, 1] - p[i, 0]) / 2
+    middle = (p[i, 1] + p[i, 0]) / 2
     best = MISS
     radius, dr = middle + slope * oz, slope * dz
     a = dx * dx + dy * dy - dr * dr
@@ -257,21 +260,21 @@ def hit_frustum(ox, oy, oz, dx, dy, dz, p, tmin, tmax):  # pragma: no cover - co
                     z = oz + t * dz
                     if -1 <= z <= 1 and middle + slope * z >= 0:
                         best = t
-    caps = int(p[2])
+    caps = int(p[i, 2])
     if caps != 0 and dz != 0:
         for side in range(2):
             if caps & (1 << side):
                 t = ((2.0 * side - 1) - oz) / dz
                 if tmin < t < best:
                     x, y = ox + t * dx, oy + t * dy
-                    r = p[side]
+                    r = p[i, side]
                     if x * x + y * y <= r * r:
                         best = t
     return best if best < tmax else MISS
 
 
-@njit(cache=True, nogil=True)
-def hit_sphere(ox, oy, oz, dx, dy, dz, p, tmin, tmax):  # pragma: no cover - compiled
+@kernel
+def hit_sphere(ox, oy, oz, dx, dy, dz, p, i, tmin, tmax):  # pragma: no cover - compiled
     a = dx * dx + dy * dy + dz * dz
     b = ox * dx + oy * dy + oz * dz
     h = b * b - a * (ox * ox + oy * oy + oz * oz - 1)
@@ -280,29 +283,29 @@ def hit_sphere(ox, oy, oz, dx, dy, dz, p, tmin, tmax):  # pragma: no cover - com
     h = np.sqrt(h)
     for sign in (-1.0, 1.0):
         t = (-b + sign * h) / a
-        if tmin < t < tmax and p[0] <= oz + t * dz <= p[1]:
+        if tmin < t < tmax and p[i, 0] <= oz + t * dz <= p[i, 1]:
             return t
     return MISS
 
 
-@njit(cache=True, nogil=True)
-def hit_wave(ox, oy, oz, dx, dy, dz, p, tmin, tmax):  # pragma: no cover - compiled
-    near, far = slabs(ox, oy, oz, dx, dy, dz, 1.0, max(abs(p[2]), abs(p[3])) + 1e-3, 1.0)
+@kernel
+def hit_wave(ox, oy, oz, dx, dy, dz, p, i, tmin, tmax):  # pragma: no cover - compiled
+    near, far = slabs(ox, oy, oz, dx, dy, dz, 1.0, max(abs(p[i, 2]), abs(p[i, 3])) + 1e-3, 1.0)
     if near > far or far < tmin or near > tmax:
         return MISS
     t0 = max(near, tmin)
     far = min(far, tmax)
-    steps = min(max(int(abs(dx) * (far - t0) * p[0] * 3) + 4, 6), 160)
+    steps = min(max(int(abs(dx) * (far - t0) * p[i, 0] * 3) + 4, 6), 160)
     step = (far - t0) / steps
-    before = oy + t0 * dy - wave_height(ox + t0 * dx, oz + t0 * dz, p)
-    for i in range(1, steps + 1):
+    before = oy + t0 * dy - wave_height(ox + t0 * dx, oz + t0 * dz, p, i)
+    for _ in range(steps):
         t1 = t0 + step
-        after = oy + t1 * dy - wave_height(ox + t1 * dx, oz + t1 * dz, p)
+        after = oy + t1 * dy - wave_height(ox + t1 * dx, oz + t1 * dz, p, i)
         if (before > 0) != (after > 0):
             lo, hi = t0, t1
             for _ in range(22):
                 mid = (lo + hi) / 2
-                d = oy + mid * dy - wave_height(ox + mid * dx, oz + mid * dz, p)
+                d = oy + mid * dy - wave_height(ox + mid * dx, oz + mid * dz, p, i)
                 if (before > 0) != (d > 0):
                     hi = mid
                 else:
@@ -312,15 +315,15 @@ def hit_wave(ox, oy, oz, dx, dy, dz, p, tmin, tmax):  # pragma: no cover - compi
     return MISS
 
 
-@njit(cache=True, nogil=True)
-def hit(kind, m, p, px, py, pz, vx, vy, vz, tmin, tmax):  # pragma: no cover - compiled
+@kernel
+def hit(kind, m, p, i, px, py, pz, vx, vy, vz, tmin, tmax):  # pragma: no cover - compiled
     """Ray parameter in (tmin, tmax) of the first hit with one primitive, or MISS."""
-    ox = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
-    oy = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
-    oz = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
-    dx = m[0, 0] * vx + m[0, 1] * vy + m[0, 2] * vz
-    dy = m[1, 0] * vx + m[1, 1] * vy + m[1, 2] * vz
-    dz = m[2, 0] * vx + m[2, 1] * vy + m[2, 2] * vz
+    ox = m[i, 0, 0] * px + m[i, 0, 1] * py + m[i, 0, 2] * pz + m[i, 0, 3]
+    oy = m[i, 1, 0] * px + m[i, 1, 1] * py + m[i, 1, 2] * pz + m[i, 1, 3]
+    oz = m[i, 2, 0] * px + m[i, 2, 1] * py + m[i, 2, 2] * pz + m[i, 2, 3]
+    dx = m[i, 0, 0] * vx + m[i, 0, 1] * vy + m[i, 0, 2] * vz
+    dy = m[i, 1, 0] * vx + m[i, 1, 1] * vy + m[i, 1, 2] * vz
+    dz = m[i, 2, 0] * vx + m[i, 2, 1] * vy + m[i, 2, 2] * vz
     if kind == BOX:
         near, far = slabs(ox, oy, oz, dx, dy, dz, 1.0, 1.0, 1.0)
         if near > far:
@@ -329,17 +332,28 @@ def hit(kind, m, p, px, py, pz, vx, vy, vz, tmin, tmax):  # pragma: no cover - c
             return near
         return far if near <= tmin < far < tmax else MISS
     if kind == FRUSTUM:
-        return hit_frustum(ox, oy, oz, dx, dy, dz, p, tmin, tmax)
+        return hit_frustum(ox, oy, oz, dx, dy, dz, p, i, tmin, tmax)
     if kind == SPHERE:
-        return hit_sphere(ox, oy, oz, dx, dy, dz, p, tmin, tmax)
+        return hit_sphere(ox, oy, oz, dx, dy, dz, p, i, tmin, tmax)
     if kind == ROUNDED:
-        return hit_rounded(ox, oy, oz, dx, dy, dz, p, tmin, tmax)
+        return hit_rounded(ox, oy, oz, dx, dy, dz, p, i, tmin, tmax)
     if kind == WAVE:
-        return hit_wave(ox, oy, oz, dx, dy, dz, p, tmin, tmax)
-    return hit_torus(ox, oy, oz, dx, dy, dz, p, tmin, tmax)
+        return hit_wave(ox, oy, oz, dx, dy, dz, p, i, tmin, tmax)
+    return hit_torus(ox, oy, oz, dx, dy, dz, p, i, tmin, tmax)
 
 
-@njit(cache=True, nogil=True)
+@inlined
+def enter(boxes, node, px, py, pz, ix, iy, iz):  # pragma: no cover - compiled
+    """Where a ray enters and leaves a node's box; enters after it leaves on a miss."""
+    ax, bx = (boxes[node, 0] - px) * ix, (boxes[node, 3] - px) * ix
+    ay, by = (boxes[node, 1] - py) * iy, (boxes[node, 4] - py) * iy
+    az, bz = (boxes[node, 2] - pz) * iz, (boxes[node, 5] - pz) * iz
+    near = max(max(min(ax, bx), min(ay, by)), min(az, bz))
+    far = min(min(max(ax, bx), max(ay, by)), max(az, bz))
+    return near, far
+
+
+@kernel
 def cast(geometry, stack, px, py, pz, vx, vy, vz, tmin, tmax, any_hit):  # pragma: no cover - compiled
     """First primitive on the ray p + t v with tmin < t < tmax: (t, index), or (MISS, -1). any_hit stops at the first found."""
     kind, inverse, parameters, boxes, left, right = geometry
@@ -347,44 +361,50 @@ def cast(geometry, stack, px, py, pz, vx, vy, vz, tmin, tmax, any_hit):  # pragm
     iy = 1 / vy if vy != 0 else 1e30
     iz = 1 / vz if vz != 0 else 1e30
     found, best = -1, tmax
-    stack[0], top = 0, 1
-    while top > 0:
-        top -= 1
-        node = stack[top]
-        ax, bx = (boxes[node, 0] - px) * ix, (boxes[node, 3] - px) * ix
-        ay, by = (boxes[node, 1] - py) * iy, (boxes[node, 4] - py) * iy
-        az, bz = (boxes[node, 2] - pz) * iz, (boxes[node, 5] - pz) * iz
-        near = max(max(min(ax, bx), min(ay, by)), min(az, bz))
-        far = min(min(max(ax, bx), max(ay, by)), max(az, bz))
-        if near > far or far < tmin or near > best:
-            continue
-        child = left[node]
-        if child < 0:
-            for i in range(right[node], right[node] - child):
-                t = hit(kind[i], inverse[i], parameters[i], px, py, pz, vx, vy, vz, tmin, best)
+    node, top = 0, 0
+    while True:
+        first = left[node]
+        if first < 0:
+            for i in range(right[node], right[node] - first):
+                t = hit(kind[i], inverse, parameters, i, px, py, pz, vx, vy, vz, tmin, best)
                 if t < best:
                     best, found = t, i
                     if any_hit:
                         return best, found
-            continue
-        # the nearer child is looked at first: it lies on top of the stack
-        other = right[node]
-        split = 0.0
-        split += (boxes[child, 0] + boxes[child, 3] - boxes[other, 0] - boxes[other, 3]) * vx
-        split += (boxes[child, 1] + boxes[child, 4] - boxes[other, 1] - boxes[other, 4]) * vy
-        split += (boxes[child, 2] + boxes[child, 5] - boxes[other, 2] - boxes[other, 5]) * vz
-        if split < 0:
-            stack[top], stack[top + 1] = other, child
         else:
-            stack[top], stack[top + 1] = child, other
-        top += 2
+            second = right[node]
+            near, far = enter(boxes, first, px, py, pz, ix, iy, iz)
+            near2, far2 = enter(boxes, second, px, py, pz, ix, iy, iz)
+            into = near <= far and far > tmin and near < best
+            into2 = near2 <= far2 and far2 > tmin and near2 < best
+            if into and into2:
+                # the nearer child now, the other one later
+                if near2 < near:
+                    first, second = second, first
+                    near, near2 = near2, near
+                stack[top, 0], stack[top, 1] = second, near2
+                top += 1
+                node = first
+                continue
+            if into:
+                node = first
+                continue
+            if into2:
+                node = second
+                continue
+        while top > 0 and stack[top - 1, 1] >= best:
+            top -= 1
+        if top == 0:
+            break
+        top -= 1
+        node = int(stack[top, 0])
     if found < 0:
         return MISS, -1
     return best, found
 
 
-@njit(cache=True, nogil=True)
-def local_normal(kind, p, x, y, z):  # pragma: no cover - compiled
+@kernel
+def local_normal(kind, p, i, x, y, z):  # pragma: no cover - compiled
     """Outward normal (not unit) of the unit shape at a point of its surface."""
     if kind == BOX:
         ax, ay, az = abs(x), abs(y), abs(z)
@@ -394,17 +414,17 @@ def local_normal(kind, p, x, y, z):  # pragma: no cover - compiled
             return 0.0, (1.0 if y > 0 else -1.0), 0.0
         return 0.0, 0.0, (1.0 if z > 0 else -1.0)
     if kind == FRUSTUM:
-        caps = int(p[2])
+        caps = int(p[i, 2])
         for side in range(2):
             level = 2.0 * side - 1
-            if caps & (1 << side) and abs(z - level) < 1e-6 and x * x + y * y < p[side] * p[side] * 0.999999:
+            if caps & (1 << side) and abs(z - level) < 1e-6 and x * x + y * y < p[i, side] * p[i, side] * 0.999999:
                 return 0.0, 0.0, level
-        return x, y, -(p[1] - p[0]) / 2 * np.sqrt(x * x + y * y)
+        return x, y, -(p[i, 1] - p[i, 0]) / 2 * np.sqrt(x * x + y * y)
     if kind == SPHERE:
         return x, y, z
     if kind == ROUNDED:
-        r = p[3]
-        qx, qy, qz = abs(x) - p[0] + r, abs(y) - p[1] + r, abs(z) - p[2] + r
+        r = p[i, 3]
+        qx, qy, qz = abs(x) - p[i, 0] + r, abs(y) - p[i, 1] + r, abs(z) - p[i, 2] + r
         sx = 1.0 if x > 0 else -1.0
         sy = 1.0 if y > 0 else -1.0
         sz = 1.0 if z > 0 else -1.0
@@ -413,6 +433,6 @@ def local_normal(kind, p, x, y, z):  # pragma: no cover - compiled
         r = np.sqrt(x * x + y * y)
         return x * (1 - 1 / r), y * (1 - 1 / r), z
     e = 1e-4
-    slope_x = (wave_height(x + e, z, p) - wave_height(x - e, z, p)) / (2 * e)
-    slope_z = (wave_height(x, z + e, p) - wave_height(x, z - e, p)) / (2 * e)
+    slope_x = (wave_height(x + e, z, p, i) - wave_height(x - e, z, p, i)) / (2 * e)
+    slope_z = (wave_height(x, z + e, p, i) - wave_height(x, z - e, p, i)) / (2 * e)
     return -slope_x, 1.0, -slope_z

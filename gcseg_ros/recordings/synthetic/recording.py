@@ -93,14 +93,17 @@ class SyntheticRecording(Recording):
     def views(self) -> Iterator[tuple[Frame, View]]:
         """Each frame as the sensor gives it, with the exact view."""
         from gcseg_ros.recordings.synthetic.rendering import render
-        from gcseg_ros.recordings.synthetic.sensor import ColourSensor, SENSORS, sense_colour, sense_depth
+        from gcseg_ros.recordings.synthetic.sensor import SENSORS, ColourSensor, auto_exposure, sense_colour, sense_depth
 
         sensors = STYLES[self.style].sensors
         sensor = SENSORS[sensors[self.seed % len(sensors)]]
+        glance = self.intrinsics.scaled(80, 60)
+        glances = [render(self.room, glance, pose).colour for pose in self.poses[:: max(1, len(self) // 12)]]
+        camera = ColourSensor(exposure=auto_exposure(np.concatenate(glances)))
         for i, pose in enumerate(self.poses):
             view = render(self.room, self.intrinsics, pose, self.threads)
             rng = np.random.default_rng([self.seed, i])
-            colour = sense_colour(view.colour, ColourSensor(), rng)
+            colour = sense_colour(view.colour, camera, rng)
             depth = sense_depth(view, sensor, rng)
             yield Frame(f"{i:06d}", i / RATE_HZ, colour, depth, self.intrinsics, pose), view
 

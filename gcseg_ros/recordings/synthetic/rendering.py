@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from gcseg_ros.frames import CameraIntrinsics
+from gcseg_ros.recordings.synthetic.kernel import kernel
 from gcseg_ros.recordings.synthetic import materials as mat
 from gcseg_ros.recordings.synthetic.materials import noise, surface_colour
 from gcseg_ros.recordings.synthetic.primitives import MISS, cast, local_normal
@@ -108,9 +108,9 @@ def cast_depth(room: Room, intrinsics: CameraIntrinsics, pose: npt.ArrayLike) ->
     return depth, instance.astype(np.uint16)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cast_rows(geometry, camera, pose, depth, hit):  # pragma: no cover - compiled
-    stack = np.empty(STACK, np.int32)
+    stack = np.empty((STACK, 2))
     for row in range(depth.shape[0]):
         for column in range(depth.shape[1]):
             x, y = (column - camera[2]) / camera[0], (row - camera[3]) / camera[1]
@@ -123,20 +123,20 @@ def cast_rows(geometry, camera, pose, depth, hit):  # pragma: no cover - compile
                 hit[row, column] = index
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shade(
     geometry, stack, scale, material, rows, lamps, air, index, px, py, pz, vx, vy, vz, footprint
 ):  # pragma: no cover - compiled
     """Colour of primitive `index` at world point p seen along v (any length), the cosine of incidence, and the normal."""
     kind, inverse, parameters = geometry[0], geometry[1], geometry[2]
-    m = inverse[index]
-    x = m[0, 0] * px + m[0, 1] * py + m[0, 2] * pz + m[0, 3]
-    y = m[1, 0] * px + m[1, 1] * py + m[1, 2] * pz + m[1, 3]
-    z = m[2, 0] * px + m[2, 1] * py + m[2, 2] * pz + m[2, 3]
-    lx, ly, lz = local_normal(kind[index], parameters[index], x, y, z)
-    nx = m[0, 0] * lx + m[1, 0] * ly + m[2, 0] * lz
-    ny = m[0, 1] * lx + m[1, 1] * ly + m[2, 1] * lz
-    nz = m[0, 2] * lx + m[1, 2] * ly + m[2, 2] * lz
+    m = inverse
+    x = m[index, 0, 0] * px + m[index, 0, 1] * py + m[index, 0, 2] * pz + m[index, 0, 3]
+    y = m[index, 1, 0] * px + m[index, 1, 1] * py + m[index, 1, 2] * pz + m[index, 1, 3]
+    z = m[index, 2, 0] * px + m[index, 2, 1] * py + m[index, 2, 2] * pz + m[index, 2, 3]
+    lx, ly, lz = local_normal(kind[index], parameters, index, x, y, z)
+    nx = m[index, 0, 0] * lx + m[index, 1, 0] * ly + m[index, 2, 0] * lz
+    ny = m[index, 0, 1] * lx + m[index, 1, 1] * ly + m[index, 2, 1] * lz
+    nz = m[index, 0, 2] * lx + m[index, 1, 2] * ly + m[index, 2, 2] * lz
     norm = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-30)
     nx, ny, nz = nx * norm, ny * norm, nz * norm
     length = 1 / np.sqrt(vx * vx + vy * vy + vz * vz)
@@ -212,12 +212,12 @@ def shade(
     return red, green, blue, cosine, gx, gy, gz
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def render_rows(
     geometry, scale, material, rows, lamps, air, camera, pose, colour, depth, hit, incidence, normal, first, last
 ):  # pragma: no cover - compiled
     """Rows first..last of a view. air: sky, ground, background colours, headlight, number of lamps with shadows."""
-    stack = np.empty(STACK, np.int32)
+    stack = np.empty((STACK, 2))
     cx, cy, cz = pose[0, 3], pose[1, 3], pose[2, 3]
     for row in range(first, last):
         for column in range(depth.shape[1]):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from gcseg_ros.recordings.synthetic.kernel import kernel
 from gcseg_ros.recordings.synthetic.rendering import View
 
 Depth = npt.NDArray[np.float32]
@@ -114,6 +114,12 @@ def random_colour_sensor(rng: np.random.Generator) -> ColourSensor:
     )
 
 
+def auto_exposure(colour: Rgb, target: float = 0.54) -> float:
+    """Factor that brings the mean of an image (H, W, 3) to about `target`, as cameras do; bounded."""
+    mean = float(colour[::4, ::4].mean()) / 255
+    return float(np.clip((target / max(mean, 1e-3)) ** 0.7, 0.7, 2.5))
+
+
 def sense_depth(view: View, sensor: DepthSensor, rng: np.random.Generator) -> Depth:
     """Measured z-depth (H, W) float32 m, 0 where the sensor gives nothing."""
     if sensor == replace(IDEAL, far_m=sensor.far_m):
@@ -162,7 +168,7 @@ def sense_depth(view: View, sensor: DepthSensor, rng: np.random.Generator) -> De
     return np.where((nearest > 0) & (np.abs(linear - nearest) < 0.02 + 0.02 * nearest), linear, nearest)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def measure(depth, cosine, hole, failing, normal, slow, s, seed):  # pragma: no cover - compiled
     height, width = depth.shape
     out = np.zeros((height, width), np.float32)

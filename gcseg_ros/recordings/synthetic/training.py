@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -11,7 +11,13 @@ import numpy.typing as npt
 from gcseg_ros.recordings.synthetic.path import random_view
 from gcseg_ros.recordings.synthetic.rendering import render
 from gcseg_ros.recordings.synthetic.room import Room, build_room
-from gcseg_ros.recordings.synthetic.sensor import random_colour_sensor, random_depth_sensor, sense_colour, sense_depth
+from gcseg_ros.recordings.synthetic.sensor import (
+    auto_exposure,
+    random_colour_sensor,
+    random_depth_sensor,
+    sense_colour,
+    sense_depth,
+)
 from gcseg_ros.recordings.synthetic.styles import STYLES, TRAINING_STYLES
 
 VIEWS_PER_ROOM = 24
@@ -48,8 +54,10 @@ def training_view(
     camera = camera.scaled(*size)
     view = render(room, camera, pose)
     name = STYLES[room.style.name].sensors[int(rng.integers(len(room.style.sensors)))]
+    camera_model = random_colour_sensor(rng)
+    exposure = camera_model.exposure * auto_exposure(view.colour)
     return TrainingView(
-        sense_colour(view.colour, random_colour_sensor(rng), rng),
+        sense_colour(view.colour, replace(camera_model, exposure=exposure), rng),
         sense_depth(view, random_depth_sensor(rng, name), rng),
         view.depth_m,
         view.instance,
