@@ -375,6 +375,17 @@ class Look:
         if kind == "panels":
             first, second = WOODS[self.choose(self.style.woods)]
             return Material(m.PLANKS, first, second, dim(second, 0.6), period_m=self.between(0.08, 0.2), **common)
+        if kind in ("hexagons", "chevron"):
+            pattern = m.HEXAGONS if kind == "hexagons" else m.CHEVRON
+            return Material(
+                pattern,
+                tinted,
+                dim(tinted, self.between(0.7, 1.2)),
+                self.colour(),
+                period_m=self.between(0.08, 0.4),
+                contrast=self.between(0.3, 1),
+                **common,
+            )
         concrete = self.concrete()
         return replace(concrete, mapping=m.WORLD, bump=0.08, bump_period_m=0.03)
 
@@ -434,6 +445,18 @@ class Look:
             grey = self.grey()
             return Material(
                 m.BANDS, grey, dim(grey, 0.4), self.colour(), period_m=self.between(0.1, 0.5), bump=0.1, **common
+            )
+        if kind in ("hexagons", "chevron"):
+            grey = self.grey() if self.chance(0.5) else self.colour()
+            pattern = m.HEXAGONS if kind == "hexagons" else m.CHEVRON
+            return Material(
+                pattern,
+                grey,
+                dim(grey, self.between(0.6, 1.4)),
+                dim(grey, 0.4),
+                period_m=self.between(0.1, 0.5),
+                gloss=shine,
+                **common,
             )
         if kind == "plain":
             return Material(m.PLAIN, self.grey() if self.chance(0.5) else self.colour(), gloss=shine, **common)

@@ -43,7 +43,9 @@ Colour = tuple[float, float, float]
     SCREEN,
     HERRINGBONE,
     DAMASK,
-) = range(27)
+    HEXAGONS,
+    CHEVRON,
+) = range(29)
 
 LOCAL, UPRIGHT, WORLD = range(3)
 
@@ -386,6 +388,26 @@ def surface_colour(m, x, y, z, px, py, pz, nx, ny, nz, footprint):  # pragma: no
         edge = min(across - k, k + 1 - across)
         a = 0.5 * tone + 0.5 * (0.5 + fade * (noise(along * 5, across * 11, tone * 9, seed) - 0.5))
         c = 1 - 0.5 * (1 - smooth(0.02, 0.08, edge)) * fade
+    elif kind == HEXAGONS:
+        q, r = u - v * 0.57735, v * 1.1547
+        i, j = np.floor(q + 0.5), np.floor(r + 0.5)
+        k = np.floor(-q - r + 0.5)
+        if abs(i + j + k) > 0.5:
+            di, dj, dk = abs(i - q), abs(j - r), abs(k + q + r)
+            if di > dj and di > dk:
+                i = -j - k
+            elif dj > dk:
+                j = -i - k
+        tone = scramble(int(i), int(j), seed)
+        a = 0.8 * tone
+        du, dv = q - i + (r - j) * 0.5, (r - j) * 0.866
+        edge = max(abs(du), max(abs(0.5 * du + 0.866 * dv), abs(0.5 * du - 0.866 * dv)))
+        b = smooth(0.45, 0.48, edge) * fade
+    elif kind == CHEVRON:
+        w = v + abs(2 * (u * 0.5 - np.floor(u * 0.5)) - 1)
+        i = int(np.floor(w * 2))
+        a = 0.5 + ((1.0 if i & 1 else 0.0) - 0.5) * fade
+        b = 0.5 * fade if i % 5 == 0 else 0.0
     else:  # DAMASK: mirrored ornament
         w, h = abs(u - np.floor(u) - 0.5), v - np.floor(v)
         t = np.sin(11 * w + 3 * np.sin(9 * h)) + np.cos(7 * h + 5 * np.sin(12 * w))

@@ -165,6 +165,9 @@ ON = {
     "top": ("box", "box", "bag"),
     "box": ("box", "toy", "paper"),
     "bench": ("tool", "tool", "box", "tableware"),
+    "cafe": ("cafe thing", "cafe thing", "tableware", "paper"),
+    "toys": ("nursery toy",),
+    "lab": ("lab thing", "lab thing", "lab thing", "paper", "box"),
     "pallet": ("box", "box", "box", "stack of boxes", "barrel"),
 }
 
@@ -625,3 +628,76 @@ def jumble(plan: Planner) -> None:
             plan.in_open(item, 0.15, yaw=look.between(-3.1, 3.1) if look.chance(0.5) else None)
     for _ in range(look.whole(0, 2)):
         plan.in_open(make("rug", look))
+
+
+# --- programs of the held-out styles ---
+
+
+@program
+def cafe(plan: Planner) -> None:
+    look = plan.look
+    counter = plan.in_open(make("bar counter", look, width=look.between(1.8, 3.2)), 0.7)
+    if counter:
+        stool = make("stool", look, height=0.72)
+        width = counter.item.bounds()[1][0]
+        for x in np.arange(-width + 0.3, width - 0.2, 0.65):
+            plan.before(counter, stool, look.between(0.05, 0.25), shift=float(x))
+        surface = counter.item.surfaces[0]
+        plan.stand(counter, surface, make("espresso machine", look), -surface.size[0] * 0.3, 0.02)
+        counter.item.surfaces[0] = Surface(
+            (surface.centre[0] + surface.size[0] * 0.25, surface.centre[1], surface.centre[2]), (surface.size[0] * 0.45, surface.size[1]), 0.5, "cafe"
+        )
+        plan.beside(counter, make("display case", look), 1, 0.02)
+    for _ in range(look.whole(2, 6)):
+        dining_group(plan, look.whole(2, 4))
+    storage_along_walls(plan, look.whole(1, 3), ("shelf", "cupboard"))
+    sofa_group(plan)
+    scatter(plan, ("plant", "bin", "floor lamp"), look.whole(1, 4))
+
+
+@program
+def nursery(plan: Planner) -> None:
+    look = plan.look
+    plan.against_wall(make("bed", look), front=0.5, tries=40)
+    plan.against_wall(make("changing table", look), front=0.5)
+    storage_along_walls(plan, look.whole(1, 2), ("shelf", "cupboard"))
+    plan.in_open(make("armchair", look), 0.2)
+    if look.chance(0.6):
+        plan.in_open(make("play tent", look), 0.1)
+    plan.in_open(make("rug", look))
+    scatter(plan, ("nursery toy", "nursery toy", "big toy", "nursery toy", "bin"), look.whole(5, 12), 0.05)
+
+
+@program
+def garage(plan: Planner) -> None:
+    look = plan.look
+    scatter(plan, ("vehicle",), look.whole(2, 4), 0.15)
+    storage_along_walls(plan, look.whole(1, 3), ("shelf", "cupboard", "desk"))
+    scatter(plan, ("tyres", "garage thing", "garage thing", "garage thing", "tyres", "chair"), look.whole(5, 12), 0.05)
+
+
+@program
+def music(plan: Planner) -> None:
+    look = plan.look
+    for _ in range(look.whole(4, 9)):
+        plan.in_open(make("instrument", look), 0.15, yaw=look.between(-3, 3))
+    for _ in range(look.whole(2, 6)):
+        plan.in_open(make("chair", look), 0.1, yaw=look.between(-3, 3))
+    sofa_group(plan)
+    storage_along_walls(plan, look.whole(1, 3), ("shelf", "cupboard"))
+    scatter(plan, ("stool", "plant", "bin", "floor lamp"), look.whole(1, 4))
+
+
+@program
+def laboratory(plan: Planner) -> None:
+    look = plan.look
+    for _ in range(look.whole(2, 4)):
+        bench = plan.against_wall(make("desk", look), front=0.8)
+        if bench:
+            plan.before(bench, make("stool", look), look.between(0.05, 0.3))
+    bench_item = make("desk", look)
+    for _ in range(look.whole(0, 2)):
+        plan.in_open(bench_item, 0.7)
+    plan.against_wall(make("fume hood", look), front=0.6)
+    storage_along_walls(plan, look.whole(1, 2), ("shelf", "cupboard"))
+    scatter(plan, ("gas bottle", "gas bottle", "bin", "stool"), look.whole(2, 5), 0.05)

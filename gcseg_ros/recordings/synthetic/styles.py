@@ -66,6 +66,11 @@ _ALL = (
     Style("hallway", ("hallway",), (10, 26), shapes=("corridor", "l", "corridor"), palette="any", walls=("white", "tinted", "paper", "stripes"), floors=("tiles", "planks", "stone", "carpet")),
     Style("random", ("jumble",), (12, 60), palette="any", walls=("white", "tinted", "grey", "strong", "plaster", "ridges", "bricks", "tiles", "stripes", "paper", "panels", "concrete"), floors=("planks", "parquet", "tiles", "chess", "stone", "carpet", "bands", "plain", "concrete"), clutter=1.5),
     Style("demo", ("living",), (24, 34), shapes=("rectangle", "l"), palette="warm", woods=("oak", "walnut"), walls=("white", "tinted"), floors=("planks", "parquet"), lights=("daylight",), sensors=("kinect",), ceiling=0.0),
+    Style("cafe", ("cafe",), (25, 60), (2.7, 3.6), palette="any", walls=("chevron", "bricks", "strong", "hexagons"), floors=("hexagons", "chess", "planks"), clutter=1.3, held_out=True),
+    Style("nursery", ("nursery",), (10, 20), palette="pastel", walls=("chevron", "hexagons", "white"), floors=("carpet", "planks", "hexagons"), clutter=1.6, white_furniture=0.5, held_out=True),
+    Style("garage", ("garage",), (18, 40), (2.3, 3.2), palette="any", walls=("concrete", "white", "bricks"), floors=("concrete", "hexagons", "plain"), clutter=1.6, patterned=False, held_out=True),
+    Style("music", ("music",), (20, 50), (2.5, 3.5), palette="warm", walls=("chevron", "panels", "strong", "white"), floors=("chevron", "parquet", "carpet"), held_out=True),
+    Style("laboratory", ("laboratory",), (20, 55), (2.6, 3.4), palette="white", walls=("white", "hexagons", "grey"), floors=("plain", "hexagons", "tiles"), clutter=1.5, white_furniture=0.6, patterned=False, held_out=True),
 )  # fmt: skip
 
 STYLES: dict[str, Style] = {style.name: style for style in _ALL}
