@@ -131,14 +131,15 @@ def register_colour(
         return colour
     scaled = camera.scaled(target.width, target.height)
     if scaled.width < camera.width:
-        colour = cv2.resize(colour, (scaled.width, scaled.height), interpolation=cv2.INTER_AREA)
-        camera = scaled
+        resized = cv2.resize(colour, (scaled.width, scaled.height), interpolation=cv2.INTER_AREA)
+        colour, camera = np.asarray(resized, np.uint8), scaled
     sx, sy = camera.fx / target.fx, camera.fy / target.fy
     warp = np.array([[sx, 0, camera.cx - sx * target.cx], [0, sy, camera.cy - sy * target.cy]])
     if np.allclose(warp, [[1, 0, 0], [0, 1, 0]], atol=1e-3):
         return colour
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(colour, warp, (target.width, target.height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    size = (target.width, target.height)
+    return np.asarray(cv2.warpAffine(colour, warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def back_project(depth_m: npt.NDArray, intrinsics: CameraIntrinsics, pose: npt.ArrayLike) -> Array:

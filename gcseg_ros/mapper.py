@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +44,7 @@ class Mapper:
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or Config()
-        self.stages: Counter[str] = Counter()
+        self.stages: dict[str, float] = {}
         self.view_of = ViewBuilder(self.config.input)
         self.voxel_map = VoxelMap(self.config.map)
         generate = build_generator(self.config.masks)
@@ -64,8 +63,8 @@ class Mapper:
     def cloud(self) -> InstanceMap:
         """The map as it stands, its labels joined by evidence; cheap, for live display."""
         surface = self.voxel_map.surface()
-        root = self.tracker.evidence.join(self.config.finishing.join_things)
-        of_tracked = np.array([root(i) for i in range(len(self.tracker.objects) + 1)], np.int64)
+        groups = self.tracker.evidence.join(self.config.finishing.join_things)
+        of_tracked = np.array([groups.of(i) for i in range(len(self.tracker.objects) + 1)], np.int64)
         return self._instance_map(surface, of_tracked[surface.label], surface.share, of_tracked)
 
     def instances(self) -> InstanceMap:
@@ -87,9 +86,10 @@ class Mapper:
 
     def _instance_map(self, surface: Surface, instance: Ids, confidence: Ids, of_tracked: Ids) -> InstanceMap:
         objects = describe_objects(surface.points, instance, confidence, of_tracked, self.tracker.objects)
-        lab = surface.lab * np.float32([255 / 100, 1, 1]) + np.float32([0, 128, 128])
+        lab = surface.lab * np.array([255 / 100, 1, 1], np.float32) + np.array([0, 128, 128], np.float32)
         lab8 = np.clip(lab, 0, 255).astype(np.uint8)
-        colours = cv2.cvtColor(lab8[None], cv2.COLOR_LAB2RGB)[0] if len(lab8) else lab8  # OpenCV refuses nothing
+        rgb = cv2.cvtColor(lab8[None], cv2.COLOR_LAB2RGB)[0] if len(lab8) else lab8  # OpenCV refuses nothing
+        colours = np.asarray(rgb, np.uint8)
         return InstanceMap(
             surface.points, colours, instance.astype(np.int32), confidence.astype(np.float32), objects, of_tracked
         )
@@ -98,7 +98,7 @@ class Mapper:
     def _stage(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.stages[name] += time.perf_counter() - start
+        self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start
 
 
 def enlarge(labels: npt.NDArray[np.int32], shape: tuple[int, int]) -> npt.NDArray[np.uint16]:

@@ -76,7 +76,7 @@ class ViewBuilder:
             depth, weight = fuse(measured, predicted, support, np.float32(self.config.filter_frames))
         colour = frame.colour[: height * factor, : width * factor]
         if factor > 1:
-            colour = cv2.resize(colour, (width, height), interpolation=cv2.INTER_AREA)
+            colour = np.asarray(cv2.resize(colour, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         lab = cv2.cvtColor(cv2.bilateralFilter(colour, 5, 25, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
         lab[..., 0] *= 100 / 255
         lab[..., 1:] -= 128

@@ -40,11 +40,12 @@ def finish(surface: Surface, evidence: Evidence, config: FinishingConfig) -> tup
     things = evidence.join(config.join_things, lambda a, b: not patch[a] and not patch[b])
     touching = _coplanar_patches(surface, label, patch, home)
     patches = evidence.join(config.join_patches, lambda a, b: bool(patch[a] and patch[b]), touching)
-    joined = np.array([0] + [patches(i) if patch[i] else things(i) for i in range(1, count)])
+    joined = np.array([0] + [(patches if patch[i] else things).of(i) for i in range(1, count)])
+    certainty = np.array([(patches if patch[i] else things).certainty(i) for i in range(count)])
     instance = joined[label]
     instance = _absorb_small_patches(surface.points, instance, patch)
     instance[np.bincount(instance)[instance] < config.min_voxels] = 0
-    return instance, _confidence(instance, surface), _label_table(tracked, instance)
+    return instance, _confidence(instance, surface, certainty), _label_table(tracked, instance)
 
 
 def _split_off_planes(
@@ -137,12 +138,12 @@ def _absorb_small_patches(points: npt.NDArray, instance: Ids, patch: npt.NDArray
     return instance
 
 
-def _confidence(instance: Ids, surface: Surface) -> npt.NDArray[np.float32]:
-    """Per voxel, one value an instance: its votes' agreement, its size, and how well it was seen."""
+def _confidence(instance: Ids, surface: Surface, certainty: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Per voxel, one value an instance: its votes' agreement, its size, how well it was seen, how clearly it was joined."""
     size = np.maximum(np.bincount(instance), 1)
     seen = np.bincount(instance, surface.weight) / size
     agreement = np.bincount(instance, surface.share) / size
-    value = agreement * (1 - np.exp(-size / 500)) * (seen / (seen + 1)) ** 0.25
+    value = agreement * (1 - np.exp(-size / 500)) * (seen / (seen + 1)) ** 0.25 * certainty[: len(size)]
     value[0] = 0
     return value[instance].astype(np.float32)
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gcseg_ros.config import MasksConfig
 from gcseg_ros.masks.masks import Labels
-from gcseg_ros.views import View
+from gcseg_ros.views import Image, View
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,12 @@ class Proposals:
 
     detections  (h, w) int32: the masks that are tracked (S1 of Algorithm 1), 0 = none
     levels      label images from fine to coarse: each votes on which touching objects are one
+    structure   (h, w) float32 0..1: part of the room itself (wall, floor, ceiling); None if the generator cannot tell
     """
 
     detections: Labels
     levels: tuple[Labels, ...]
+    structure: Image | None = None
 
 
 class MaskGenerator(Protocol):

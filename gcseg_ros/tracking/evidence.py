@@ -9,26 +9,35 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from gcseg_ros.masks.masks import Labels, overlaps
+from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.views import Image
 
 REACH_PX = 3  # labels nearer than this touch
 DEPTH_TOLERANCE_M = 0.06  # and at about the same depth
 MIN_CONTACT_PX = 6
 MIN_SIZE_PX = 15
+DOUBT = 3.0  # the weight of a prior "no"
 
 Pair = tuple[int, int]
 
 
 class Evidence:
-    """Per pair of labels (a < b): the weight of the votes, and of those that say "same object"."""
+    """Votes of the keyframes.
+
+    weight, same       per pair of labels (a < b): the weight of the votes, and of those that say "same object"
+    seen, structural   per label: the weight of the views, and of those that say "part of the room itself"
+    """
 
     def __init__(self) -> None:
         self.weight: dict[Pair, float] = {}
         self.same: dict[Pair, float] = {}
+        self.seen: dict[int, float] = {}
+        self.structural: dict[int, float] = {}
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -37,16 +46,19 @@ class Evidence:
         self.weight[pair] = self.weight.get(pair, 0.0) + weight
         self.same[pair] = self.same.get(pair, 0.0) + weight * same
 
-    def add(self, in_map: Labels, levels: tuple[Labels, ...], depth_m: Image) -> None:
-        """One keyframe. in_map: the map's label at each pixel; levels: label images of masks from fine to coarse.
+    def add(self, in_map: Labels, proposals: Proposals, depth_m: Image) -> None:
+        """One keyframe. in_map: the map's label at each pixel.
 
         The vote of a level is the cosine between the two labels' distributions over its masks: 1 = all in one mask.
         """
+        levels = proposals.levels
         valid = (in_map > 0) & (depth_m > 0) & (levels[0] > 0)
+        masked = np.where(valid, in_map, 0)
+        if proposals.structure is not None:
+            self._add_structure(masked, proposals.structure)
         pairs = _touching_pairs(in_map, depth_m, valid)
         if not len(pairs):
             return
-        masked = np.where(valid, in_map, 0)
         for level in levels:
             ids, mask_ids, common = overlaps(masked, np.where(valid, level, 0))
             counts = common[:, mask_ids > 0].astype(float)
@@ -57,22 +69,34 @@ class Evidence:
             for k in np.flatnonzero(size >= MIN_SIZE_PX):
                 self.put((int(pairs[k, 0]), int(pairs[k, 1])), float(same[k]), float(size[k]) ** 0.5)
 
+    def _add_structure(self, masked: Labels, structure: Image) -> None:
+        pixels = np.bincount(masked.ravel())
+        said = np.bincount(masked.ravel(), structure.ravel())
+        for label in (np.flatnonzero(pixels[1:] >= MIN_SIZE_PX) + 1).tolist():
+            weight = float(pixels[label]) ** 0.5
+            self.seen[label] = self.seen.get(label, 0.0) + weight
+            self.structural[label] = self.structural.get(label, 0.0) + weight * float(said[label] / pixels[label])
+
+    def structure(self, label: int) -> float:
+        """0 = a thing, 1 = part of the room itself, 0.5 = nobody knows."""
+        return (self.structural.get(label, 0.0) + 0.5 * DOUBT) / (self.seen.get(label, 0.0) + DOUBT)
+
     def join(
         self,
         threshold: float,
         allowed: Callable[[int, int], bool] = lambda a, b: True,
         extra: Iterable[tuple[Pair, float, float]] = (),
-        doubt: float = 3.0,
-    ) -> Callable[[int], int]:
+    ) -> Groups:
         """Average-linkage joining of allowed pairs while their share of "same" votes exceeds `threshold`.
 
-        extra: further votes (pair, same, weight); doubt: the weight of a prior "no". Returns label -> label that stands
-        for its group.
+        A vote of "same" counts the less, the more the two differ in being part of the room. extra: further votes
+        (pair, same, weight).
         """
         votes = Evidence()
         for pair, weight in self.weight.items():
             if allowed(*pair):
-                votes.weight[pair], votes.same[pair] = weight, self.same[pair]
+                alike = 1 - abs(self.structure(pair[0]) - self.structure(pair[1])) if self.seen else 1.0
+                votes.weight[pair], votes.same[pair] = weight, self.same[pair] * alike
         for pair, same, weight in extra:
             if allowed(*pair):
                 votes.put(pair, same, weight)
@@ -81,7 +105,8 @@ class Evidence:
             near.setdefault(a, set()).add(b)
             near.setdefault(b, set()).add(a)
         root: dict[int, int] = {}
-        score = {pair: votes.same[pair] / (votes.weight[pair] + doubt) for pair in votes.weight}
+        weakest: dict[int, float] = {}
+        score = {pair: votes.same[pair] / (votes.weight[pair] + DOUBT) for pair in votes.weight}
         heap = [(-value, pair) for pair, value in score.items()]
         heapq.heapify(heap)
         while heap:
@@ -91,6 +116,7 @@ class Evidence:
             if score.get((a, b)) != -value:
                 continue
             root[b] = a
+            weakest[a] = min(weakest.get(a, 1.0), weakest.pop(b, 1.0), -value)
             for c in near.pop(b):
                 pair = min(b, c), max(b, c)
                 same, weight = votes.same.pop(pair), votes.weight.pop(pair)
@@ -102,15 +128,36 @@ class Evidence:
                 votes.put(pair, same / weight, weight)
                 near[a].add(c)
                 near[c].add(a)
-                score[pair] = votes.same[pair] / (votes.weight[pair] + doubt)
+                score[pair] = votes.same[pair] / (votes.weight[pair] + DOUBT)
                 heapq.heappush(heap, (-score[pair], pair))
+        nearest: dict[int, float] = {}
+        for pair, value in score.items():
+            for label in pair:
+                nearest[label] = max(nearest.get(label, 0.0), value)
+        return Groups(root, weakest, nearest)
 
-        def find(label: int) -> int:
-            while label in root:
-                label = root[label]
-            return label
 
-        return find
+@dataclass(frozen=True)
+class Groups:
+    """Labels joined into groups; a group goes by its lowest label.
+
+    weakest  group -> the lowest share of "same" votes at which two parts of it were joined
+    nearest  group -> the highest share of "same" votes with a neighbour that stayed apart
+    """
+
+    root: dict[int, int]
+    weakest: dict[int, float]
+    nearest: dict[int, float]
+
+    def of(self, label: int) -> int:
+        """The group that a label is in."""
+        while label in self.root:
+            label = self.root[label]
+        return label
+
+    def certainty(self, group: int) -> float:
+        """0..1: how far the decisions to join and to keep apart were from going the other way."""
+        return self.weakest.get(group, 1.0) * (1 - self.nearest.get(group, 0.0))
 
 
 def _touching_pairs(labels: Labels, depth_m: Image, valid: np.ndarray) -> np.ndarray:

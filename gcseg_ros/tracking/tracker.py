@@ -56,7 +56,7 @@ class Tracker:
         self.keyframes += 1
         proposals = self.generate(view)  # S1: Eq. 2
         in_map = self.voxel_map.look_up(view.depth_m, view)
-        self.evidence.add(in_map, proposals.levels, view.depth_m)
+        self.evidence.add(in_map, proposals, view.depth_m)
         labels = self.associate(proposals.detections, propagated, in_map, self.objects, view.name, now)
         self.objects.update(_ids(labels), view.name, now)
         self.propagate.prompt(view, labels)  # the prompts of the next window

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gcseg_ros.masks import Proposals
 from gcseg_ros.tracking.evidence import Evidence
 
 DEPTH = np.ones((30, 40), np.float32)
@@ -16,8 +17,8 @@ def test_what_masks_join_often_is_one_object():
     evidence = Evidence()
     for i in range(10):
         joined = columns(1, 1, 2, 2) if i % 5 else columns(1, 2, 3, 4)
-        evidence.add(columns(11, 12, 13, 14), (joined,), DEPTH)
-    find = evidence.join(0.5)
+        evidence.add(columns(11, 12, 13, 14), Proposals(joined, (joined,)), DEPTH)
+    find = evidence.join(0.5).of
     assert find(11) == find(12)
     assert find(13) == find(14)
     assert find(11) != find(13)
@@ -27,7 +28,7 @@ def test_what_masks_join_often_is_one_object():
 def test_a_single_view_is_doubted():
     evidence = Evidence()
     evidence.put((1, 2), 1.0, weight=1.0)
-    find = evidence.join(0.5, doubt=3.0)
+    find = evidence.join(0.5).of
     assert find(1) != find(2)
 
 
@@ -37,7 +38,7 @@ def test_a_chain_is_not_one_object_when_its_ends_disagree():
     evidence.put((1, 2), 0.9, 20)
     evidence.put((2, 3), 0.7, 20)
     evidence.put((1, 3), 0.0, 100)
-    find = evidence.join(0.4)
+    find = evidence.join(0.4).of
     assert find(1) == find(2) != find(3)
 
 
@@ -45,12 +46,37 @@ def test_labels_at_different_depths_do_not_touch():
     depth = DEPTH.copy()
     depth[:, 20:] = 2.0
     evidence = Evidence()
-    evidence.add(columns(1, 2), (columns(1, 1),), depth)
+    evidence.add(columns(1, 2), Proposals(columns(1, 1), (columns(1, 1),)), depth)
     assert len(evidence) == 0
 
 
 def test_not_allowed_pairs_stay_apart():
     evidence = Evidence()
     evidence.put((1, 2), 1.0, 50)
-    find = evidence.join(0.4, allowed=lambda a, b: False)
+    find = evidence.join(0.4, allowed=lambda a, b: False).of
     assert find(1) != find(2)
+
+
+def test_what_is_part_of_the_room_is_not_joined_with_a_thing():
+    """Masks say that all three are one; the first two are wall, the third is not."""
+    structure = np.repeat(np.array([1, 1, 0], np.float32), 12)[None].repeat(30, axis=0)
+    labels = np.repeat(np.array([1, 2, 3], np.int32), 12)[None].repeat(30, axis=0)
+    one = np.ones_like(labels)
+    for given, apart in ((structure, True), (None, False)):
+        evidence = Evidence()
+        for _ in range(10):
+            evidence.add(labels, Proposals(one, (one,), given), DEPTH[:, :36])
+        groups = evidence.join(0.5)
+        assert groups.of(1) == groups.of(2)
+        assert (groups.of(3) != groups.of(1)) == apart
+
+
+def test_certainty_is_low_where_the_other_decision_was_near():
+    evidence = Evidence()
+    evidence.put((1, 2), 0.9, 100)
+    evidence.put((2, 3), 0.05, 100)
+    evidence.put((4, 5), 0.6, 100)
+    evidence.put((5, 6), 0.4, 100)
+    groups = evidence.join(0.5)
+    assert groups.certainty(1) > 0.8
+    assert groups.certainty(4) < 0.4
