@@ -150,7 +150,7 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
     play = ["ros2", "bag", "play", bag, "--clock", "--delay", str(BAG_DELAY_S)]
     play += ["--qos-profile-overrides-path", config_file("rosbag_qos.yaml"), *given["rosbag_args"].split()]
     nodes = [_mapping_node(given, parameters), *_rviz(given, use_sim_time=parameters["use_sim_time"])]
-    return Graph(nodes, [play] if bag else [], _environment())
+    return Graph(nodes, [play] if bag else [], environment())
 
 
 def replay(arguments: Mapping[str, str], **parameters: Any) -> Graph:
@@ -168,7 +168,7 @@ def replay(arguments: Mapping[str, str], **parameters: Any) -> Graph:
     }
     player = NodeSpec(PACKAGE, "replay_node", given["namespace"], [], replayed, log_level=given["log_level"])
     nodes = [_mapping_node(given, mapped), player, *_rviz(given, use_sim_time=True)]
-    return Graph(nodes, [], _environment())
+    return Graph(nodes, [], environment())
 
 
 def _mapping_node(given: Mapping[str, str], parameters: dict[str, Any]) -> NodeSpec:
@@ -202,8 +202,11 @@ def _rviz(given: Mapping[str, str], use_sim_time: bool) -> list[NodeSpec]:
     ]
 
 
-def _environment() -> dict[str, str]:
-    """Fast DDS with enough shared memory for images, unless the user has profiles of their own."""
+def environment() -> dict[str, str]:
+    """What a node's process needs: Fast DDS with enough shared memory for images, unless the user has profiles of their own.
+
+    Whoever publishes needs it: the camera's process too.
+    """
     name = "FASTDDS_DEFAULT_PROFILES_FILE"
     return {} if name in os.environ else {name: config_file("fastdds.xml")}
 

@@ -51,6 +51,7 @@ POSE_TYPES = {kind.__name__: kind for kind in (Odometry, PoseStamped, PoseWithCo
 POLL_S = 0.2
 STOP_TIMEOUT_S = 8.0
 LONGEST_PAUSE_S = 60.0
+OTHER_CLOCK_S = 3600.0  # stamps that differ by more from the node's clock were made by another one
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -332,6 +333,7 @@ class MappingNode(LifecycleNode):
         self._pause_s = silent_s + min(silent_s, LONGEST_PAUSE_S)
         states = [input_.state() for input_ in self._inputs if input_.name != "tf_static"]
         if self._complete.count and not any(state.publishers for state in states):
+            self._pause_s = float("inf")  # until frames come again
             self.get_logger().info(f"Nobody publishes any more; {self._session.frames} frames are mapped.")
             return
         config = self._config
@@ -439,7 +441,9 @@ class MappingNode(LifecycleNode):
                 f"{input_.name} rate_hz": input_.received.hz(now_s),
             }
         values["waiting to be synchronised"] = len(self._synchroniser) if self._inputs else 0
-        values |= {"waiting to be mapped": len(self._worker), "latency_s": self._latency_s, "delay_s": self._delay_s}
+        values |= {"waiting to be mapped": len(self._worker), "latency_s": self._latency_s}
+        if abs(self._delay_s) < OTHER_CLOCK_S:
+            values["delay_s"] = self._delay_s
         values |= {f"dropped: {reason}": count for reason, count in self._drops.reasons.items()}
         for key, value in self._statistics.items():
             values |= {f"{key} {k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.nodes.graph import environment
 
 NO_ROS = (
     "rclpy is not installed: source a ROS 2 distribution, or install the wheels with pip install 'gcseg_ros[ros]' (Python "
@@ -34,6 +36,7 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
     """
     node, status = None, 0
     try:
+        os.environ.update(environment())
         rclpy.init()
         node = make()
         if hasattr(node, "start"):
