@@ -7,6 +7,7 @@ The frame of an item: origin on the floor at the middle of its footprint, z up, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -151,7 +152,7 @@ class Item:
 
     def path(self, points: list[Point], radius: float, material: Material, part: str = "tube") -> None:
         """A bent tube through points: rods with round joints."""
-        for a, b in zip(points[:-1], points[1:]):
+        for a, b in pairwise(points):
             self.rod(a, b, radius, material, part)
         for p in points[1:-1]:
             self.ball(p, (radius, radius, radius), material, part)
@@ -187,7 +188,7 @@ class Item:
         """A surface of revolution around z through (radius, height) points from the bottom up; x is stretched."""
         x, y, z = at
         last = len(profile) - 2
-        for i, ((r0, z0), (r1, z1)) in enumerate(zip(profile[:-1], profile[1:])):
+        for i, ((r0, z0), (r1, z1)) in enumerate(pairwise(profile)):
             if abs(z1 - z0) < 1e-5:
                 z1 = z0 + 1e-4
             big = max(r0, r1, 1e-4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -306,7 +306,7 @@ class Look:
         kind = self.choose(self.style.walls)
         white = self.white()
         tinted = hsv(self.rng.random(), self.between(0.03, 0.3), self.between(0.55, 0.95))
-        common = {"mapping": m.WORLD, "seed": self.seed()}
+        common: dict[str, Any] = {"mapping": m.WORLD, "seed": self.seed()}
         if kind == "white":
             return Material(m.PLAIN, white, **common)
         if kind == "tinted":
@@ -391,7 +391,7 @@ class Look:
 
     def floor(self) -> Material:
         kind = self.choose(self.style.floors)
-        common = {"mapping": m.WORLD, "seed": self.seed()}
+        common: dict[str, Any] = {"mapping": m.WORLD, "seed": self.seed()}
         first, second = WOODS[self.choose(self.style.woods)]
         shine = self.choose((0.0, 0.0, 0.15, 0.4))
         if kind == "planks":

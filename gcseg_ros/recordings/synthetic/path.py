@@ -37,9 +37,9 @@ def clearance(room: Room, low: float, high: float) -> tuple[Array, Array]:
     """Distance (rows y, columns x) in metres to the nearest thing between heights low and high, 0 outside; and the grid's origin."""
     origin = room.corners.min(0) - 0.2
     size = np.ceil((room.corners.max(0) + 0.2 - origin) / CELL_M).astype(int)
-    inside = np.zeros((size[1], size[0]), np.uint8)
-    corners = np.round(((room.corners - origin) / CELL_M - 0.5) * 256).astype(np.int32)
-    cv2.fillPoly(inside, [corners], 1, shift=8)
+    inside = np.zeros((int(size[1]), int(size[0])), np.uint8)
+    outline = np.round(((room.corners - origin) / CELL_M - 0.5) * 256).astype(np.int32)
+    cv2.fillPoly(inside, [outline], 1, shift=8)
     s = room.solids
     stuff = np.isin(s.instance, [o.id for o in room.objects if o.name in ("wall", "floor", "ceiling")])
     obstacle = ~stuff & (s.lower[:, 2] < high) & (s.upper[:, 2] > low)
@@ -129,7 +129,7 @@ def walk(room: Room, frames: int, handheld: bool | None = None, seed: int = 0) -
     if len(cells) < 4:
         middle = np.array([*room.corners.mean(0), height])
         angles = np.arange(frames) * 0.05
-        return np.stack([look_from(middle, middle + [np.cos(a), np.sin(a), -0.25]) for a in angles])
+        return np.stack([look_from(middle, middle + np.array([np.cos(a), np.sin(a), -0.25])) for a in angles])
     route = visit(cells, region, distance, rng, frames)
     track = origin + (route[:, ::-1] + 0.5) * CELL_M
     return poses_along(room, smooth_track(track, distance, origin, frames, margin), height, handheld, rng)
@@ -232,7 +232,9 @@ def gaze(room: Room, track: Array, height: float, pitch: float, rng: np.random.G
             share = np.bincount(instance.ravel(), minlength=len(things)) / instance.size
             interest = float((np.sqrt(share) * things / (1 + 4 * seen)).sum())
             near = float((depth < 0.7).mean())
-            score = interest + 0.15 * min(float(depth.mean()), 4.0) - 1.5 * near - 0.12 * abs(turned) + rng.uniform(0, 0.2)
+            score = (
+                interest + 0.15 * min(float(depth.mean()), 4.0) - 1.5 * near - 0.12 * abs(turned) + rng.uniform(0, 0.2)
+            )
             if score > best_score:
                 best, best_score, best_share = yaw, score, share
         seen = seen * 0.93 + (best_share > 0.01)

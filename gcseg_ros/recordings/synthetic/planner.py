@@ -184,8 +184,8 @@ class Planner:
 
     def beside(self, anchor: Placed, item: Item, side: int, gap: float = 0.05, back: bool = True) -> Placed | None:
         """At the right (1) or left (-1) of a placed item, backs in line."""
-        lower, upper = anchor.item.bounds()
-        low, high = item.bounds()
+        _, upper = anchor.item.bounds()
+        _, high = item.bounds()
         x = side * (upper[0] + gap + high[0])
         y = upper[1] - high[1] if back else 0.0
         p = anchor.to_world(x, y, 0)
@@ -213,7 +213,7 @@ class Planner:
         order = look.rng.permutation(len(places))
         for chair, k in zip(chairs, order):
             x, y, yaw = places[k]
-            low, high = chair.bounds()
+            low, _ = chair.bounds()
             # the chair's front (-y) looks at the table: turned about by pi where the table lies at +y of it
             out = np.array([np.sign(x), 0.0]) if abs(yaw) == np.pi / 2 else np.array([0.0, np.sign(y)])
             away = -low[1] - pushed + look.between(0, messy)
@@ -243,7 +243,7 @@ class Planner:
         look = self.look
         occupied: list[tuple[float, float, float, float]] = []
         for item in items:
-            lower, upper = item.bounds()
+            _, upper = item.bounds()
             if upper[2] > surface.height:
                 continue
             for _ in range(10):

@@ -66,7 +66,6 @@ def sofa_group(plan: Planner) -> None:
         sofa = plan.against_wall(sofa_item, front=0.6)
     if sofa is None:
         return
-    lower, _ = sofa.item.bounds()
     table = None
     if look.chance(0.85):
         table = plan.before(sofa, make("coffee table", look), look.between(0.3, 0.5))
@@ -81,8 +80,8 @@ def sofa_group(plan: Planner) -> None:
         for side in (-1, 1):
             if look.chance(0.4):
                 seat = make("armchair" if look.chance(0.75) else "pouf", look)
-                low, high = seat.bounds()
-                tl, tu = table.item.bounds()
+                low, _ = seat.bounds()
+                _, tu = table.item.bounds()
                 p = table.to_world(side * (tu[0] + 0.35 - low[1]), look.between(-0.3, 0.2), 0)
                 plan.put(seat, pose_at(p[0], p[1], 0, table.yaw + side * np.pi / 2 + look.between(-0.4, 0.4)))
     if look.chance(0.7):
@@ -210,7 +209,7 @@ def fill_desk(plan: Planner, on: Placed, surface: Surface) -> None:
         screens = look.choose((1, 1, 2)) if w > 1.2 else 1
         screen = make("computer", look)
         for i in range(screens):
-            low, high = screen.bounds()
+            _, high = screen.bounds()
             x = (i - (screens - 1) / 2) * (high[0] * 2 + 0.04) + look.between(-0.1, 0.1)
             if abs(x) + high[0] < w / 2 and high[1] < d / 2:
                 plan.stand(on, surface, screen, x, d / 2 - high[1] - 0.03, look.between(-0.15, 0.15))
@@ -240,7 +239,7 @@ def fill_desk(plan: Planner, on: Placed, surface: Surface) -> None:
 
 def book_row(look: Look, width: float, depth: float, height: float, lean: bool) -> list[Item]:
     """Upright books side by side, as items at their places: x from -width/2, spine towards -y."""
-    books = []
+    books: list[Item] = []
     x = -width / 2
     series = look.printed() if look.chance(0.25) else None
     tall = look.between(0.6, 0.95) * height
@@ -645,7 +644,10 @@ def cafe(plan: Planner) -> None:
         surface = counter.item.surfaces[0]
         plan.stand(counter, surface, make("espresso machine", look), -surface.size[0] * 0.3, 0.02)
         counter.item.surfaces[0] = Surface(
-            (surface.centre[0] + surface.size[0] * 0.25, surface.centre[1], surface.centre[2]), (surface.size[0] * 0.45, surface.size[1]), 0.5, "cafe"
+            (surface.centre[0] + surface.size[0] * 0.25, surface.centre[1], surface.centre[2]),
+            (surface.size[0] * 0.45, surface.size[1]),
+            0.5,
+            "cafe",
         )
         plan.beside(counter, make("display case", look), 1, 0.02)
     for _ in range(look.whole(2, 6)):

@@ -93,7 +93,13 @@ class SyntheticRecording(Recording):
     def views(self) -> Iterator[tuple[Frame, View]]:
         """Each frame as the sensor gives it, with the exact view."""
         from gcseg_ros.recordings.synthetic.rendering import render
-        from gcseg_ros.recordings.synthetic.sensor import SENSORS, ColourSensor, auto_exposure, sense_colour, sense_depth
+        from gcseg_ros.recordings.synthetic.sensor import (
+            SENSORS,
+            ColourSensor,
+            auto_exposure,
+            sense_colour,
+            sense_depth,
+        )
 
         sensors = STYLES[self.style].sensors
         sensor = SENSORS[sensors[self.seed % len(sensors)]]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.frames import CameraIntrinsics
-from gcseg_ros.recordings.synthetic.kernel import kernel
 from gcseg_ros.recordings.synthetic import materials as mat
+from gcseg_ros.recordings.synthetic.kernel import kernel
 from gcseg_ros.recordings.synthetic.materials import noise, surface_colour
 from gcseg_ros.recordings.synthetic.primitives import MISS, cast, local_normal
 
@@ -75,7 +76,7 @@ def render(room: Room, intrinsics: CameraIntrinsics, pose: npt.ArrayLike, thread
     else:
         edges = np.linspace(0, height, 4 * threads + 1).astype(int)
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda rows: render_rows(*arguments, *rows), zip(edges[:-1], edges[1:])))
+            list(pool.map(lambda rows: render_rows(*arguments, *rows), pairwise(edges)))
     solid = np.where(hit < 0, 0, hit)
     seen = hit >= 0
     return View(

@@ -148,11 +148,7 @@ def build_fittings(plan: Planner, openings: list[list[shell.Opening]], thickness
     for index, found in enumerate(openings):
         wall = plan.walls[index]
         for o in found:
-            pose = pose_at(0, 0)
-            if o.kind == "window":
-                item = shell.window(look, o, thickness)
-            else:
-                item = shell.door(look, o, thickness)
+            item = shell.window(look, o, thickness) if o.kind == "window" else shell.door(look, o, thickness)
             pose = shell.to_wall(item, wall, o.middle)
             placed.append(Placed(item, pose))
             if o.kind != "window":

@@ -8,6 +8,7 @@ Stereo: smoother noise that grows with z^2, flying pixels, holes on bare surface
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ class DepthSensor:
     """Depths in metres, angles in degrees, probabilities in 0..1; lateral and blur in pixels of a 640 pixel wide image.
 
     axial_base_m, axial_gain    noise is base + gain (z - 0.4)^2, correlated over blur_px
-    disparity_step              steps of step * z^2 metres
+    disparity_step              in 1/m: steps of step * z^2 metres
     edge_dropout                where depth jumps by more than 2 cm + 3 %
     flying                      chance that a pixel at an edge mixes both sides
     low_frequency               slow error as a share of z, over about 40 pixels
@@ -87,7 +88,7 @@ def random_depth_sensor(rng: np.random.Generator, name: str) -> DepthSensor:
     f = rng.uniform(0.6, 1.5, 6)
     return replace(
         s,
-        far_m=float(s.far_m * rng.uniform(0.7, 1.2)),
+        far_m=float(s.far_m * rng.uniform(0.85, 1.3)),
         axial_base_m=s.axial_base_m * f[0],
         axial_gain=s.axial_gain * f[1],
         lateral_px=s.lateral_px * f[2],
@@ -210,26 +211,22 @@ def measure(depth, cosine, hole, failing, normal, slow, s, seed):  # pragma: no 
                     z = low + (high - low) * a
             z += (s[2] + s[3] * (z - 0.4) ** 2) * normal[v, u]
             z *= 1 + slow[v, u]
-            step = s[5] * z * z
-            if step > 0:
-                z = np.floor(z / step + 0.5) * step
+            if s[5] > 0:
+                z = 1 / (np.floor(1 / (z * s[5]) + 0.5) * s[5])
             out[v, u] = z
     return out
 
 
 def sense_colour(colour: Rgb, sensor: ColourSensor, rng: np.random.Generator) -> Rgb:
     """What the colour camera delivers, (H, W, 3) uint8 RGB."""
-    image = colour
-    if sensor.motion_px > 0 or sensor.blur_px > 0:
-        image = blur(image, sensor)
+    image: npt.NDArray[Any] = blur(colour, sensor)
     height, width = image.shape[:2]
     curve = np.linspace(0, 1, 256) ** sensor.gamma * sensor.exposure
     table = np.clip(curve[:, None] * np.array(sensor.white_balance) * 255, 0, 255)
-    table = table.astype(np.uint8).reshape(1, 256, 3)
-    image = cv2.LUT(np.ascontiguousarray(image), table)
-    noise = np.empty((height, width, 3), np.int8)
+    image = cv2.LUT(np.ascontiguousarray(image), table.astype(np.uint8).reshape(1, 256, 3))
     cv2.setRNGSeed(int(rng.integers(1, 2**31 - 1)))
-    cv2.randn(noise, (0, 0, 0), (sensor.noise_sigma,) * 3)
+    noise = np.zeros((height, width, 3), np.int8)
+    cv2.randn(noise, np.zeros(3), np.full(3, sensor.noise_sigma))
     image = cv2.add(image, noise, dtype=cv2.CV_8U)
     if sensor.saturation != 1:
         grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
@@ -239,7 +236,7 @@ def sense_colour(colour: Rgb, sensor: ColourSensor, rng: np.random.Generator) ->
         image = (image * (1 - np.float32(sensor.vignette) * (x * x + y * y) / 2)[..., None]).astype(np.uint8)
     if sensor.jpeg_quality < 97:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, sensor.jpeg_quality])
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
     return np.asarray(image, np.uint8)
 
 

@@ -22,12 +22,28 @@ def windsor_chair(look: Look) -> Item:
     item.ball((0, 0, seat), (w / 2, w / 2, 0.035), wood, "seat")
     for sx in (-1, 1):
         for sy in (-1, 1):
-            item.rod((sx * w * 0.48, sy * w * 0.46, 0), (sx * w * 0.28, sy * w * 0.26, seat), 0.012, wood, "legs", end_radius=0.02)
-    bow = [(w * 0.45 * np.cos(a), w * 0.4 + 0.06 * np.sin(a), seat + (back - seat) * np.sin(a)) for a in np.linspace(0.05, np.pi - 0.05, 9)]
+            item.rod(
+                (sx * w * 0.48, sy * w * 0.46, 0),
+                (sx * w * 0.28, sy * w * 0.26, seat),
+                0.012,
+                wood,
+                "legs",
+                end_radius=0.02,
+            )
+    bow = [
+        (w * 0.45 * np.cos(a), w * 0.4 + 0.06 * np.sin(a), seat + (back - seat) * np.sin(a))
+        for a in np.linspace(0.05, np.pi - 0.05, 9)
+    ]
     item.path([(float(x), float(y), float(z)) for x, y, z in bow], 0.013, wood, "bow")
     for a in np.linspace(0.5, np.pi - 0.5, 6):
         x = w * 0.42 * np.cos(a)
-        item.rod((x * 0.8, w * 0.38, seat), (x, w * 0.4 + 0.06 * np.sin(a), seat + (back - seat) * np.sin(a) * 0.97), 0.006, wood, "bow")
+        item.rod(
+            (x * 0.8, w * 0.38, seat),
+            (x, w * 0.4 + 0.06 * np.sin(a), seat + (back - seat) * np.sin(a) * 0.97),
+            0.006,
+            wood,
+            "bow",
+        )
     return item
 
 
@@ -39,7 +55,9 @@ def bistro_chair(look: Look) -> Item:
     item.disc((0, 0, 0.45), r, 0.02, look.wicker() if look.chance(0.5) else metal, "seat")
     for k in range(4):
         a = k * np.pi / 2 + np.pi / 4
-        item.rod((0.26 * np.cos(a), 0.26 * np.sin(a), 0), (0.17 * np.cos(a), 0.17 * np.sin(a), 0.45), 0.008, metal, "legs")
+        item.rod(
+            (0.26 * np.cos(a), 0.26 * np.sin(a), 0), (0.17 * np.cos(a), 0.17 * np.sin(a), 0.45), 0.008, metal, "legs"
+        )
     item.ring((0, 0, 0.2), 0.21, 0.006, metal, "legs")
     item.ring((0, 0.2, 0.68), 0.17, 0.009, metal, "back", turn(roll=np.pi / 2 - 0.1))
     item.ring((0, 0.2, 0.68), 0.09, 0.007, metal, "back", turn(roll=np.pi / 2 - 0.1))
@@ -68,7 +86,12 @@ def saddle_stool(look: Look, height: float | None = None) -> Item:
     metal, h = look.metal(), height or look.between(0.5, 0.75)
     for k in range(3):
         a = k * 2 * np.pi / 3
-        item.path([(0, 0, 0.25), (0.15 * np.cos(a), 0.15 * np.sin(a), 0.12), (0.25 * np.cos(a), 0.25 * np.sin(a), 0.015)], 0.014, metal, "legs")
+        item.path(
+            [(0, 0, 0.25), (0.15 * np.cos(a), 0.15 * np.sin(a), 0.12), (0.25 * np.cos(a), 0.25 * np.sin(a), 0.015)],
+            0.014,
+            metal,
+            "legs",
+        )
     item.rod((0, 0, 0.2), (0, 0, h), 0.02, metal, "column")
     item.pillow((0, 0, h), (0.36, 0.3, 0.1), look.leather(), "seat")
     return item
@@ -179,7 +202,9 @@ def cross_table(look: Look, width: float | None = None) -> Item:
 def drum_table(look: Look) -> Item:
     item = Item("coffee table")
     r, h = look.between(0.3, 0.5), look.between(0.3, 0.42)
-    item.lathe([(r * 0.8, 0), (r, h * 0.5), (r * 0.8, h)], look.wicker() if look.chance(0.4) else look.metal("brass"), "drum")
+    item.lathe(
+        [(r * 0.8, 0), (r, h * 0.5), (r * 0.8, h)], look.wicker() if look.chance(0.4) else look.metal("brass"), "drum"
+    )
     item.disc((0, 0, h + 0.01), r * 0.84, 0.02, look.wood(), "top")
     item.surface((0, 0, h + 0.02), (r * 1.1, r * 1.1), 1.0, "cafe")
     return item
@@ -250,7 +275,9 @@ def round_cabinet(look: Look) -> Item:
     item = Item("cabinet")
     w, d, h = look.between(0.8, 1.4), 0.42, look.between(0.7, 1.0)
     body = look.body()
-    ribs = Material(m.STRIPES, body.colour, dim(body.colour, 0.75), body.colour, period_m=0.03, contrast=0.8, mapping=m.UPRIGHT)
+    ribs = Material(
+        m.STRIPES, body.colour, dim(body.colour, 0.75), body.colour, period_m=0.03, contrast=0.8, mapping=m.UPRIGHT
+    )
     item.box((0, 0, h / 2 + 0.05), (w - d, d, h - 0.1), ribs, "body")
     for s in (-1, 1):
         item.rod((s * (w - d) / 2, 0, 0.1), (s * (w - d) / 2, 0, h), d / 2, ribs, "body")
@@ -267,7 +294,15 @@ def round_cabinet(look: Look) -> Item:
 def paper_lantern(look: Look) -> Item:
     item = Item("lantern")
     r, drop = look.between(0.15, 0.3), look.between(0.2, 0.7)
-    paper = Material(m.STRIPES, (0.96, 0.94, 0.88), (0.86, 0.84, 0.78), (0.9, 0.9, 0.85), period_m=0.04, emission=0.3, mapping=m.UPRIGHT)
+    paper = Material(
+        m.STRIPES,
+        (0.96, 0.94, 0.88),
+        (0.86, 0.84, 0.78),
+        (0.9, 0.9, 0.85),
+        period_m=0.04,
+        emission=0.3,
+        mapping=m.UPRIGHT,
+    )
     item.rod((0, 0, 0), (0, 0, -drop), 0.004, look.metal("black"), "cord")
     item.ball((0, 0, -drop - r * 0.85), (r, r, r * look.between(0.7, 1.1)), paper, "lantern", cut=(-0.95, 0.95))
     return item
@@ -303,7 +338,9 @@ def cactus(look: Look) -> Item:
     item = Item("cactus")
     item.lathe([(0.14, 0), (0.18, 0.3)], look.ceramic(), "pot")
     item.disc((0, 0, 0.26), 0.165, 0.01, look.plastic((0.4, 0.33, 0.25)), "soil")
-    green = Material(m.STRIPES, (0.25, 0.42, 0.22), (0.18, 0.33, 0.17), (0.5, 0.55, 0.35), period_m=0.03, mapping=m.UPRIGHT)
+    green = Material(
+        m.STRIPES, (0.25, 0.42, 0.22), (0.18, 0.33, 0.17), (0.5, 0.55, 0.35), period_m=0.03, mapping=m.UPRIGHT
+    )
     h = look.between(0.4, 1.0)
     item.rod((0, 0, 0.25), (0, 0, 0.25 + h), 0.07, green, "stem")
     item.ball((0, 0, 0.25 + h), (0.07, 0.07, 0.07), green, "stem")
@@ -324,10 +361,14 @@ def hanging_fern(look: Look) -> Item:
         a = k * 2 * np.pi / 3
         item.rod((0.18 * np.cos(a), 0.18 * np.sin(a), 0), (0.1 * np.cos(a), 0.1 * np.sin(a), h), 0.008, metal, "stand")
     item.lathe([(0.09, h - 0.05), (0.14, h + 0.14)], look.ceramic(), "pot")
-    for k in range(look.whole(14, 28)):
+    for _ in range(look.whole(14, 28)):
         a, reach = look.between(0, 6.28), look.between(0.2, 0.42)
         x, y = np.cos(a), np.sin(a)
-        points = [(0, 0, h + 0.12), (reach * 0.5 * x, reach * 0.5 * y, h + 0.32), (reach * x, reach * y, h + look.between(0.0, 0.2))]
+        points = [
+            (0, 0, h + 0.12),
+            (reach * 0.5 * x, reach * 0.5 * y, h + 0.32),
+            (reach * x, reach * y, h + look.between(0.0, 0.2)),
+        ]
         item.path([(float(p), float(q), float(r)) for p, q, r in points], 0.011, leaf, "leaves")
     return item
 
@@ -336,7 +377,15 @@ def hanging_fern(look: Look) -> Item:
 def triptych(look: Look) -> Item:
     item = Item("picture")
     w, h = look.between(0.2, 0.35), look.between(0.5, 0.8)
-    art = Material(look.choose((m.CHEVRON, m.HEXAGONS, m.MARBLE)), look.any_colour(), look.any_colour(), look.any_colour(), period_m=look.between(0.08, 0.3), mapping=m.UPRIGHT, seed=look.seed())
+    art = Material(
+        look.choose((m.CHEVRON, m.HEXAGONS, m.MARBLE)),
+        look.any_colour(),
+        look.any_colour(),
+        look.any_colour(),
+        period_m=look.between(0.08, 0.3),
+        mapping=m.UPRIGHT,
+        seed=look.seed(),
+    )
     for i in range(3):
         item.box(((i - 1) * (w + 0.03), 0, h / 2 + (0.05 if i == 1 else 0)), (w, 0.03, h), art, "panels")
     return item
@@ -356,11 +405,20 @@ def round_sign(look: Look) -> Item:
 def hex_rug(look: Look) -> Item:
     item = Item("rug", flat=True)
     w, d = look.between(1.2, 2.6), look.between(0.9, 1.8)
-    weave = Material(look.choose((m.CHEVRON, m.HEXAGONS)), look.any_colour(), look.any_colour(), look.any_colour(), period_m=look.between(0.08, 0.3), seed=look.seed())
+    weave = Material(
+        look.choose((m.CHEVRON, m.HEXAGONS)),
+        look.any_colour(),
+        look.any_colour(),
+        look.any_colour(),
+        period_m=look.between(0.08, 0.3),
+        seed=look.seed(),
+    )
     item.box((0, 0, 0.004), (w, d, 0.008), weave, "rug")
     for s in (-1, 1):
         for y in np.arange(-d / 2 + 0.03, d / 2, 0.06):
-            item.box((s * (w / 2 + 0.03), float(y), 0.002), (0.06, 0.012, 0.004), look.paint((0.9, 0.88, 0.8)), "fringe")
+            item.box(
+                (s * (w / 2 + 0.03), float(y), 0.002), (0.06, 0.012, 0.004), look.paint((0.9, 0.88, 0.8)), "fringe"
+            )
     return item
 
 
@@ -384,9 +442,18 @@ def mesh_bin(look: Look) -> Item:
 def bar_counter(look: Look, width: float = 2.5) -> Item:
     item = Item("counter")
     h, d = look.between(1.0, 1.12), 0.6
-    front = Material(look.choose((m.CHEVRON, m.HEXAGONS, m.PLANKS)), look.any_colour(), look.any_colour(), look.any_colour(), period_m=0.12, mapping=m.UPRIGHT)
+    front = Material(
+        look.choose((m.CHEVRON, m.HEXAGONS, m.PLANKS)),
+        look.any_colour(),
+        look.any_colour(),
+        look.any_colour(),
+        period_m=0.12,
+        mapping=m.UPRIGHT,
+    )
     item.box((0, 0, h / 2), (width, d - 0.12, h - 0.02), front, "front")
-    item.soft((0, -0.05, h), (width + 0.06, d + 0.1, 0.05), look.stone() if look.chance(0.5) else look.wood(), "top", 0.02)
+    item.soft(
+        (0, -0.05, h), (width + 0.06, d + 0.1, 0.05), look.stone() if look.chance(0.5) else look.wood(), "top", 0.02
+    )
     item.rod((-width / 2, -d / 2 - 0.08, 0.2), (width / 2, -d / 2 - 0.08, 0.2), 0.02, look.metal("brass"), "rail")
     item.surface((0, -0.05, h + 0.026), (width - 0.1, d - 0.1), 0.6, "cafe")
     return item
@@ -406,7 +473,13 @@ def pastry_case(look: Look) -> Item:
     for z in (0.71, 0.987):
         for _ in range(look.whole(4, 9)):
             cake = look.plastic(look.choose(((0.75, 0.5, 0.25), (0.9, 0.8, 0.6), (0.5, 0.25, 0.12), (0.9, 0.5, 0.6))))
-            item.ball((look.between(-w * 0.42, w * 0.42), look.between(-0.2, 0.2), z), (0.06, 0.05, 0.06), cake, "cakes", cut=(0, 1))
+            item.ball(
+                (look.between(-w * 0.42, w * 0.42), look.between(-0.2, 0.2), z),
+                (0.06, 0.05, 0.06),
+                cake,
+                "cakes",
+                cut=(0, 1),
+            )
     item.surface((0, 0, h + 0.016), (w - 0.1, d - 0.1), 0.5, "cafe")
     return item
 
@@ -593,7 +666,13 @@ def toy_train(look: Look) -> Item:
         item.box((x, 0, 0.045), (0.11, 0.06, 0.03), look.plastic(), "wagons")
         for sx in (-1, 1):
             for sy in (-1, 1):
-                item.rod((x + sx * 0.035, sy * 0.022, 0.018), (x + sx * 0.035, sy * 0.034, 0.018), 0.018, look.plastic((0.1, 0.1, 0.1)), "wheels")
+                item.rod(
+                    (x + sx * 0.035, sy * 0.022, 0.018),
+                    (x + sx * 0.035, sy * 0.034, 0.018),
+                    0.018,
+                    look.plastic((0.1, 0.1, 0.1)),
+                    "wheels",
+                )
         if k == 0:
             item.rod((x - 0.04, 0, 0.08), (x + 0.03, 0, 0.08), 0.022, look.plastic(), "boiler")
             item.rod((x - 0.03, 0, 0.09), (x - 0.03, 0, 0.13), 0.01, look.plastic(), "boiler", end_radius=0.016)
@@ -618,10 +697,21 @@ def bicycle(look: Look) -> Item:
             a = k * np.pi / 4
             item.rod((x, 0, r + 0.02), (x + r * np.cos(a), 0, r + 0.02 + r * np.sin(a)), 0.002, steel, "wheels")
     crank, saddle, head = (-0.07, 0, r - 0.02), (-0.22, 0, r + 0.5), (base / 2 - 0.17, 0, r + 0.5)
-    for a, b in ((crank, saddle), (crank, head), ((-0.19, 0, r + 0.42), head), (crank, (-base / 2, 0, r + 0.02)), ((-0.19, 0, r + 0.4), (-base / 2, 0, r + 0.02))):
-        item.rod(a, b, 0.016, frame, "frame")
+    for start, end in (
+        (crank, saddle),
+        (crank, head),
+        ((-0.19, 0, r + 0.42), head),
+        (crank, (-base / 2, 0, r + 0.02)),
+        ((-0.19, 0, r + 0.4), (-base / 2, 0, r + 0.02)),
+    ):
+        item.rod(start, end, 0.016, frame, "frame")
     item.rod((base / 2, 0, r + 0.02), (base / 2 - 0.2, 0, r + 0.6), 0.015, frame, "fork")
-    item.path([(base / 2 - 0.1, -0.28, r + 0.64), (base / 2 - 0.2, 0, r + 0.62), (base / 2 - 0.1, 0.28, r + 0.64)], 0.013, black, "handlebar")
+    item.path(
+        [(base / 2 - 0.1, -0.28, r + 0.64), (base / 2 - 0.2, 0, r + 0.62), (base / 2 - 0.1, 0.28, r + 0.64)],
+        0.013,
+        black,
+        "handlebar",
+    )
     item.pillow((saddle[0], 0, saddle[2] + 0.06), (0.26, 0.15, 0.06), black, "saddle")
     item.rod((-0.07, -0.05, r - 0.02), (-0.07, -0.06, r - 0.02), 0.09, steel, "crank")
     for s in (-1, 1):
@@ -632,7 +722,10 @@ def bicycle(look: Look) -> Item:
 @design("vehicle")
 def lawn_mower(look: Look) -> Item:
     item = Item("lawn mower")
-    body, black = look.paint(look.choose(((0.75, 0.1, 0.08), (0.1, 0.45, 0.15), (0.9, 0.45, 0.05)))), look.plastic((0.06, 0.06, 0.06))
+    body, black = (
+        look.paint(look.choose(((0.75, 0.1, 0.08), (0.1, 0.45, 0.15), (0.9, 0.45, 0.05)))),
+        look.plastic((0.06, 0.06, 0.06)),
+    )
     item.soft((0, 0, 0.2), (0.5, 0.7, 0.18), body, "deck", 0.06)
     item.soft((0, -0.05, 0.36), (0.28, 0.34, 0.18), black, "engine", 0.04)
     for sx in (-1, 1):
@@ -692,7 +785,9 @@ def bucket(look: Look) -> Item:
 @design("garage thing")
 def traffic_cone(look: Look) -> Item:
     item = Item("cone")
-    stripes = Material(m.STRIPES, (0.95, 0.4, 0.05), (0.95, 0.95, 0.95), (0.95, 0.4, 0.05), period_m=0.3, mapping=m.LOCAL)
+    stripes = Material(
+        m.STRIPES, (0.95, 0.4, 0.05), (0.95, 0.95, 0.95), (0.95, 0.4, 0.05), period_m=0.3, mapping=m.LOCAL
+    )
     item.soft((0, 0, 0.015), (0.36, 0.36, 0.03), look.plastic((0.9, 0.35, 0.05)), "base", 0.01)
     item.rod((0, 0, 0.03), (0, 0, 0.5), 0.13, stripes, "cone", end_radius=0.03)
     return item
@@ -712,7 +807,11 @@ def helmet(look: Look) -> Item:
 @design("instrument")
 def grand_piano(look: Look) -> Item:
     item = Item("piano")
-    black = Material(m.PLAIN, look.choose(((0.04, 0.04, 0.045), (0.04, 0.04, 0.045), (0.9, 0.89, 0.86), (0.35, 0.18, 0.1))), gloss=0.8)
+    black = Material(
+        m.PLAIN,
+        look.choose(((0.04, 0.04, 0.045), (0.04, 0.04, 0.045), (0.9, 0.89, 0.86), (0.35, 0.18, 0.1))),
+        gloss=0.8,
+    )
     item.box((0, -0.45, 0.78), (1.5, 0.5, 0.28), black, "case")
     item.box((-0.3, 0.15, 0.78), (0.9, 0.75, 0.28), black, "case")
     item.rod((-0.33, 0.5, 0.64), (-0.33, 0.5, 0.92), 0.42, black, "case")
@@ -730,7 +829,12 @@ def grand_piano(look: Look) -> Item:
 @design("instrument")
 def drum_kit(look: Look) -> Item:
     item = Item("drum kit")
-    shell, skin, steel, brass = look.paint(look.any_colour()), look.paint((0.93, 0.92, 0.88)), look.metal("steel"), look.metal("brass")
+    shell, skin, steel, brass = (
+        look.paint(look.any_colour()),
+        look.paint((0.93, 0.92, 0.88)),
+        look.metal("steel"),
+        look.metal("brass"),
+    )
 
     def drum(x: float, y: float, z: float, r: float, h: float, part: str) -> None:
         item.rod((x, y, z), (x, y, z + h), r, shell, part)
@@ -795,7 +899,12 @@ def amplifier(look: Look) -> Item:
     item = Item("amplifier")
     w, h = look.between(0.4, 0.65), look.between(0.4, 0.6)
     item.box((0, 0, h / 2), (w, 0.28, h), look.leather((0.08, 0.08, 0.08)), "case")
-    item.box((0, -0.142, h * 0.42), (w * 0.9, 0.006, h * 0.7), Material(m.WEAVE, (0.3, 0.28, 0.25), (0.15, 0.14, 0.13), period_m=0.01), "cloth")
+    item.box(
+        (0, -0.142, h * 0.42),
+        (w * 0.9, 0.006, h * 0.7),
+        Material(m.WEAVE, (0.3, 0.28, 0.25), (0.15, 0.14, 0.13), period_m=0.01),
+        "cloth",
+    )
     item.box((0, -0.143, h * 0.88), (w * 0.9, 0.008, h * 0.12), look.metal("brass"), "panel")
     for x in np.linspace(-w * 0.38, w * 0.38, 6):
         item.rod((float(x), -0.15, h * 0.88), (float(x), -0.165, h * 0.88), 0.012, look.metal("black"), "knobs")
@@ -826,7 +935,12 @@ def lab_bench(look: Look, width: float | None = None) -> Item:
     for s in (-1, 1):
         item.box((s * (w / 2 - 0.25), 0, 0.46), (0.45, d - 0.1, 0.7), body, "cabinets")
         for j in range(3):
-            item.box((s * (w / 2 - 0.25), -d / 2 + 0.045, 0.22 + 0.23 * j), (0.43, 0.018, 0.21), look.paint(look.white()), "cabinets")
+            item.box(
+                (s * (w / 2 - 0.25), -d / 2 + 0.045, 0.22 + 0.23 * j),
+                (0.43, 0.018, 0.21),
+                look.paint(look.white()),
+                "cabinets",
+            )
             item.box((s * (w / 2 - 0.25), -d / 2 + 0.03, 0.28 + 0.23 * j), (0.2, 0.02, 0.012), steel, "cabinets")
         item.box((s * (w / 2 - 0.03), 0, 0.05), (0.06, d - 0.05, 0.1), steel, "cabinets")
     for s in (-1, 1):
@@ -874,7 +988,12 @@ def flask(look: Look) -> Item:
     r = look.between(0.035, 0.07)
     liquid = look.plastic(look.any_colour())
     item.lathe([(r, 0), (r * 0.75, r * 0.7)], liquid, "liquid")
-    item.lathe([(r * 0.75, r * 0.7), (r * 0.28, r * 1.8), (r * 0.28, r * 2.6)], look.plastic((0.75, 0.82, 0.82)), "flask", bottom=False)
+    item.lathe(
+        [(r * 0.75, r * 0.7), (r * 0.28, r * 1.8), (r * 0.28, r * 2.6)],
+        look.plastic((0.75, 0.82, 0.82)),
+        "flask",
+        bottom=False,
+    )
     return item
 
 

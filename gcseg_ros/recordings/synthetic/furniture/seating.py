@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from gcseg_ros.recordings.synthetic.designs import design
@@ -167,7 +169,7 @@ def swoosh_chair(look: Look) -> Item:
     shell = look.plastic(look.any_colour())
     w, t = look.between(0.4, 0.5), look.between(0.03, 0.06)
     profile = [(-0.2, 0.0), (0.12, 0.02), (-0.17, 0.25), (-0.2, 0.43), (0.16, 0.41), (0.28, look.between(0.75, 0.9))]
-    for (y0, z0), (y1, z1) in zip(profile[:-1], profile[1:]):
+    for (y0, z0), (y1, z1) in pairwise(profile):
         length, angle = float(np.hypot(y1 - y0, z1 - z0)), float(np.arctan2(z1 - z0, y1 - y0))
         item.soft((0, (y0 + y1) / 2, (z0 + z1) / 2), (w, length + t, t), shell, "shell", t * 0.48, turn(roll=angle))
     return item

@@ -206,9 +206,8 @@ def wardrobe(look: Look) -> Item:
         )
     if look.chance(0.4):
         item.box((0, -0.02, height + 0.03), (w + 0.08, d + 0.06, 0.06), body, "cornice")
-    item.surface(
-        (0, 0, height + (0.06 if look.chance(0.0) else 0.06)), (w - 0.1, d - 0.1), 0.5, "top"
-    ) if height < 2.1 else None
+    if height < 2.1:
+        item.surface((0, 0, height + 0.061), (w - 0.1, d - 0.1), 0.5, "top")
     return item
 
 
