@@ -55,9 +55,10 @@ setup(
         "ros": [f"{wheel}; python_version >= '3.11'" for wheel in ROS_WHEELS],
         "viewer": ["rerun-sdk>=0.20"],
         "baselines": ["scikit-learn>=1.3"],
-        "train": ["torch>=2.5", "onnx>=1.15"],
+        "segmentation": ["torch>=2.6"],
+        "train": ["torch>=2.6", "onnx>=1.15"],
         "test": TEST,
-        "dev": [*TEST, *COLCON, "ruff", "mypy", "types-PyYAML"],
+        "dev": [*TEST, *COLCON, "torch==2.13.0", "ruff", "mypy", "types-PyYAML"],
     },
     entry_points={
         "console_scripts": [

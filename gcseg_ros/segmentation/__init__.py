@@ -1,0 +1,34 @@
+"""The feed-forward 3D segmenter: a sparse U-Net and Mask3D's mask decoder, in plain PyTorch (extra `segmentation`).
+
+coordinates -> kernel_maps -> convolution -> backends (the engine); sparse_tensor, layers -> res16unet (the backbone);
+attention, positions -> mask_decoder -> model; checkpoint; post_processing, segments -> segmenter (what people call).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from gcseg_ros.errors import UserError
+
+if TYPE_CHECKING:
+    from gcseg_ros.segmentation.segmenter import Segmenter
+
+__all__ = ["Segmenter", "require_torch"]
+
+
+def require_torch() -> None:
+    """Raises UserError where PyTorch is missing; call it before importing a module of this package."""
+    if importlib.util.find_spec("torch") is None:
+        raise UserError(
+            "The 3D segmenter needs PyTorch, which is not installed: pip install 'gcseg_ros[segmentation]'."
+        )
+
+
+def __getattr__(name: str) -> object:
+    if name == "Segmenter":
+        require_torch()
+        from gcseg_ros.segmentation.segmenter import Segmenter
+
+        return Segmenter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

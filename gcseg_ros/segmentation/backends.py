@@ -1,0 +1,166 @@
+"""What computes the convolutions: our own engine, or a faster one where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.segmentation.convolution import (
+    StridedConvolution,
+    SubmanifoldConvolution,
+    TransposedConvolution,
+    kernel_size,
+)
+from gcseg_ros.segmentation.coordinates import Level
+from gcseg_ros.segmentation.kernel_maps import find
+
+
+class Backend:
+    """Three convolutions in plain PyTorch; the other backends override them. Kernels and row orders are the same for all."""
+
+    name = "torch"
+
+    def submanifold(self, features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
+        """(N, C_in), (K, C_in, C_out) of odd size -> (N, C_out) on the same voxels."""
+        return SubmanifoldConvolution.apply(features, kernel, level, dilation)
+
+    def strided(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
+        """(N, C_in) of `fine`, (8, C_in, C_out) -> (M, C_out) of `fine.coarser.level`."""
+        return StridedConvolution.apply(features, kernel, fine.coarser)
+
+    def transposed(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
+        """(M, C_in) of `fine.coarser.level`, (8, C_in, C_out) -> (N, C_out) of `fine`."""
+        return TransposedConvolution.apply(features, kernel, fine.coarser)
+
+
+class SpconvBackend(Backend):
+    """spconv 2 (packages spconv-cu126 and others, spconv-triton): the same layers on a GPU's tensor cores."""
+
+    name = "spconv"
+
+    def __init__(self) -> None:
+        import spconv.pytorch
+
+        self.spconv = spconv.pytorch
+
+    def submanifold(self, features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
+        size = kernel_size(kernel)
+        c_in, c_out = kernel.shape[1:]
+        name = f"submanifold {size} {dilation}"
+        layer = self.spconv.SubMConv3d(c_in, c_out, size, dilation=dilation, bias=False, indice_key=name)
+        return self._run(layer, kernel, features, level).features
+
+    def strided(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
+        layer = self.spconv.SparseConv3d(kernel.shape[1], kernel.shape[2], 2, 2, bias=False, indice_key="strided")
+        return self._run(layer, kernel, features, fine).features[self._coarse_rows(fine)]
+
+    def transposed(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
+        rows = self._coarse_rows(fine)
+        coarse = fine.derived("spconv coarse", dict)["tensor"]
+        theirs = torch.empty_like(features).index_copy(0, rows, features)
+        layer = self.spconv.SparseInverseConv3d(kernel.shape[1], kernel.shape[2], 2, bias=False, indice_key="strided")
+        return self._apply(layer, kernel, coarse.replace_feature(theirs)).features
+
+    def _coarse_rows(self, fine: Level) -> Tensor:
+        """(M,) spconv's row of each of our coarse voxels; it orders them as its hash table has them."""
+
+        def match() -> Tensor:
+            layer = self.spconv.SparseConv3d(1, 1, 2, 2, bias=False, indice_key="strided")
+            ones = torch.ones(len(fine), 1, device=fine.keys.device)
+            coarse = self._run(layer, torch.ones(8, 1, 1, device=fine.keys.device), ones, fine)
+            fine.derived("spconv coarse", dict)["tensor"] = coarse
+            from gcseg_ros.segmentation.coordinates import morton_keys
+
+            rows = find(fine.coarser.level.keys, morton_keys(coarse.indices.long()))
+            return torch.argsort(rows)
+
+        return fine.derived("spconv rows", match)
+
+    def _run(self, layer: Any, kernel: Tensor, features: Tensor, level: Level) -> Any:
+        return self._apply(layer, kernel, self._input(level).replace_feature(features))
+
+    def _input(self, level: Level) -> Any:
+        """The level as spconv's tensor; its dictionary of index pairs is shared by all layers."""
+
+        def make() -> Any:
+            coordinates = level.coordinates
+            coordinates[:, 1:] = (coordinates[:, 1:] - level.origin) // level.stride
+            shape = (coordinates[:, 1:].amax(0) + 2).tolist()
+            scenes = int(coordinates[-1, 0]) + 1
+            empty = torch.zeros(len(level), 1, device=coordinates.device)
+            return self.spconv.SparseConvTensor(empty, coordinates.int(), shape, scenes)
+
+        return level.derived("spconv", make)
+
+    def _apply(self, layer: Any, kernel: Tensor, tensor: Any) -> Any:
+        size = kernel_size(kernel)
+        weight = kernel.view(size, size, size, *kernel.shape[1:]).permute(4, 2, 1, 0, 3).contiguous()
+        del layer.weight
+        layer.weight = weight
+        return layer(tensor)
+
+
+class MinkowskiBackend(Backend):
+    """MinkowskiEngine 0.5, for comparison. Its rows are matched with ours by coordinate."""
+
+    name = "minkowski"
+
+    def __init__(self) -> None:
+        import MinkowskiEngine
+
+        self.engine = MinkowskiEngine
+
+    def submanifold(self, features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
+        layer = self.engine.MinkowskiConvolution(
+            *kernel.shape[1:], kernel_size=kernel_size(kernel), dilation=dilation, dimension=3
+        )
+        return self._run(layer, kernel, features, level, level)
+
+    def strided(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
+        layer = self.engine.MinkowskiConvolution(*kernel.shape[1:], kernel_size=2, stride=2, dimension=3)
+        return self._run(layer, kernel, features, fine, fine.coarser.level)
+
+    def transposed(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
+        layer = self.engine.MinkowskiConvolutionTranspose(*kernel.shape[1:], kernel_size=2, stride=2, dimension=3)
+        return self._run(layer, kernel, features, fine.coarser.level, fine)
+
+    def _run(self, layer: Any, kernel: Tensor, features: Tensor, source: Level, target: Level) -> Tensor:
+        del layer.kernel
+        layer.kernel = kernel
+        given = self.engine.SparseTensor(features, source.coordinates.int(), tensor_stride=source.stride)
+        wanted = self.engine.SparseTensor(
+            features.new_zeros(len(target), 1),
+            target.coordinates.int(),
+            tensor_stride=target.stride,
+            coordinate_manager=given.coordinate_manager,
+        )
+        result = layer(given, coordinates=wanted.coordinate_map_key)
+        return result.features_at_coordinates(target.coordinates.to(features.dtype))
+
+
+BACKENDS: dict[str, type[Backend]] = {"torch": Backend, "spconv": SpconvBackend, "minkowski": MinkowskiBackend}
+PACKAGES = {"spconv": "spconv", "minkowski": "MinkowskiEngine"}
+
+
+def choose_backend(name: str, device: torch.device) -> Backend:
+    """The backend of this name; `auto` is spconv on a GPU where it is installed, else torch. Raises UserError."""
+    if name == "auto":
+        name = "spconv" if device.type == "cuda" and importlib.util.find_spec("spconv") else "torch"
+    if name not in BACKENDS:
+        raise UserError(f"There is no backend {name!r} for convolutions: choose auto, {', '.join(BACKENDS)}.")
+    return _loaded(name)
+
+
+@cache
+def _loaded(name: str) -> Backend:
+    try:
+        return BACKENDS[name]()
+    except (ImportError, OSError) as error:
+        raise UserError(
+            f"The backend {name} needs the package {PACKAGES[name]}, which cannot be imported ({error}): install it or choose the backend torch."
+        ) from None

@@ -1,0 +1,263 @@
+"""Sparse convolution in plain PyTorch, on any device, with gradients.
+
+Kernels are laid out as MinkowskiEngine's: (K, C_in, C_out), offset index k = ix + size * iy + size^2 * iz.
+out[u] = sum over k of features[u + offset_k] @ kernel[k].
+
+Why it is fast on a CPU: for each tile of a few thousand output voxels, which stays in the cache, one gather of input rows,
+one matrix product for each offset on a contiguous run of them, and one ordered sum (`embedding_bag`), which is four times as
+fast as `index_add_`.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from gcseg_ros.segmentation.coordinates import CoarserLevel, Level
+from gcseg_ros.segmentation.kernel_maps import KernelMap, kernel_map, neighbour_table
+
+FEW_CHANNELS = 4
+"""Up to this many input channels all offsets of a voxel are gathered at once (the first layer)."""
+GATHERED_ROWS = 4096
+
+
+class _Scratch(threading.local):
+    """Memory that a CPU thread uses again in every layer: fresh pages would cost a fifth of the time."""
+
+    def __init__(self) -> None:
+        self.buffers: dict[tuple[str, torch.dtype], Tensor] = {}
+
+    def __call__(self, name: str, rows: int, columns: int, like: Tensor) -> Tensor:
+        if like.device.type != "cpu":
+            return like.new_empty(rows, columns)
+        buffer = self.buffers.get((name, like.dtype))
+        if buffer is None or buffer.numel() < rows * columns:
+            with torch.inference_mode(False):
+                buffer = self.buffers[name, like.dtype] = torch.empty(rows * columns, dtype=like.dtype)
+        return buffer[: rows * columns].view(rows, columns)
+
+
+_scratch = _Scratch()
+
+
+def tile_rows(channels: int, device: torch.device) -> int:
+    """Output voxels in a tile, for this many input and output channels together: what fits the cache, or fills a GPU."""
+    if device.type != "cpu":
+        return 65536
+    return 8192 if channels <= 64 else 4096 if channels <= 128 else 2048
+
+
+def kernel_size(kernel: Tensor) -> int:
+    """Edge of a cubic kernel (K, C_in, C_out)."""
+    return round(len(kernel) ** (1 / 3))
+
+
+def ordered_sum(values: Tensor, order: Tensor, ends: Tensor) -> Tensor:
+    """(M, C): row m is the sum of values[order[ends[m] : ends[m + 1]]]."""
+    return functional.embedding_bag(order, values, ends, mode="sum", include_last_offset=True)
+
+
+def gathers(features: Tensor) -> bool:
+    """Whether all offsets are gathered into one matrix: for few channels, and for bf16 on a CPU (AMX wants large, equal products)."""
+    return features.shape[1] <= FEW_CHANNELS or (features.dtype == torch.bfloat16 and features.device.type == "cpu")
+
+
+def convolve(features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
+    """Submanifold convolution without gradients: (N, C_in) -> (N, C_out)."""
+    size = kernel_size(kernel)
+    if gathers(features):
+        return _convolve_gathered(features, kernel, level, dilation)
+    return _convolve_tiled(features, kernel, kernel_map(level, size, dilation))
+
+
+def _convolve_tiled(features: Tensor, kernel: Tensor, pairs: KernelMap) -> Tensor:
+    _, c_in, c_out = kernel.shape
+    result = features.new_empty(len(features), c_out)
+    weights = kernel.unbind(0)
+    tiles = pairs.tiles(tile_rows(c_in + c_out, features.device))
+    most = max((len(tile.inputs) for tile in tiles), default=0)
+    gathered, products = _scratch("gathered", most, c_in, features), _scratch("products", most, c_out, features)
+    for tile in tiles:
+        torch.index_select(features, 0, tile.inputs, out=gathered[: len(tile.inputs)])
+        for offset, a, b in tile.runs:
+            torch.mm(gathered[a:b], weights[offset], out=products[a:b])
+        result[tile.start : tile.stop] = ordered_sum(products[: len(tile.inputs)], tile.by_output, tile.ends)
+    return result
+
+
+class _Windows:
+    """For each voxel the features at all offsets side by side, a block of voxels at a time: (rows, K * width)."""
+
+    def __init__(self, features: Tensor, size: int, level: Level, dilation: int) -> None:
+        self.table = neighbour_table(level, size, dilation)
+        self.steps = self.table.steps(size, dilation)
+        count, channels = features.shape
+        # Rows of four numbers are read as one element of 16 (or 8) bytes, which is five times as fast.
+        wide = {torch.float32: torch.complex128, torch.bfloat16: torch.float64, torch.float16: torch.float64}
+        packed = channels <= FEW_CHANNELS and features.dtype in wide
+        self.width = FEW_CHANNELS if packed else channels
+        padded = features.new_zeros(count + 1, self.width)
+        padded[:-1, :channels] = features
+        self.dtype = features.dtype
+        self.rows = padded.view(wide[features.dtype]) if packed else padded
+        self.count = count
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        for start in range(0, self.count, GATHERED_ROWS):
+            block = slice(start, min(start + GATHERED_ROWS, self.count))
+            neighbours = self.table.neighbours(self.steps, block)
+            window = self.rows.index_select(0, neighbours.view(-1))
+            yield block, window.view(self.dtype).view(len(neighbours), -1)
+
+    def flat_kernel(self, kernel: Tensor) -> Tensor:
+        """(K, C_in, C_out) -> (K * width, C_out)"""
+        return functional.pad(kernel, (0, 0, 0, self.width - kernel.shape[1])).reshape(-1, kernel.shape[2])
+
+
+def _convolve_gathered(features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
+    windows = _Windows(features, kernel_size(kernel), level, dilation)
+    weights = windows.flat_kernel(kernel)
+    result = features.new_empty(len(features), kernel.shape[2])
+    for block, window in windows:
+        torch.mm(window, weights, out=result[block])
+    return result
+
+
+def _kernel_gradient_gathered(
+    features: Tensor, kernel: Tensor, gradient: Tensor, level: Level, dilation: int
+) -> Tensor:
+    windows = _Windows(features, kernel_size(kernel), level, dilation)
+    total = torch.zeros_like(windows.flat_kernel(kernel))
+    for block, window in windows:
+        total.addmm_(window.t(), gradient[block])
+    return total.view(len(kernel), -1, kernel.shape[2])[:, : kernel.shape[1]]
+
+
+def _gradients_tiled(
+    features: Tensor, kernel: Tensor, gradient: Tensor, pairs: KernelMap, need_features: bool, need_kernel: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Both gradients in one pass over tiles of input voxels.
+
+    The map is symmetric: if voxel j lies at offset k of voxel i, then i lies at offset K - 1 - k of j. So the pairs of a tile,
+    read as (input i, offset K - 1 - k, output j), give features' gradient sum gradient[j] @ kernel^T and kernel's gradient
+    sum features[i]^T gradient[j].
+    """
+    K, c_in, c_out = kernel.shape
+    to_features = torch.empty_like(features) if need_features else None
+    to_kernel = torch.zeros_like(kernel) if need_kernel else None
+    transposed = kernel.transpose(1, 2).contiguous().unbind(0)
+    tiles = pairs.tiles(tile_rows(c_in + c_out, features.device))
+    most = max((len(tile.inputs) for tile in tiles), default=0)
+    gathered, products = _scratch("gathered", most, c_out, gradient), _scratch("products", most, c_in, gradient)
+    own = _scratch("own", most, c_in, features)
+    for tile in tiles:
+        count = len(tile.inputs)
+        torch.index_select(gradient, 0, tile.inputs, out=gathered[:count])
+        if to_kernel is not None:
+            torch.index_select(features[tile.start : tile.stop], 0, tile.outputs, out=own[:count])
+        for offset, a, b in tile.runs:
+            if to_features is not None:
+                torch.mm(gathered[a:b], transposed[K - 1 - offset], out=products[a:b])
+            if to_kernel is not None:
+                to_kernel[K - 1 - offset].addmm_(own[a:b].t(), gathered[a:b])
+        if to_features is not None:
+            to_features[tile.start : tile.stop] = ordered_sum(products[:count], tile.by_output, tile.ends)
+    return to_features, to_kernel
+
+
+class SubmanifoldConvolution(torch.autograd.Function):
+    """apply(features (N, C_in), kernel (K, C_in, C_out) of odd size, level, dilation) -> (N, C_out)"""
+
+    @staticmethod
+    def forward(ctx, features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
+        ctx.save_for_backward(features, kernel)
+        ctx.level, ctx.dilation = level, dilation
+        return convolve(features.contiguous(), kernel, level, dilation)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        features, kernel = ctx.saved_tensors
+        features, gradient = features.contiguous(), gradient.contiguous()
+        need_features, need_kernel = ctx.needs_input_grad[:2]
+        to_kernel = None
+        if need_kernel and gathers(features):
+            to_kernel = _kernel_gradient_gathered(features, kernel, gradient, ctx.level, ctx.dilation)
+            need_kernel = False
+        if not (need_features or need_kernel):
+            return None, to_kernel, None, None
+        pairs = kernel_map(ctx.level, kernel_size(kernel), ctx.dilation)
+        to_features, tiled = _gradients_tiled(features, kernel, gradient, pairs, need_features, need_kernel)
+        return to_features, to_kernel if tiled is None else tiled, None, None
+
+
+def _to_coarse(features: Tensor, kernel: Tensor, scale: CoarserLevel) -> Tensor:
+    """(N, C_in) of the fine voxels -> (M, C_out): each child has its own weights, children are summed."""
+    gathered = features.index_select(0, scale.order)
+    products = features.new_empty(len(features), kernel.shape[2])
+    a = 0
+    for child, count in enumerate(scale.counts):
+        torch.mm(gathered[a : a + count], kernel[child], out=products[a : a + count])
+        a += count
+    return ordered_sum(products, scale.place, scale.starts)
+
+
+def _to_fine(features: Tensor, kernel: Tensor, scale: CoarserLevel) -> Tensor:
+    """(M, C_in) of the coarse voxels -> (N, C_out): all eight children of a voxel in one product, those that exist are taken."""
+    children = features @ kernel.permute(1, 0, 2).reshape(kernel.shape[1], -1)
+    return children.view(-1, kernel.shape[2]).index_select(0, scale.parent * 8 + scale.child)
+
+
+def _scale_kernel_gradient(fine: Tensor, coarse: Tensor, scale: CoarserLevel) -> Tensor:
+    """(8, C_fine, C_coarse): for each child the sum of fine[n]^T coarse[parent of n]."""
+    fine, coarse = fine.index_select(0, scale.order), coarse.index_select(0, scale.parent[scale.order])
+    result = fine.new_empty(8, fine.shape[1], coarse.shape[1])
+    a = 0
+    for child, count in enumerate(scale.counts):
+        torch.mm(fine[a : a + count].t(), coarse[a : a + count], out=result[child])
+        a += count
+    return result
+
+
+class StridedConvolution(torch.autograd.Function):
+    """apply(features (N, C_in) of the fine level, kernel (8, C_in, C_out), scale) -> (M, C_out) of the coarse one; size and stride 2"""
+
+    @staticmethod
+    def forward(ctx, features: Tensor, kernel: Tensor, scale: CoarserLevel) -> Tensor:
+        ctx.save_for_backward(features, kernel)
+        ctx.scale = scale
+        return _to_coarse(features, kernel, scale)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        features, kernel = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        need_features, need_kernel = ctx.needs_input_grad[:2]
+        to_features = _to_fine(gradient, kernel.transpose(1, 2), ctx.scale) if need_features else None
+        to_kernel = _scale_kernel_gradient(features, gradient, ctx.scale) if need_kernel else None
+        return to_features, to_kernel, None
+
+
+class TransposedConvolution(torch.autograd.Function):
+    """apply(features (M, C_in) of the coarse level, kernel (8, C_in, C_out), scale) -> (N, C_out) of the fine one; size and stride 2"""
+
+    @staticmethod
+    def forward(ctx, features: Tensor, kernel: Tensor, scale: CoarserLevel) -> Tensor:
+        ctx.save_for_backward(features, kernel)
+        ctx.scale = scale
+        return _to_fine(features, kernel, scale)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        features, kernel = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        need_features, need_kernel = ctx.needs_input_grad[:2]
+        to_features = _to_coarse(gradient, kernel.transpose(1, 2), ctx.scale) if need_features else None
+        to_kernel = _scale_kernel_gradient(gradient, features, ctx.scale).transpose(1, 2) if need_kernel else None
+        return to_features, to_kernel, None

@@ -1,0 +1,109 @@
+"""Layers on sparse tensors, with MinkowskiEngine's parameter names and shapes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gcseg_ros.segmentation.sparse_tensor import SparseTensor
+
+
+class SparseConvolution(nn.Module):
+    """Convolution over a cube of `size` voxels.
+
+    size odd, stride 1   submanifold: outputs on the input's voxels; may be dilated
+    size 2, stride 2     onto the voxels of twice the stride
+
+    kernel (K, C_in, C_out), or (C_in, C_out) for size 1; bias (1, C_out).
+    """
+
+    def __init__(
+        self, c_in: int, c_out: int, size: int, stride: int = 1, dilation: int = 1, bias: bool = False
+    ) -> None:
+        super().__init__()
+        if (size, stride) != (2, 2) and not (size % 2 == 1 and stride == 1):
+            raise ValueError(
+                f"size {size} with stride {stride}: there are odd sizes with stride 1, and size 2 with stride 2"
+            )
+        self.size, self.stride, self.dilation = size, stride, dilation
+        self.kernel = nn.Parameter(initial_kernel(c_in, c_out, size))
+        self.bias = nn.Parameter(torch.zeros(1, c_out)) if bias else None
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        features, kernel = autocast(x.features, self.kernel)
+        level = x.level
+        if self.size == 1:
+            result = features @ kernel
+        elif self.stride == 1:
+            result = level.backend.submanifold(features, kernel, level, self.dilation)
+        else:
+            result = level.backend.strided(features, kernel, level)
+            level = level.coarser.level
+        return SparseTensor(result if self.bias is None else result + self.bias, level)
+
+
+class SparseTransposedConvolution(nn.Module):
+    """The adjoint of size 2 and stride 2: from the voxels of twice the stride onto given finer ones. kernel (8, C_in, C_out)."""
+
+    def __init__(self, c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(initial_kernel(c_in, c_out, 2))
+
+    def forward(self, x: SparseTensor, onto: SparseTensor) -> SparseTensor:
+        """onto: a tensor on the finer level, whose `coarser` is x's level."""
+        features, kernel = autocast(x.features, self.kernel)
+        return onto.with_features(x.level.backend.transposed(features, kernel, onto.level))
+
+
+class SparseBatchNorm(nn.Module):
+    """Batch normalisation over all voxels of the batch. A level of fewer than two voxels uses the running statistics."""
+
+    def __init__(self, channels: int, momentum: float = 0.02) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(channels, momentum=momentum)
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        if self.training and len(x.features) < 2:
+            bn = self.bn
+            return x.with_features(
+                functional.batch_norm(x.features, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps)
+            )
+        return x.with_features(self.bn(x.features))
+
+
+class BasicBlock(nn.Module):
+    """Residual block of two 3x3x3 convolutions (He et al., CVPR 2016)."""
+
+    def __init__(self, c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = SparseConvolution(c_in, c_out, 3), SparseBatchNorm(c_out)
+        self.conv2, self.norm2 = SparseConvolution(c_out, c_out, 3), SparseBatchNorm(c_out)
+        self.downsample = (
+            nn.Sequential(SparseConvolution(c_in, c_out, 1), SparseBatchNorm(c_out)) if c_in != c_out else None
+        )
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        y = self.norm2(self.conv2(relu(self.norm1(self.conv1(x)))))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return relu(y.with_features(y.features + shortcut.features))
+
+
+def relu(x: SparseTensor) -> SparseTensor:
+    return x.with_features(functional.relu(x.features, inplace=not torch.is_grad_enabled()))
+
+
+def initial_kernel(c_in: int, c_out: int, size: int) -> Tensor:
+    """Kaiming's normal initialisation for outputs of which about 0.4 of the offsets are occupied (surfaces)."""
+    offsets = size**3
+    shape = (c_in, c_out) if size == 1 else (offsets, c_in, c_out)
+    return torch.randn(shape) * (2 / (c_out * max(1.0, 0.4 * offsets))) ** 0.5
+
+
+def autocast(features: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in autocast's type where it is on. bf16 on a CPU is for inference only: gradients are summed in the same type."""
+    device = features.device.type
+    if torch.is_autocast_enabled(device) and not (device == "cpu" and torch.is_grad_enabled()):
+        dtype = torch.get_autocast_dtype(device)
+        return features.to(dtype), kernel.to(dtype)
+    return features.to(kernel.dtype), kernel
