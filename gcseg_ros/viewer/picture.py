@@ -87,8 +87,8 @@ def best_view(points: npt.NDArray, ids: npt.NDArray[np.integer]) -> float:
 def opened(points: npt.NDArray, azimuth: float) -> npt.NDArray[np.bool_]:
     """Which points (N, 3) stay when the room is opened towards a viewer at `azimuth`: (N,) bool.
 
-    The ceiling goes, if there is one, and so does whatever is tall and stands in front of floor that was seen
-    behind it, down to a stub: near walls and partitions, not far walls.
+    The ceiling goes, if there is one, and so does what is as tall as a wall and stands in front of floor or furniture,
+    down to a stub: near walls and partitions, not far walls.
     """
     z = points[:, 2]
     floor, top = np.percentile(z, [0.5, 99.8])
@@ -107,12 +107,12 @@ def opened(points: npt.NDArray, azimuth: float) -> npt.NDArray[np.bool_]:
     quarter = np.floor(4 * (z - stub) / (tall - stub))
     columns = sum(plan(quarter == level).astype(int) for level in range(4))
     wall = (columns >= 3) & plan(z > tall)
-    ground = plan(z < stub) & ~wall
-    behind = np.zeros(shape, bool)
-    for distance_m in np.arange(3 * CELL_M, 1.5, CELL_M):
+    room = plan(z < tall) & ~wall
+    behind = np.zeros(shape, int)
+    for distance_m in np.arange(3 * CELL_M, 2.5, CELL_M):
         x, y = np.round(-distance_m / CELL_M * np.array([np.cos(azimuth), np.sin(azimuth)])).astype(int)
-        behind |= shifted(ground, -x, -y)
-    cut = cv2.dilate((wall & behind).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        behind += shifted(room, -x, -y)
+    cut = cv2.dilate((wall & (behind >= 4)).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     return keep & ~(cut[cells[:, 0], cells[:, 1]] & (z > stub))
 
 
