@@ -17,11 +17,13 @@ def bedding(item: Item, look: Look, w: float, length: float, low: float, high: f
         "mattress",
         0.05,
     )
+    top = high
     if look.chance(0.85):
         cover = look.between(0.5, 0.85) * length
         y0 = -length / 2 - 0.02
         thick = look.between(0.02, 0.06)
         item.soft((0, y0 + cover / 2, high + thick / 2), (w + 0.06, cover, thick), blanket, "blanket", thick * 0.45)
+        top = high + thick
         drop = look.between(0.1, 0.35)
         waves = look.chance(0.5)
         for sx in (-1, 1):
@@ -71,7 +73,7 @@ def bedding(item: Item, look: Look, w: float, length: float, low: float, high: f
             lean = turn(yaw=look.between(-0.1, 0.1)) @ turn(roll=look.between(-0.1, 0.1) + (0.6 if row else 0.25))
             size = (min(0.68, w / pillows - 0.06), look.between(0.34, 0.45), look.between(0.12, 0.18))
             item.pillow((x, y, high + 0.07 + 0.1 * row), size, case if row == 0 else look.new_fabric(), "pillows", lean)
-    item.surface((0, -length * 0.2, high + 0.07), (w * 0.7, length * 0.35), 0.8, "bed")
+    item.surface((0, -length * 0.28, top), (w * 0.7, length * 0.3), 0.8, "bed")
 
 
 @design("bed")

@@ -212,14 +212,16 @@ def bench(look: Look) -> Item:
     if look.chance(0.5):
         for y in np.linspace(-d / 2 + 0.05, d / 2 - 0.05, 4):
             item.box((0, y, seat), (w, 0.075, 0.03), wood, "seat")
+        top = seat + 0.015
     else:
         item.soft((0, 0, seat + 0.02), (w, d, 0.08), look.upholstery(), "seat", 0.03)
+        top = seat + 0.06
     if look.chance(0.3):
         for z in (0.62, 0.76):
             item.box((0, d / 2, z), (w, 0.025, 0.08), wood, "back")
         for sx in (-1, 1):
             item.bar((sx * w * 0.4, d / 2, seat), (sx * w * 0.4, d / 2 + 0.02, 0.8), 0.04, 0.03, wood, "back")
-    item.surface((0, 0, seat + 0.06), (w * 0.9, d * 0.8), 0.6, "seat")
+    item.surface((0, 0, top), (w * 0.9, d * 0.8), 0.6, "seat")
     return item
 
 

@@ -146,11 +146,12 @@ def sideboard(look: Look) -> Item:
         )
         rest = w - split
         drawer_fronts(item, look, w / 2 - rest / 2, -d / 2, rest, foot + 0.02, height - 0.03, look.whole(2, 4), front)
+    top = height
     if look.chance(0.5):
-        item.box(
-            (0, -0.01, height + 0.012), (w + 0.04, d + 0.03, 0.025), body if look.chance(0.6) else look.stone(), "top"
-        )
-    item.surface((0, 0, height + 0.025), (w - 0.06, d - 0.06), 0.9, "cupboard")
+        board = body if look.chance(0.6) else look.stone()
+        item.box((0, -0.01, height + 0.0125), (w + 0.04, d + 0.03, 0.025), board, "top")
+        top += 0.025
+    item.surface((0, 0, top), (w - 0.06, d - 0.06), 0.9, "cupboard")
     return item
 
 
@@ -204,10 +205,12 @@ def wardrobe(look: Look) -> Item:
             glass,
             "mirror",
         )
+    top = height
     if look.chance(0.4):
         item.box((0, -0.02, height + 0.03), (w + 0.08, d + 0.06, 0.06), body, "cornice")
+        top += 0.06
     if height < 2.1:
-        item.surface((0, 0, height + 0.061), (w - 0.1, d - 0.1), 0.5, "top")
+        item.surface((0, 0, top), (w - 0.1, d - 0.1), 0.5, "top")
     return item
 
 

@@ -1,0 +1,54 @@
+"""Speed of the synthetic generator: `python benchmarks/synthetic.py [--views N]`.
+
+One thread a measurement; the first views are left out (compilation).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from gcseg_ros.recordings.synthetic import TRAINING_STYLES, build_room, random_view, render, training_view
+from gcseg_ros.recordings.synthetic.recording import CAMERA
+from gcseg_ros.recordings.synthetic.sensor import SENSORS, ColourSensor, sense_colour, sense_depth
+
+
+def main() -> None:
+    """Print a table of milliseconds a step and frames a second."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--views", type=int, default=240, help="training views to time")
+    views = arguments.parse_args().views
+    training_view(0)
+    spent = dict.fromkeys(
+        ("room", "viewpoint", "render 320x240", "render 640x480", "depth sensor", "colour sensor"), 0.0
+    )
+    count = dict.fromkeys(spent, 0)
+
+    def timed(name: str, function, *values):
+        start = time.perf_counter()
+        result = function(*values)
+        spent[name] += time.perf_counter() - start
+        count[name] += 1
+        return result
+
+    for k, style in enumerate(TRAINING_STYLES):
+        room = timed("room", build_room, 500 + k, style)
+        rng = np.random.default_rng(k)
+        for _ in range(3):
+            camera, pose = timed("viewpoint", random_view, room, rng)
+            view = timed("render 320x240", render, room, camera, pose)
+            timed("depth sensor", sense_depth, view, SENSORS["kinect"], rng)
+            timed("colour sensor", sense_colour, view.colour, ColourSensor(), rng)
+        timed("render 640x480", render, room, CAMERA, pose)
+    for name, seconds in spent.items():
+        print(f"{name:16s} {1000 * seconds / count[name]:7.1f} ms")
+    start = time.perf_counter()
+    for seed in range(24_000, 24_000 + views):
+        training_view(seed)
+    print(f"training_view    {views / (time.perf_counter() - start):7.1f} frames/s (one thread, 320x240, everything)")
+
+
+if __name__ == "__main__":
+    main()
