@@ -15,7 +15,7 @@ export PYTHONNOUSERSITE := 1
 
 # The ROS wheels exist for Python 3.11 to 3.13; with 3.10 the demo maps without ROS.
 PYTHON ?=
-CANDIDATES := $(or $(PYTHON),python3.12 python3.11 python3.13 python3.10 python3)
+CANDIDATES := $(or $(PYTHON),python3.11 python3.12 python3.13 python3.10 python3)
 USABLE := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 
 # An environment that was made elsewhere (the folder was moved or copied) is made anew.
