@@ -13,6 +13,7 @@ from gcseg_ros.recordings.synthetic.primitives import (
     MISS,
     ROUNDED,
     SPHERE,
+    STACK,
     TORUS,
     WAVE,
     build_solids,
@@ -33,7 +34,7 @@ def solids_of(item, pose=None):
 
 
 def shoot(solids, origin, direction, tmax=MISS, any_hit=False):
-    return cast(solids.geometry, np.empty((96, 2)), *map(float, origin), *map(float, direction), 1e-6, tmax, any_hit)
+    return cast(solids.geometry, np.empty((STACK, 2)), *map(float, origin), *map(float, direction), 1e-6, tmax, any_hit)
 
 
 def test_box_face_distance():

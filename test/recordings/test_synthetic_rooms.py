@@ -18,7 +18,7 @@ from gcseg_ros.recordings.synthetic import (
 from gcseg_ros.recordings.synthetic.designs import HELD_OUT, TRAINING, load, make
 from gcseg_ros.recordings.synthetic.look import Look
 from gcseg_ros.recordings.synthetic.path import look_from
-from gcseg_ros.recordings.synthetic.primitives import MISS, build_solids, cast
+from gcseg_ros.recordings.synthetic.primitives import MISS, STACK, build_solids, cast
 from gcseg_ros.recordings.synthetic.rendering import cast_depth
 
 SMALL = CameraIntrinsics(80, 60, 66, 66, 39.5, 29.5)
@@ -84,7 +84,7 @@ def shoot(item, origin, direction):
     solids = build_solids(
         item.kinds, np.stack(item.matrices), np.asarray(item.parameters, float), [0] * count, [1] * count, [1] * count
     )
-    return cast(solids.geometry, np.empty((96, 2)), *map(float, origin), *map(float, direction), 1e-6, MISS, False)
+    return cast(solids.geometry, np.empty((STACK, 2)), *map(float, origin), *map(float, direction), 1e-6, MISS, False)
 
 
 def test_same_seed_same_room_and_same_pixels():

@@ -47,6 +47,12 @@ class Look:
         self.rng = rng
         self.style = style
         self.base_hue = rng.random()
+        # in some rooms all paint and cloth have nearly the colour of the walls: only depth tells things apart
+        self.tone: Colour | None = None
+        if self.chance(0.14):
+            self.tone = self.choose(
+                (self.white(), self.grey(), hsv(rng.random(), 0.2, 0.8), hsv(rng.random(), 0.5, 0.5))
+            )
         self.room_woods = [self.choose(style.woods) for _ in range(int(rng.integers(1, 4)))]
         self.room_metal = self.choose(("chrome", "black", "white", "brass", "grey"))
         self.accents = [self.colour() for _ in range(3)]
@@ -74,6 +80,8 @@ class Look:
 
     def colour(self) -> Colour:
         """An accent from the style's palette."""
+        if self.tone is not None:
+            return dim(self.tone, self.between(0.94, 1.06))
         r, palette = self.rng, self.style.palette
         if palette == "white":
             return dim((1, 1, 1), self.between(0.75, 0.97)) if r.random() < 0.6 else self.grey()
@@ -111,6 +119,8 @@ class Look:
         return self.choose(self.accents)
 
     def white(self) -> Colour:
+        if self.tone is not None and self.chance(0.6):
+            return dim(self.tone, self.between(0.97, 1.03))
         value = self.between(0.82, 0.97)
         return value, value * self.between(0.97, 1.0), value * self.between(0.92, 1.0)
 
@@ -305,7 +315,7 @@ class Look:
     def wall(self) -> Material:
         kind = self.choose(self.style.walls)
         white = self.white()
-        tinted = hsv(self.rng.random(), self.between(0.03, 0.3), self.between(0.55, 0.95))
+        tinted = self.tone or hsv(self.rng.random(), self.between(0.03, 0.3), self.between(0.55, 0.95))
         common: dict[str, Any] = {"mapping": m.WORLD, "seed": self.seed()}
         if kind == "white":
             return Material(m.PLAIN, white, **common)

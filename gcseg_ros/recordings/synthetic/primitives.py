@@ -27,6 +27,8 @@ from gcseg_ros.recordings.synthetic.kernel import inlined, kernel
 BOX, ROUNDED, FRUSTUM, SPHERE, TORUS, WAVE = range(6)
 MISS = 1e30
 LEAF_SIZE = 3
+SURFACE_DEPTH = 60
+STACK = 96
 
 
 @dataclass(frozen=True)
@@ -102,17 +104,17 @@ def half_sizes(kind: npt.NDArray[np.int32], parameters: npt.NDArray[np.float64])
 
 @kernel
 def build_hierarchy(lower, upper):  # pragma: no cover - compiled
-    """Median split along the longest axis of the centres. Returns order (N,), node_box (M,6), left and right (M,)."""
+    """Splits along the longest axis of the centres, by the surface area heuristic. Returns order (N,), node_box (M,6), left and right (M,)."""
     count = lower.shape[0]
     order = np.arange(count)
     middle = (lower + upper) / 2
     box = np.empty((2 * count + 1, 6))
     left = np.zeros(2 * count + 1, np.int32)
     right = np.zeros(2 * count + 1, np.int32)
-    todo = [(0, 0, count)]
+    todo = [(0, 0, count, 0)]
     nodes = 1
     while len(todo) > 0:
-        node, first, last = todo.pop()
+        node, first, last, depth = todo.pop()
         for axis in range(3):
             lo, hi, clo, chi = 1e30, -1e30, 1e30, -1e30
             for i in range(first, last):
@@ -150,7 +152,8 @@ def build_hierarchy(lower, upper):  # pragma: no cover - compiled
             cost[i] = (x * y + y * z + z * x) * (i + 1)
         b0[:], b1[:] = 1e30, -1e30
         cut, least = n // 2, 1e30
-        for i in range(n - 1, 0, -1):
+        # deep down the median bounds the depth, and with it the stack of a traversal
+        for i in range(n - 1 if depth < SURFACE_DEPTH else 0, 0, -1):
             j = some[ranks[i]]
             for axis in range(3):
                 b0[axis] = min(b0[axis], lower[j, axis])
@@ -162,8 +165,8 @@ def build_hierarchy(lower, upper):  # pragma: no cover - compiled
         for i in range(n):
             order[first + i] = some[ranks[i]]
         left[node], right[node] = nodes, nodes + 1
-        todo.append((nodes, first, first + cut))
-        todo.append((nodes + 1, first + cut, last))
+        todo.append((nodes, first, first + cut, depth + 1))
+        todo.append((nodes + 1, first + cut, last, depth + 1))
         nodes += 2
     return order, box[:nodes].copy(), left[:nodes].copy(), right[:nodes].copy()
 

@@ -22,11 +22,52 @@ def program(function: Callable[[Planner], None]) -> Callable[[Planner], None]:
 def furnish(plan: Planner, name: str) -> None:
     """Run a program, then hang things on the walls, the ceiling, and clutter on all surfaces."""
     PROGRAMS[name](plan)
+    fill_up(plan)
     ceiling_lights(plan)
     hang(plan)
     for placed in list(plan.placed):
         for surface in placed.item.surfaces:
             clutter(plan, placed, surface)
+
+
+def fill_up(plan: Planner) -> None:
+    """Rooms are rarely empty: more furniture along the walls and small things, until a share of the floor is taken."""
+    look = plan.look
+    goal = look.between(0.12, 0.4) * min(look.style.clutter, 1.3)
+    for _ in range(14):
+        if (plan.taken[plan.inside] == 1).mean() > goal:
+            return
+        item = make(look.choose(FILLERS), look)
+        if look.chance(0.75):
+            plan.against_wall(item, front=look.between(0.1, 0.4))
+        else:
+            plan.in_open(item, look.between(0.05, 0.4))
+
+
+FILLERS = (
+    *("cupboard", "shelf", "plant", "bin", "box", "stool", "bag", "armchair", "side table", "floor lamp", "console"),
+    *(
+        "chair",
+        "bench",
+        "pouf",
+        "tv cabinet",
+        "night stand",
+        "wardrobe",
+        "stack of boxes",
+        "shoe rack",
+        "coat rack",
+        "chair",
+    ),
+)
+
+
+def main_piece(plan: Planner, family: str, front: float = 0.6) -> Placed | None:
+    """The piece without which the room would not be one of its kind: tried with less and less space before it."""
+    for share in (1.0, 1.0, 0.7, 0.4, 0.1):
+        found = plan.against_wall(make(family, plan.look), front=front * share, tries=40)
+        if found:
+            return found
+    return plan.in_open(make(family, plan.look), 0.05)
 
 
 # --- groups ---
@@ -63,7 +104,7 @@ def sofa_group(plan: Planner) -> None:
     sofa_item = make("sofa", look)
     sofa = plan.against_wall(sofa_item, front=1.2) if look.chance(0.6) else plan.in_open(sofa_item, 0.5)
     if sofa is None:
-        sofa = plan.against_wall(sofa_item, front=0.6)
+        sofa = main_piece(plan, "sofa")
     if sofa is None:
         return
     table = None
@@ -330,7 +371,7 @@ def desk_place(plan: Planner) -> Placed | None:
 @program
 def bedroom(plan: Planner) -> None:
     look = plan.look
-    bed = plan.against_wall(make("bed", look), front=0.6, tries=60)
+    bed = main_piece(plan, "bed")
     if bed:
         stand = make("night stand", look)
         for side in (-1, 1):
@@ -384,7 +425,7 @@ def study(plan: Planner) -> None:
 @program
 def children(plan: Planner) -> None:
     look = plan.look
-    plan.against_wall(make("bed", look), front=0.5, tries=50)
+    main_piece(plan, "bed", 0.5)
     storage_along_walls(plan, look.whole(1, 3), ("shelf", "wardrobe", "cupboard", "shelf"))
     if look.chance(0.6):
         desk_place(plan)
@@ -492,7 +533,7 @@ def classroom(plan: Planner) -> None:
 def studio(plan: Planner) -> None:
     """Everything in one room."""
     look = plan.look
-    bed = plan.against_wall(make("bed", look), front=0.5, tries=50)
+    bed = main_piece(plan, "bed", 0.5)
     if bed and look.chance(0.6):
         plan.beside(bed, make("night stand", look), look.choose((-1, 1)), 0.03)
     plan.against_wall(make("kitchen unit", look, width=look.between(1.5, 2.6)), gap=0.004, front=0.7)
@@ -660,7 +701,7 @@ def cafe(plan: Planner) -> None:
 @program
 def nursery(plan: Planner) -> None:
     look = plan.look
-    plan.against_wall(make("bed", look), front=0.5, tries=40)
+    main_piece(plan, "bed", 0.5)
     plan.against_wall(make("changing table", look), front=0.5)
     storage_along_walls(plan, look.whole(1, 2), ("shelf", "cupboard"))
     plan.in_open(make("armchair", look), 0.2)

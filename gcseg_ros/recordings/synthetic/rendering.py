@@ -14,13 +14,12 @@ from gcseg_ros.frames import CameraIntrinsics
 from gcseg_ros.recordings.synthetic import materials as mat
 from gcseg_ros.recordings.synthetic.kernel import kernel
 from gcseg_ros.recordings.synthetic.materials import noise, surface_colour
-from gcseg_ros.recordings.synthetic.primitives import MISS, cast, local_normal
+from gcseg_ros.recordings.synthetic.primitives import MISS, STACK, cast, local_normal
 
 if TYPE_CHECKING:
     from gcseg_ros.recordings.synthetic.room import Room
 
 SHADOW_STEP_M = 2e-3
-STACK = 96
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,8 @@ def place_openings(plan: Planner) -> list[list[shell.Opening]]:
     for index in order:
         wall = plan.walls[index]
         if doors and wall.length > 1.4:
-            wide = look.between(0.8, 1.0) if look.chance(0.8) else look.between(1.4, min(2.2, wall.length - 0.3))
+            broad = wall.length > 2.0 and look.chance(0.2)
+            wide = look.between(1.4, min(2.2, wall.length - 0.3)) if broad else look.between(0.8, 1.0)
             s = look.between(wide / 2 + 0.12, wall.length - wide / 2 - 0.12)
             kind = look.choose(("closed", "closed", "closed", "ajar", "passage"))
             openings[index].append(shell.Opening(s - wide / 2, s + wide / 2, 0.0, look.between(1.98, 2.15), kind))
