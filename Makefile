@@ -34,8 +34,8 @@ help:
 demo: $(VENV)/ros
 	@$(RUN) -m gcseg_ros.nodes.demo
 
-test: lint
-	@$(RUN) -m pytest -n 2
+test: $(VENV)/dev
+	@$(MAKE) --no-print-directory lint; linted=$$?; $(RUN) -m pytest -n 2 && exit $$linted
 
 lint: $(VENV)/dev
 	@$(RUN) -m ruff check .

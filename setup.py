@@ -20,6 +20,8 @@ ROS_WHEELS = [
     "ros-ament-index-python",
 ]
 COLCON = ["colcon-core", "colcon-ros", "colcon-bash", "setuptools<80"]
+# what is found to be wrong must not change with the day: the tools, and the stubs that they read
+LINT = ["ruff==0.17.6", "mypy==2.4.1", "types-PyYAML", "numpy<2.5"]
 TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "scikit-learn"]
 
 setup(
@@ -58,7 +60,7 @@ setup(
         "segmentation": ["torch>=2.6"],
         "train": ["torch>=2.6", "onnx>=1.15"],
         "test": TEST,
-        "dev": [*TEST, *COLCON, "torch==2.13.0", "ruff", "mypy", "types-PyYAML"],
+        "dev": [*TEST, *COLCON, "torch==2.13.0", *LINT],
     },
     entry_points={
         "console_scripts": [
