@@ -313,16 +313,63 @@ def test_a_wrong_value_ends_the_start(ros, capfd):
     assert "mode = 'fast' is not allowed" in capfd.readouterr().err
 
 
-def test_tf(ros, camera, frames):
-    tf2_msgs = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs comes with a ROS distribution only")
+def tf(camera, topic="/tf", **qos):
+    """A publisher of transforms: publish(parent, child, matrix, stamp_ns)."""
     from gcseg_ros.nodes import messages
 
-    heard = listen(ros, Image, "labels")
-    start(ros, pose_source="tf")
-    broadcaster = camera.node.create_publisher(tf2_msgs.TFMessage, "/tf", 10)
-    ros.until(broadcaster.get_subscription_count)
+    kind = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs comes with a ROS distribution only").TFMessage
+    publisher = camera.node.create_publisher(kind, topic, QoSProfile(depth=100, **qos))
+
+    def publish(parent, child, matrix, stamp):
+        publisher.publish(messages.tf_message(matrix, messages.header(stamp, parent), child))
+
+    publish.publisher = publisher
+    return publish
+
+
+def test_poses_from_tf(ros, camera, frames):
+    moving = tf(camera)
+    heard, clouds = listen(ros, Image, "labels"), listen(ros, PointCloud2, "cloud", LATCHED)
+    node = start(ros, pose_source="tf", map_frame_id="odom")
+    ros.until(moving.publisher.get_subscription_count)
+    ros.until(camera.depth.get_subscription_count)
+    # the second frame comes before its transform, and waits for it
+    for frame in frames[:2]:
+        camera.send(frame)
+    ros.until(lambda: len(node._synchroniser) == 2)
     for frame in frames:
-        head = messages.header(nanoseconds(frame.stamp_s), "map")
-        broadcaster.publish(messages.tf_message(frame.pose, head, "camera"))
+        moving("odom", "camera", frame.pose, nanoseconds(frame.stamp_s))
+    for frame in frames[2:]:
         camera.send(frame)
     ros.until(lambda: len(heard) == len(frames))
+    ros.until(lambda: clouds)
+    assert clouds[-1].header.frame_id == "odom"
+    assert reasons(node) == {}
+
+
+def test_the_camera_s_place_on_the_body_from_tf(ros, camera, frames):
+    static = tf(camera, "/tf_static", durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    clouds = listen(ros, PointCloud2, "cloud", LATCHED)
+    node = start(ros)
+    camera.wait()
+    camera.send(frames[0], body_frame="base_link")
+    ros.until(lambda: reasons(node) == {"no transform from body to camera": 1})
+    ahead = np.eye(4)
+    ahead[2, 3] = 10
+    static("base_link", "camera", ahead, 0)
+    ros.until(lambda: "base_link" in node._tf.frames())
+    camera.send(frames[1], body_frame="base_link")
+    ros.until(lambda: clouds and clouds[-1].width)
+    assert np.frombuffer(clouds[-1].data, np.float32).reshape(-1, 6)[:, 0].min() > 11
+
+
+def test_detections(ros, camera, frames):
+    kind = pytest.importorskip(
+        "vision_msgs.msg", reason="vision_msgs comes with a ROS distribution only"
+    ).Detection3DArray
+    start(ros)
+    camera.wait()
+    for frame in frames:
+        camera.send(frame)
+    heard = listen(ros, kind, "detections", LATCHED)
+    ros.until(lambda: heard and heard[-1].detections)

@@ -153,3 +153,25 @@ def test_a_broken_file_is_one_sentence(ros, recording, capfd):
     said = capfd.readouterr().err
     assert "000003.png" in said
     assert "Traceback" not in said
+
+
+def test_poses_on_tf(ros, recording):
+    kind = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs comes with a ROS distribution only").TFMessage
+    Reader(ros)
+    heard = []
+    ros.helper("listener").create_subscription(kind, "/tf", heard.append, 50)
+    mapping = ros.add(MappingNode, mode="bag", pose_source="tf")
+    mapping.start()
+    node = replay(ros, recording, publish_tf=True, flow_control=True)
+    ros.until(node.done.done)
+    assert (node.done.result(), mapping._session.frames) == (0, 6)
+    assert heard[0].transforms[0].child_frame_id == "camera_optical_frame"
+
+
+def test_tf_without_tf2_msgs_is_a_sentence(ros, recording):
+    import importlib.util
+
+    if importlib.util.find_spec("tf2_msgs"):
+        pytest.skip("tf2_msgs is installed here")
+    with pytest.raises(UserError, match="publish_tf needs tf2_msgs"):
+        ros.add(ReplayNode, recording=str(recording), publish_tf=True)
