@@ -122,7 +122,7 @@ def walk(room: Room, frames: int, handheld: bool | None = None, seed: int = 0) -
         regions, count = label(distance > margin)
         sizes = np.bincount(regions.ravel(), minlength=count + 1)
         sizes[0] = 0
-        if sizes.max() * CELL_M**2 > 1.5 or margin == 0.2:
+        if sizes.max() > min(0.15 * (distance > 0).sum(), 3.0 / CELL_M**2) or margin == 0.2:
             break
     region = regions == int(sizes.argmax())
     cells = np.argwhere(region)
@@ -155,7 +155,8 @@ def visit(
     ).tocsr()
     start = int(rng.integers(len(cells)))
     length, here, tour, seen = 0.0, start, [start], [start]
-    needed = frames * STEP_M / CELL_M
+    # smoothing shortens the way
+    needed = 1.3 * frames * STEP_M / CELL_M
     while length < needed:
         reach, before = dijkstra(graph, directed=False, indices=here, return_predecessors=True)
         far = np.where(np.isfinite(reach), reach, 0)

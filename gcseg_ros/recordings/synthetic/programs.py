@@ -46,17 +46,17 @@ def fill_up(plan: Planner) -> None:
 
 FILLERS = (
     *("cupboard", "shelf", "plant", "bin", "box", "stool", "bag", "armchair", "side table", "floor lamp", "console"),
+    *("standing thing", "standing thing", "leaning", "pet basket", "fireplace", "stairs", "chair", "bench", "pouf"),
     *(
-        "chair",
-        "bench",
-        "pouf",
         "tv cabinet",
         "night stand",
         "wardrobe",
         "stack of boxes",
         "shoe rack",
         "coat rack",
-        "chair",
+        "cupboard",
+        "shelf",
+        "plant",
     ),
 )
 
@@ -179,6 +179,17 @@ def hang(plan: Planner) -> None:
     for _ in range(int(look.rng.poisson(3 * min(look.style.clutter, 1.5)))):
         item = same or make("picture", look)
         plan.on_wall(item, look.between(1.0, 1.7))
+    for _ in range(look.choose((0, 0, 0, 1, 2))):
+        group = look.whole(1, 4)
+        z = look.between(1.1, 1.6)
+        for _ in range(group):
+            plan.on_wall(make("notice", look), z + look.between(-0.1, 0.1))
+    if look.chance(0.12):
+        plan.on_wall(make("towel", look), look.between(0.4, 0.9))
+    for _ in range(look.choose((0, 0, 1, 2))):
+        plan.against_wall(make("leaning", look), gap=0.01, front=0.1)
+    for _ in range(look.choose((0, 0, 0, 1, 2))):
+        plan.in_open(make("cable", look))
     if look.chance(0.3):
         plan.on_wall(make("mirror", look), look.between(0.6, 1.2))
     if look.chance(0.3):
@@ -552,6 +563,8 @@ def bathroom(plan: Planner) -> None:
             if plan.against_wall(make(family, look), gap=0.003, front=0.45, tries=30):
                 break
     plan.on_wall(make("mirror", look), look.between(0.95, 1.2))
+    for _ in range(look.whole(0, 2)):
+        plan.on_wall(make("towel", look), look.between(0.4, 0.9))
     storage_along_walls(plan, look.whole(0, 2), ("cupboard", "washing machine", "shelf"))
     scatter(plan, ("bin", "stool", "plant", "bin"), look.whole(1, 3), 0.03)
     if look.chance(0.6):

@@ -193,7 +193,10 @@ def build_shell(plan: Planner, openings: list[list[shell.Opening]], thickness: f
     for index, wall in enumerate(plan.walls):
         item = shared if one_wall else Item("wall", stuff=True)
         what = accent if index == accent_wall else material
-        shell.wall_prims(item, wall, openings[index], plan.height, thickness, what, skirting)
+        sockets = [
+            (look.between(0.1, wall.length - 0.1), look.choose((0.3, 1.1))) for _ in range(look.choose((0, 1, 2)))
+        ]
+        shell.wall_prims(item, wall, openings[index], plan.height, thickness, what, skirting, sockets)
         if not one_wall:
             walls.append(item)
     if one_wall:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +38,9 @@ def wall_prims(
     thickness: float,
     material: Material,
     skirting: Material | None,
+    sockets: Sequence[tuple[float, float]] = (),
 ) -> None:
-    """The wall as boxes around its openings, in the world frame."""
+    """The wall as boxes around its openings, in the world frame; sockets and switches (along, z) are part of it."""
     start = -thickness if wall.convex[0] else 0.0
     end = wall.length + (thickness if wall.convex[1] else 0.0)
     turned = turn(np.arctan2(wall.along[1], wall.along[0]))
@@ -56,6 +58,9 @@ def wall_prims(
         piece(o.left, o.right, o.high, height, 0, thickness, material, "wall")
         position = o.right
     piece(position, end, 0, height, 0, thickness, material, "wall")
+    for s, z in sockets:
+        if all(s + 0.06 < o.left or s - 0.06 > o.right for o in openings):
+            piece(s - 0.04, s + 0.04, z - 0.04, z + 0.04, -0.012, 0.012, Material(m.PLAIN, (0.9, 0.9, 0.88)), "sockets")
     if skirting is not None:
         position = 0.0
         for o in sorted((o for o in openings if o.low < 0.1), key=lambda o: o.left):
