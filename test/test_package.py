@@ -115,6 +115,8 @@ def test_commands_in_documents_exist(document, capsys):
                 assert option in help_text, line
         elif "-m" in words and words[words.index("-m") + 1].split(".")[0] in ("gcseg_ros", "offline_training"):
             assert importlib.util.find_spec(words[words.index("-m") + 1]), line
+        elif words[:1] and words[0].endswith("python") and words[1].endswith(".py"):
+            assert (ROOT / words[1]).is_file(), line
         elif words[:2] == ["ros2", "launch"]:
             assert (ROOT / "launch" / words[3]).is_file(), line
         elif words[:3] == ["ros2", "run", "gcseg_ros"]:
