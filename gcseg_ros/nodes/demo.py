@@ -161,7 +161,7 @@ class Watcher:
     def save(self, check: Any) -> str:
         """Call ~/save: what it answers. `check` is called while waiting. Raises UserError."""
         deadline_s = time.monotonic() + SAVE_S
-        answer = None
+        answer: Any = None
         while answer is None or not answer.done():
             if answer is None and self._save.service_is_ready():
                 answer = self._save.call_async(self._request)

@@ -133,7 +133,7 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
     """mapping_node on a camera's topics, or on a bag. `arguments` as in MAPPING_ARGUMENTS. Raises UserError."""
     given = _given(MAPPING_ARGUMENTS, arguments)
     bag = given["rosbag"]
-    parameters = {
+    parameters: dict[str, Any] = {
         f"topics.{name}": given[f"{argument}_topic"]
         for name, argument in {"rgb": "rgb", "depth": "depth", "camera_info": "camera_info", "pose": "pose"}.items()
         if given[f"{argument}_topic"]

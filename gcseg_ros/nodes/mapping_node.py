@@ -82,7 +82,7 @@ class MappingNode(LifecycleNode):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__("mapping_node", **arguments)
-        self._session: MappingSession | None = None
+        self._session: Any = None  # a MappingSession while configured
         self._inputs: list[Input] = []
         self._drops = Drops(self.get_logger().warning)
         declare(self, MappingNodeConfig)
@@ -407,6 +407,7 @@ class MappingNode(LifecycleNode):
 
     async def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._worker.clear()
+        self._received_s.clear()
         if self._inputs:
             self._synchroniser.clear()
         return await self._answer(self._reset_now, response)

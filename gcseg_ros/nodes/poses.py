@@ -26,6 +26,7 @@ class TopicPoses:
 
     def __init__(self, exact: bool, slop_s: float, gap_s: float) -> None:
         self._slop_s, self._gap_s = (0.0, 0.0) if exact else (slop_s, gap_s)
+        self._newest = -1
         self.forget()
 
     def add(self, msg: Any) -> int:

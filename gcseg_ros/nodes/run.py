@@ -63,9 +63,9 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
         # launch and the terminal both send SIGINT: the second one must not interrupt the clean-up
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         with suppress(Exception):
-            if hasattr(node, "stop"):
-                node.stop()
             if node is not None:
+                if hasattr(node, "stop"):
+                    node.stop()
                 node.destroy_node()
         rclpy.try_shutdown()
     sys.exit(status)

@@ -6,9 +6,24 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function to be run in the thread, and where its result goes."""
+
+    function: Callable[[], Any]
+    future: Future
+
+    def __call__(self) -> None:
+        try:
+            self.future.set_result(self.function())
+        except Exception as error:  # handed to whoever called
+            self.future.set_exception(error)
 
 
 class Worker(Generic[T]):
@@ -29,7 +44,7 @@ class Worker(Generic[T]):
     ) -> None:
         self._process, self._idle, self._idle_s = process, idle, idle_s
         self._size, self._policy, self._drop = size, policy, drop
-        self._items: deque[T | tuple[Callable[[], Any], Future]] = deque()
+        self._items: deque[T | Call] = deque()
         self._waiting = 0
         self._stopped = False
         self._changed = threading.Condition()
@@ -42,24 +57,30 @@ class Worker(Generic[T]):
 
     def put(self, item: T) -> None:
         """Add an item; never blocks."""
-        dropped = None
+        dropped: list[T] = []
         with self._changed:
             if self._stopped:
                 return
-            if self._waiting >= self._size:
-                if self._policy == "drop_newest":
-                    dropped = item
-                else:
-                    oldest = next(i for i, queued in enumerate(self._items) if not is_call(queued))
-                    dropped = self._items[oldest]
-                    del self._items[oldest]
-                    self._waiting -= 1
-            if dropped is not item:
+            full = self._waiting >= self._size
+            if full and self._policy == "drop_newest":
+                dropped.append(item)
+            else:
+                if full:
+                    dropped.append(self._pop_oldest())
                 self._items.append(item)
                 self._waiting += 1
                 self._changed.notify()
-        if dropped is not None:
-            self._drop(dropped)  # type: ignore[arg-type]
+        for gone in dropped:
+            self._drop(gone)
+
+    def _pop_oldest(self) -> T:
+        """The item that waits longest, taken out."""
+        for i, queued in enumerate(self._items):
+            if not isinstance(queued, Call):
+                del self._items[i]
+                self._waiting -= 1
+                return queued
+        raise IndexError("no item waits")
 
     def call(self, function: Callable[[], Any]) -> Future:
         """Run `function` in the thread; its result or exception is in the future."""
@@ -68,14 +89,14 @@ class Worker(Generic[T]):
             if self._stopped:
                 future.set_exception(RuntimeError("the worker has stopped"))
                 return future
-            self._items.append((function, future))
+            self._items.append(Call(function, future))
             self._changed.notify()
         return future
 
     def clear(self) -> None:
         """Forget the items that wait (not the calls)."""
         with self._changed:
-            self._items = deque(item for item in self._items if is_call(item))
+            self._items = deque(item for item in self._items if isinstance(item, Call))
             self._waiting = 0
 
     def stop(self, timeout_s: float) -> None:
@@ -93,22 +114,14 @@ class Worker(Generic[T]):
                 if self._stopped:
                     break
                 item = self._items.popleft() if self._items else None
-                if item is not None and not is_call(item):
+                if item is not None and not isinstance(item, Call):
                     self._waiting -= 1
             if item is None:
                 self._idle()
-            elif is_call(item):
-                function, future = item  # type: ignore[misc]
-                try:
-                    future.set_result(function())
-                except Exception as error:  # handed to whoever called
-                    future.set_exception(error)
+            elif isinstance(item, Call):
+                item()
             else:
-                self._process(item)  # type: ignore[arg-type]
+                self._process(item)
         for left in self._items:
-            if is_call(left):
-                left[1].cancel()  # type: ignore[index]
-
-
-def is_call(item: Any) -> bool:
-    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], Future)
+            if isinstance(left, Call):
+                left.future.cancel()

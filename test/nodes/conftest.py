@@ -59,7 +59,7 @@ class Ros:
 
         return self.add(lambda **arguments: rclpy.create_node(name, **arguments))
 
-    def until(self, condition, timeout_s=20.0):
+    def until(self, condition, timeout_s=60.0):
         """Spin until the condition holds; its value."""
         deadline = time.monotonic() + timeout_s
         while not (value := condition()):
