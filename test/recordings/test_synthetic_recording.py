@@ -96,7 +96,9 @@ def test_truth_lies_on_the_surface_and_names_real_objects():
 
 
 def test_export_writes_the_scannet_layout(tmp_path):
-    folder = export("synthetic:2:kitchen", tmp_path / "out" / "room", frames=2)
+    told = []
+    folder = export("synthetic:2:kitchen", tmp_path / "out" / "room", 2, lambda done, of: told.append((done, of)))
+    assert told == [(1, 2), (2, 2)]
     assert sorted(p.name for p in folder.iterdir()) == sorted(
         ["color", "depth", "pose", "pose_noisy", "intrinsic", "instance", "instances.json", "gt_cloud.npz", "meta.json"]
     )

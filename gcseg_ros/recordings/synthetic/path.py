@@ -87,8 +87,8 @@ def random_view(room: Room, rng: np.random.Generator, tries: int = 40) -> tuple[
         if (depth[depth > 0] < 0.35).any() or (depth > 0).mean() < 0.6:
             continue
         counts = np.bincount(instance.ravel())
-        counts = counts[counts > 0] / instance.size
-        value = float(-(counts * np.log(counts)).sum())
+        share = counts[counts > 0] / instance.size
+        value = float(-(share * np.log(share)).sum())
         if value > score:
             best, score = (camera, pose), value
         # one view in ten may show little

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -212,11 +212,13 @@ def drift(poses: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArr
     return drifted
 
 
-def export(spec: str, folder: str | Path, frames: int | None = None) -> Path:
+def export(
+    spec: str, folder: str | Path, frames: int | None = None, progress: Callable[[int, int], None] | None = None
+) -> Path:
     """Write a synthetic recording in ScanNet's exported layout, with its truth; returns the folder.
 
     color/ depth/ pose/ pose_noisy/ intrinsic/ instance/ instances.json gt_cloud.npz meta.json. `frames` overrides the spec's.
-    The folder appears when all of it is written. Raises UserError for a bad spec or a folder that is not empty.
+    The folder appears when all of it is written. `progress(done, of)` is called after each frame. Raises UserError for a bad spec or a folder that is not empty.
     """
     recording = SyntheticRecording(Path(spec if str(spec).startswith(PREFIX) else PREFIX + str(spec)))
     if frames is not None:
@@ -229,7 +231,7 @@ def export(spec: str, folder: str | Path, frames: int | None = None) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        write(recording, work)
+        write(recording, work, progress)
         work.chmod(0o755)
         os.replace(work, target)
     finally:
@@ -237,7 +239,7 @@ def export(spec: str, folder: str | Path, frames: int | None = None) -> Path:
     return target
 
 
-def write(recording: SyntheticRecording, folder: Path) -> None:
+def write(recording: SyntheticRecording, folder: Path, progress: Callable[[int, int], None] | None = None) -> None:
     """All files of an exported recording into an existing folder."""
     for name in ("color", "depth", "pose", "pose_noisy", "intrinsic", "instance"):
         (folder / name).mkdir()
@@ -260,6 +262,8 @@ def write(recording: SyntheticRecording, folder: Path) -> None:
         pixels += counts
         most = np.maximum(most, counts)
         builder.add(view, recording.intrinsics, frame.pose)
+        if progress is not None:
+            progress(int(name) + 1, len(recording))
     builder.cloud().save(folder / "gt_cloud.npz")
     objects = {
         str(o.id): {
