@@ -69,9 +69,11 @@ def scene_points(truth: Truth) -> Floats:
 
 def scene_normals(truth: Truth) -> Floats:
     """(N, 3) unit normals: the truth's own, or the direction of least spread of each point's 12 nearest."""
-    if truth.normals is not None:
-        return truth.normals.astype(np.float64)
-    points = scene_points(truth)
+    return normals_of(scene_points(truth)) if truth.normals is None else truth.normals.astype(np.float64)
+
+
+def normals_of(points: Floats) -> Floats:
+    """(N, 3) unit normals of points (N, 3): the direction of least spread of each point's 12 nearest."""
     if not len(points):
         return points
     _, near = cKDTree(points).query(points, min(12, len(points)), workers=-1)
@@ -130,8 +132,11 @@ def dbscan(points: Floats, eps_m: float, min_points: int) -> Labels:
     Core points have `min_points` within `eps_m` (itself included); clusters are their connected components; a border point
     goes to the first cluster that reaches it.
     """
-    n = len(points)
-    pairs = cKDTree(points).query_pairs(eps_m, output_type="ndarray")
+    return clusters_of_pairs(len(points), cKDTree(points).query_pairs(eps_m, output_type="ndarray"), min_points)
+
+
+def clusters_of_pairs(n: int, pairs: Labels, min_points: int) -> Labels:
+    """DBSCAN of n points of which these pairs (E, 2), each once, are neighbours: (n,) labels from 1, 0 = noise."""
     core = 1 + np.bincount(pairs.ravel(), minlength=n) >= min_points
     links = pairs[core[pairs].all(1)].astype(np.int32)  # SciPy before 1.12 gives wrong components for 64-bit indices
     graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(n, n))

@@ -111,6 +111,7 @@ class KernelMap:
 
     def tiles(self, rows: int) -> list[Tile]:
         """The map cut into tiles of this many output voxels."""
+        rows = min(rows, max(len(self.neighbours), 1))
         if rows not in self._tiles:
             self._tiles[rows] = self._cut(rows)
         return self._tiles[rows]

@@ -1,0 +1,148 @@
+"""Checkpoints: ours, and those of Mask3D and Segment3D. Nothing in a file is ever executed (`weights_only`)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.files import atomic_path
+from gcseg_ros.segmentation.network import Mask3D, NetworkConfig
+from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
+
+FORMAT = "gcseg_ros segmenter 1"
+
+RENAMES: tuple[tuple[str, str | None], ...] = (
+    ("criterion.", None),
+    ("model.", ""),
+    ("query_projection.layers.", "query_projection."),
+)
+"""Beginnings of names in the published checkpoints (PyTorch Lightning around Mask3D's model) -> ours; None: left out.
+Everything else has the same name: backbone, mask_features_head, pos_enc, cross_attention, self_attention, ffn_attention,
+lin_squeeze, decoder_norm, mask_embed_head, class_embed_head."""
+
+
+class Inert:
+    """Stands for every foreign object in a checkpoint (configuration of the training): takes anything, does nothing."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Inert:
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def save(network: Mask3D, path: str | Path, half: bool = True, **notes: Any) -> None:
+    """Write a checkpoint, in float16 if `half`. notes: plain values that are stored with it (how it was trained). Raises UserError."""
+    state = {
+        name: value.half() if half and value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
+    content = {"format": FORMAT, "config": asdict(network.config), "notes": notes, "state_dict": state}
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load(path: str | Path) -> Mask3D:
+    """The network of a checkpoint, on the CPU, in evaluation mode; parameters in float32. Raises UserError."""
+    path = Path(path)
+    content = read(path)
+    state = content.get("state_dict", content)
+    if not (isinstance(state, dict) and state and all(isinstance(value, Tensor) for value in state.values())):
+        raise UserError(
+            f"{path} holds no parameters of a network: expected a checkpoint of gcseg_ros, Mask3D or Segment3D."
+        )
+    try:
+        if content.get("format") == FORMAT:
+            network = Mask3D(NetworkConfig(**content["config"]))
+        else:
+            state = converted(state)
+            network = Mask3D(config_of(state))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise UserError(
+            f"{path} is not a checkpoint of this architecture ({type(error).__name__}: {error}): expected one of gcseg_ros, Mask3D or Segment3D."
+        ) from None
+    wanted = network.state_dict()
+    wrong = sorted(wanted.keys() ^ state.keys()) or [n for n in wanted if wanted[n].shape != state[n].shape]
+    if wrong:
+        raise UserError(
+            f"{path} does not fit the architecture {network.config.architecture}: {len(wrong)} parameters are missing, too many or of another shape, "
+            f"first {wrong[0]}."
+        )
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a file of torch.save; foreign classes in it become `Inert`. Raises UserError."""
+    if not path.is_file():
+        raise UserError(
+            f"There is no checkpoint {path}: give the file of one, or one of the names {', '.join(shipped())}."
+        )
+    try:
+        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        with torch.serialization.safe_globals([(Inert, name) for name in foreign]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch has no common type for broken files
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"The checkpoint {path} cannot be read ({reason}): it is damaged or was not written by torch.save."
+        ) from None
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{path} holds a {type(content).__name__}: expected a checkpoint of gcseg_ros, Mask3D or Segment3D."
+        )
+    return content
+
+
+def converted(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Parameters of a published checkpoint under our names. 1x1 convolutions over queries are our linear layers."""
+    result = {}
+    for name, value in state.items():
+        ours: str | None = name
+        for theirs, mine in RENAMES:
+            if ours is not None and ours.startswith(theirs):
+                ours = None if mine is None else mine + ours[len(theirs) :]
+        if ours is not None:
+            result[ours] = value.squeeze(-1) if ours.startswith("query_projection.") and value.ndim == 3 else value
+    return result
+
+
+def config_of(state: dict[str, Tensor]) -> NetworkConfig:
+    """The configuration that these parameters belong to, from their shapes. Heads and rounds leave no trace: Mask3D's 8 and 3."""
+    config = replace(
+        NetworkConfig(),
+        channels=state["backbone.conv0p1s1.kernel"].shape[1],
+        head_classes=state["backbone.final.kernel"].shape[1],
+        hidden=state["mask_features_head.kernel"].shape[1],
+        feedforward=state["ffn_attention.0.0.linear1.weight"].shape[0],
+        classes=state["class_embed_head.weight"].shape[0],
+    )
+    shapes = {n.removeprefix("backbone."): tuple(v.shape) for n, v in state.items() if n.startswith("backbone.")}
+    for name in ARCHITECTURES:
+        with torch.device("meta"):
+            backbone = Res16UNet(name, config.channels, config.head_classes)
+        if {n: tuple(v.shape) for n, v in backbone.state_dict().items()} == shapes:
+            return replace(config, architecture=name)
+    raise ValueError(f"its backbone is none of {', '.join(ARCHITECTURES)}")
+
+
+def shipped() -> dict[str, Path]:
+    """The checkpoints that come with the package, by name."""
+    return {file.stem: file for file in sorted(Path(__file__).parent.glob("*.pt"))}
+
+
+def find(name: str | Path | None) -> Path:
+    """The file of a checkpoint: a path, or the name of one that comes with the package; None: the first of these. Raises UserError."""
+    known = shipped()
+    if name is None:
+        if not known:
+            raise UserError(
+                "This version of gcseg_ros comes without a trained checkpoint: give one with --checkpoint FILE (ours, Mask3D's or Segment3D's)."
+            )
+        return next(iter(known.values()))
+    return known.get(str(name), Path(name))

@@ -1,0 +1,35 @@
+"""What `gcseg segment` does: a PLY file in, a labelled PLY file and a picture out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gcseg_ros.config import build_config
+from gcseg_ros.errors import UserError
+from gcseg_ros.mapping.export import read_cloud, write_instances_ply
+from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.segmentation import require_torch
+
+
+def segment_file(
+    cloud: Path, output: Path, checkpoint: str | None, segments: bool, min_score: float | None, device: str | None
+) -> InstanceMap:
+    """Segment a PLY file, or the instances.ply in a folder of `gcseg map`; writes `output` and its picture (.png). Raises UserError."""
+    require_torch()
+    from gcseg_ros.segmentation.post_processing import PostProcessing
+    from gcseg_ros.segmentation.segmenter import Segmenter
+    from gcseg_ros.viewer.picture import write_picture
+
+    if output.suffix.lower() != ".ply":
+        raise UserError(f"The output {output} must be named .ply: a labelled cloud is written.")
+    file = cloud / "instances.ply" if cloud.is_dir() else cloud
+    if not file.is_file():
+        raise UserError(f"There is no cloud {file}: expected a PLY file or a folder written by `gcseg map`.")
+    chosen = {"segments": segments, **({} if min_score is None else {"min_score": min_score})}
+    segmenter = Segmenter.load(checkpoint, build_config(chosen, PostProcessing), device)
+    content = read_cloud(file)
+    points, colours = content["points"], content.get("colours")
+    result = segmenter(points, colours).as_map(points, colours)
+    write_instances_ply(output, result)
+    write_picture(result, output.with_suffix(".png"))
+    return result

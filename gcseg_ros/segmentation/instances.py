@@ -1,0 +1,44 @@
+"""What a segmenter finds: scored masks over the points of a cloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from gcseg_ros.mapping.instances import InstanceMap, describe_objects
+from gcseg_ros.tracking.objects import Objects
+
+
+@dataclass(frozen=True)
+class Instances:
+    """I instances over N points.
+
+    masks   (I, N) bool, sparse; they may overlap
+    scores  (I,) float32 0..1, descending
+    """
+
+    masks: csr_array
+    scores: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def labels(self) -> npt.NDArray[np.int32]:
+        """(N,): 1 + the best scored instance that a point belongs to, 0 = none."""
+        labels = np.zeros(self.masks.shape[1], np.int32)
+        for i in reversed(range(len(self))):
+            labels[self.masks.indices[self.masks.indptr[i] : self.masks.indptr[i + 1]]] = i + 1
+        return labels
+
+    def as_map(self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None = None) -> InstanceMap:
+        """With the cloud, as `gcseg map` gives it. points (N, 3) finite; without colours grey."""
+        labels = self.labels()
+        confidence = np.append(np.float32(0), self.scores)[labels].astype(np.float32)
+        if colours is None:
+            colours = np.full((len(points), 3), 170, np.uint8)
+        of_tracked = np.zeros(1, np.int64)
+        objects = describe_objects(points, labels, confidence, of_tracked, Objects(None))
+        return InstanceMap(np.asarray(points, np.float32), colours, labels, confidence, objects, of_tracked)

@@ -1,0 +1,182 @@
+"""Mask3D (Schult et al., ICRA 2023): sparse U-Net, queries, masked attention over four levels, masks and objectness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.segmentation.attention import CrossAttentionLayer, FeedForwardLayer, SelfAttentionLayer
+from gcseg_ros.segmentation.layers import SparseConvolution
+from gcseg_ros.segmentation.positions import FourierEncoding, furthest_points
+from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
+from gcseg_ros.segmentation.sparse_tensor import SparseTensor
+
+LEVELS = 4
+"""The decoder attends to the U-Net's strides 16, 8, 4 and 2."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a checkpoint needs to be built again. The defaults are Mask3D's and Segment3D's.
+
+    architecture     of the backbone: 34C | 18A | 14A | tiny
+    channels         of the input features: 3 colours
+    hidden, heads, feedforward   of the decoder
+    rounds           how often the decoder goes through the levels, with the same weights
+    queries          most instances that can be found
+    classes          scores of a query; the last is "no object"
+    head_classes     channels of the backbone's own head, which is not used but stands in checkpoints
+    keys             in training a level's voxels are drawn down to this many, from stride 16 to 2
+    voxel_m          edge of a voxel
+    colour_mean, colour_std   colours (0..1) are normalised with these
+    """
+
+    architecture: str = "34C"
+    channels: int = 3
+    hidden: int = 128
+    heads: int = 8
+    feedforward: int = 1024
+    rounds: int = 3
+    queries: int = 100
+    classes: int = 2
+    head_classes: int = 20
+    keys: tuple[int, ...] = (200, 800, 3200, 12800)
+    voxel_m: float = 0.02
+    colour_mean: tuple[float, ...] = (0.47793125906962, 0.4303257521323044, 0.3749598901421883)
+    colour_std: tuple[float, ...] = (0.2834475483823543, 0.27566157565723015, 0.27018971370874995)
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise UserError(
+                f"There is no architecture {self.architecture!r}: choose one of {', '.join(ARCHITECTURES)}."
+            )
+        if self.hidden % (2 * self.heads):
+            raise UserError(f"hidden = {self.hidden} must be a multiple of twice the number of heads ({self.heads}).")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the queries say after one decoder layer: scores (Q, classes) logits, embeddings (Q, D) of their masks."""
+
+    scores: Tensor
+    embeddings: Tensor
+
+
+@dataclass(frozen=True)
+class ScenePrediction:
+    """Of one scene of N voxels. Masks are products that are taken where they are needed, so that memory stays bounded.
+
+    features  (N, D) mask features of the voxels
+    steps     before each decoder layer and after the last; the last is the result, the others serve the auxiliary losses
+    anchors   (Q,) the voxels that the queries started from
+    """
+
+    features: Tensor
+    steps: list[Step]
+    anchors: Tensor
+
+    def mask_logits(self, step: Step, voxels: Tensor | slice = slice(None)) -> Tensor:
+        """(Q, N): positive where a voxel belongs to the query's mask. voxels: only these."""
+        return step.embeddings @ self.features[voxels].t()
+
+
+class Mask3D(nn.Module):
+    """forward(x, positions) -> a ScenePrediction for each scene of the batch."""
+
+    def __init__(self, config: NetworkConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or NetworkConfig()
+        self.backbone = Res16UNet(c.architecture, c.channels, c.head_classes)
+        channels = self.backbone.pyramid_channels
+        self.mask_features_head = SparseConvolution(channels[-1], c.hidden, 1, bias=True)
+        self.pos_enc = FourierEncoding(c.hidden)
+        self.query_projection = nn.Sequential(
+            nn.Linear(c.hidden, c.hidden), nn.ReLU(), nn.Linear(c.hidden, c.hidden), nn.ReLU()
+        )
+        # The outer list is for the rounds, which share their weights: one entry, as in the published checkpoints.
+        self.cross_attention = nn.ModuleList(
+            [nn.ModuleList(CrossAttentionLayer(c.hidden, c.heads) for _ in range(LEVELS))]
+        )
+        self.self_attention = nn.ModuleList(
+            [nn.ModuleList(SelfAttentionLayer(c.hidden, c.heads) for _ in range(LEVELS))]
+        )
+        self.ffn_attention = nn.ModuleList(
+            [nn.ModuleList(FeedForwardLayer(c.hidden, c.feedforward) for _ in range(LEVELS))]
+        )
+        self.lin_squeeze = nn.ModuleList([nn.ModuleList(nn.Linear(n, c.hidden) for n in channels[:LEVELS])])
+        self.decoder_norm = nn.LayerNorm(c.hidden)
+        self.mask_embed_head = nn.Sequential(nn.Linear(c.hidden, c.hidden), nn.ReLU(), nn.Linear(c.hidden, c.hidden))
+        self.class_embed_head = nn.Linear(c.hidden, c.classes)
+
+    def forward(self, x: SparseTensor, positions: Tensor, queries: int | None = None) -> list[ScenePrediction]:
+        """x: (N, channels) features of the voxels; positions: (N, 3) where they are, metres; queries: default the config's."""
+        pyramid = [y.with_features(y.features.float()) for y in self.backbone(x)]
+        mask_features = self.mask_features_head(pyramid[-1])
+        levels = self._levels(pyramid, mask_features.features, positions)
+        return [
+            self._decode([level.scene(scene) for level in levels], queries or self.config.queries)
+            for scene in range(len(x.level.scene_ends) - 1)
+        ]
+
+    def _levels(self, pyramid: list[SparseTensor], mask_features: Tensor, positions: Tensor) -> list[_LevelInputs]:
+        """What the decoder needs of each level, from stride 16 to 1: means over the voxels' children."""
+        levels = []
+        pooled = mask_features.detach()
+        for i, y in enumerate(reversed(pyramid)):
+            levels.append(_LevelInputs(y.features, pooled if i else mask_features, positions, y.level.scene_ends))
+            if i < LEVELS:
+                pooled, positions = y.level.coarser.mean(pooled), y.level.coarser.mean(positions)
+        return levels[::-1]
+
+    def _decode(self, levels: list[_LevelInputs], count: int) -> ScenePrediction:
+        """One scene: its queries go through the levels, `rounds` times."""
+        finest = levels[-1]
+        anchors = furthest_points(finest.positions, count)
+        corners = finest.positions.amin(0), finest.positions.amax(0)
+        query_positions = self.query_projection(self.pos_enc(finest.positions[anchors], *corners))
+        queries = torch.zeros_like(query_positions)
+        encoded = [self.pos_enc(y.positions, y.positions.amin(0), y.positions.amax(0)) for y in levels[:LEVELS]]
+        steps = []
+        for _ in range(self.config.rounds):
+            for i, level in enumerate(levels[:LEVELS]):
+                step = self._step(queries)
+                steps.append(step)
+                # A mask's mean over children is the product with the mean feature: masks are linear in the features.
+                blocked = (step.embeddings.detach() @ level.mask_features.t()) < 0
+                keys = self._drawn(len(level.features), i, queries.device)
+                values = self.lin_squeeze[0][i](level.features[keys])  # type: ignore[index]
+                cross = self.cross_attention[0][i]  # type: ignore[index]
+                queries = cross(queries, query_positions, values, encoded[i][keys], blocked[:, keys])
+                queries = self.self_attention[0][i](queries, query_positions)  # type: ignore[index]
+                queries = self.ffn_attention[0][i](queries)  # type: ignore[index]
+        return ScenePrediction(finest.mask_features, [*steps, self._step(queries)], anchors)
+
+    def _step(self, queries: Tensor) -> Step:
+        normed = self.decoder_norm(queries)
+        return Step(self.class_embed_head(normed), self.mask_embed_head(normed))
+
+    def _drawn(self, voxels: int, level: int, device: torch.device) -> Tensor | slice:
+        """In training a random part of a level's voxels, against overfitting and for memory; else all."""
+        most = self.config.keys[level]
+        if not self.training or voxels <= most:
+            return slice(None)
+        return torch.randperm(voxels, device=device)[:most]
+
+
+@dataclass(frozen=True)
+class _LevelInputs:
+    """One level of the batch, or of one scene: features (N, C), mask_features (N, D), positions (N, 3)."""
+
+    features: Tensor
+    mask_features: Tensor
+    positions: Tensor
+    ends: list[int]
+
+    def scene(self, number: int) -> _LevelInputs:
+        rows = slice(self.ends[number], self.ends[number + 1])
+        return _LevelInputs(
+            self.features[rows], self.mask_features[rows], self.positions[rows], [0, rows.stop - rows.start]
+        )

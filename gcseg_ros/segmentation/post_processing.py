@@ -1,0 +1,116 @@
+"""From a network's masks to instances: threshold, snap to segments, split with DBSCAN, score, drop repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from scipy.sparse import coo_array, csr_array
+from scipy.spatial import cKDTree
+
+from gcseg_ros.config import Part
+from gcseg_ros.evaluation.baselines import clusters_of_pairs, graph_segmentation, neighbour_pairs, normals_of
+from gcseg_ros.segmentation.instances import Instances
+from gcseg_ros.segmentation.network import ScenePrediction
+
+QUERIES_AT_ONCE = 16
+"""Dense masks are held for this many queries."""
+
+
+class PostProcessing(Part):
+    """From masks to instances."""
+
+    min_score: float = Field(0.3, ge=0, le=1, description="objectness times mean mask probability")
+    min_voxels: int = Field(30, ge=1, description="smallest instance")
+    split_m: float = Field(
+        0.05, ge=0, description="DBSCAN's eps: parts of a mask further apart are instances of their own; 0 = off"
+    )
+    split_neighbours: int = Field(5, ge=1, description="DBSCAN's number of points")
+    max_overlap: float = Field(0.7, gt=0, le=1, description="IoU with a better instance above which one is dropped")
+    segments: bool = Field(False, description="snap masks to geometric segments of the cloud")
+
+
+def instances_of(
+    prediction: ScenePrediction, positions: npt.NDArray, settings: PostProcessing, voxel_m: float
+) -> Instances:
+    """Of one scene, over its voxels. positions: (N, 3) of the voxels, metres."""
+    count = len(positions)
+    segments = geometric_segments(positions, voxel_m) if settings.segments else None
+    near = radius_graph(positions, max(settings.split_m, 2.5 * voxel_m)) if settings.split_m else None
+    found: list[tuple[float, npt.NDArray]] = []
+    for objectness, voxels, probability in masks_of(prediction, settings.min_score):
+        if segments is not None:
+            voxels, probability = snapped(voxels, probability, segments, count)
+        pieces = np.ones(len(voxels), np.int64) if near is None else dbscan(near, voxels, settings.split_neighbours)
+        for piece in range(1, pieces.max(initial=0) + 1):
+            inside = pieces == piece
+            score = objectness * float(probability[inside].mean())
+            if inside.sum() >= settings.min_voxels and score >= settings.min_score:
+                found.append((score, voxels[inside]))
+    found.sort(key=lambda item: -item[0])
+    return without_repetitions(found, count, settings.max_overlap)
+
+
+def masks_of(prediction: ScenePrediction, min_score: float) -> Iterator[tuple[float, npt.NDArray, npt.NDArray]]:
+    """Objectness, voxels (V,) and mask probability (V,) of each query that can reach the score."""
+    step = prediction.steps[-1]
+    objectness = 1 - step.scores.float().softmax(1)[:, -1]
+    likely = (objectness >= min_score).nonzero().squeeze(1)
+    for some in likely.split(QUERIES_AT_ONCE):
+        logits = (step.embeddings[some].float() @ prediction.features.float().t()).cpu()
+        for query, row in zip(some.tolist(), logits):
+            voxels = (row > 0).nonzero().squeeze(1)
+            if len(voxels):
+                yield float(objectness[query]), voxels.numpy(), torch.sigmoid(row[voxels]).numpy()
+
+
+def radius_graph(positions: npt.NDArray, radius_m: float) -> csr_array:
+    """(N, N) bool, one entry above the diagonal for each pair of positions within the radius."""
+    n = len(positions)
+    pairs = cKDTree(positions).query_pairs(radius_m, output_type="ndarray").astype(np.int32)
+    return coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n)).tocsr()
+
+
+def dbscan(near: csr_array, voxels: npt.NDArray, min_points: int) -> npt.NDArray[np.int64]:
+    """DBSCAN of some voxels (ascending) of a radius graph: (V,) labels from 1, 0 = noise."""
+    within = near[voxels][:, voxels].tocoo()
+    return clusters_of_pairs(len(voxels), np.stack([within.row, within.col], 1), min_points)
+
+
+def geometric_segments(positions: npt.NDArray, voxel_m: float) -> npt.NDArray[np.int64]:
+    """(N,) from 0: pieces of smooth surface, by Felzenszwalb and Huttenlocher's graph segmentation (IJCV 2004) of the normals."""
+    pairs = neighbour_pairs(positions, radius_m=3 * voxel_m)
+    normals = normals_of(positions)
+    weight = 1 - np.abs((normals[pairs[:, 0]] * normals[pairs[:, 1]]).sum(1))
+    return graph_segmentation(len(positions), pairs, weight, scale=0.05, min_points=20) - 1
+
+
+def snapped(
+    voxels: npt.NDArray, probability: npt.NDArray, segments: npt.NDArray[np.int64], count: int
+) -> tuple[npt.NDArray, npt.NDArray]:
+    """The mask of all segments that lie in it by more than half; added voxels get the mask's mean probability."""
+    sizes = np.bincount(segments)
+    share = np.bincount(segments[voxels], minlength=len(sizes)) / np.maximum(sizes, 1)
+    inside = np.flatnonzero(share[segments] > 0.5)
+    values = np.full(count, probability.mean(), np.float32)
+    values[voxels] = probability
+    return inside, values[inside]
+
+
+def without_repetitions(found: list[tuple[float, npt.NDArray]], count: int, max_overlap: float) -> Instances:
+    """Instances (score, voxels), best first, without those that overlap a better one too much."""
+    sizes = np.array([len(voxels) for _, voxels in found], np.int64)
+    ends = np.append(0, sizes.cumsum())
+    columns = np.concatenate([voxels for _, voxels in found]) if found else np.zeros(0, np.int64)
+    masks = csr_array((np.ones(len(columns), np.int32), columns, ends), shape=(len(found), count))
+    shared = (masks @ masks.T).toarray()
+    iou = shared / np.maximum(sizes[:, None] + sizes - shared, 1)
+    kept: list[int] = []
+    for i in range(len(found)):
+        if not kept or iou[i, kept].max() <= max_overlap:
+            kept.append(i)
+    scores = np.array([found[i][0] for i in kept], np.float32)
+    return Instances(csr_array(masks[kept].astype(bool)), scores)

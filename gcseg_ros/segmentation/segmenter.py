@@ -1,0 +1,115 @@
+"""`Segmenter`: a cloud in, instances out, in one forward pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.sparse import csr_array
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.segmentation import checkpoint
+from gcseg_ros.segmentation.instances import Instances
+from gcseg_ros.segmentation.network import Mask3D
+from gcseg_ros.segmentation.post_processing import PostProcessing, instances_of
+from gcseg_ros.segmentation.sparse_tensor import SparseTensor, voxel_means
+
+MOST_VOXELS = 2_000_000
+
+
+class Segmenter:
+    """Finds the instances of a cloud. Safe to call from several threads.
+
+    network    of `checkpoint.load`; see `Segmenter.load`
+    settings   thresholds of the post-processing
+    device     "cpu", "cuda", "cuda:1"; None: a GPU where there is one
+    precision  "fp32", or "bf16": faster on CPUs with AMX and on GPUs, a few percent off
+    backend    of the convolutions: auto | torch | spconv | minkowski
+
+    Raises UserError.
+    """
+
+    def __init__(
+        self,
+        network: Mask3D,
+        settings: PostProcessing | None = None,
+        device: str | None = None,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        backend: str = "auto",
+    ) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise UserError("There is no GPU that PyTorch can use here: choose the device cpu.")
+        self.network = network.to(self.device).eval()
+        self.settings = settings or PostProcessing()
+        self.precision, self.backend = precision, backend
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path | None = None,
+        settings: PostProcessing | None = None,
+        device: str | None = None,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        backend: str = "auto",
+    ) -> Segmenter:
+        """From a checkpoint's file or name (None: the one that comes with the package). Raises UserError."""
+        return cls(checkpoint.load(checkpoint.find(name)), settings, device, precision, backend)
+
+    @torch.inference_mode()
+    def __call__(
+        self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None = None, queries: int | None = None
+    ) -> Instances:
+        """The instances of a cloud, over its points.
+
+        points   (N, 3) metres, z up; points that are not finite belong to no instance
+        colours  (N, 3) uint8 RGB; None: the mean colour of the training is assumed
+        queries  most instances, default the checkpoint's
+
+        Raises UserError if the shapes differ, or the cloud has too many voxels or is too wide.
+        """
+        points = np.asarray(points, np.float64)
+        if points.ndim != 2 or points.shape[1] != 3 or (colours is not None and colours.shape != points.shape):
+            raise UserError(
+                f"A cloud is points of shape (N, 3) and colours of the same shape; found {points.shape} and {None if colours is None else colours.shape}."
+            )
+        finite = np.flatnonzero(np.isfinite(points).all(1))
+        if not len(finite):
+            return Instances(csr_array((0, len(points)), dtype=bool), np.zeros(0, np.float32))
+        x, positions, rows = self._voxelised(points[finite], None if colours is None else colours[finite])
+        bf16 = self.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            (prediction,) = self.network(x, positions, queries)
+        found = instances_of(prediction, positions.cpu().numpy(), self.settings, self.network.config.voxel_m)
+        in_voxels = csr_array(
+            (np.ones(len(finite), bool), (finite, rows.cpu().numpy())), shape=(len(points), len(positions))
+        )
+        return Instances(csr_array(found.masks @ in_voxels.T), found.scores)
+
+    def _voxelised(
+        self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None
+    ) -> tuple[SparseTensor, torch.Tensor, torch.Tensor]:
+        """Mean colours and positions (relative to the cloud's corner) of the voxels, and the voxel of each point."""
+        config = self.network.config
+        cells = np.floor(points / config.voxel_m)
+        if np.abs(cells).max() >= 2**53:
+            raise UserError(
+                f"The cloud has points {np.abs(points).max():.3g} m from its origin: coordinates must be metres."
+            )
+        coordinates = torch.zeros(len(points), 4, dtype=torch.int64, device=self.device)
+        coordinates[:, 1:] = torch.from_numpy(cells.astype(np.int64))
+        features = torch.zeros(len(points), config.channels, device=self.device)
+        if colours is not None:
+            mean, std = np.array(config.colour_mean), np.array(config.colour_std)
+            normalised = (colours.astype(np.float64) / 255 - mean) / std
+            features[:, :3] = torch.from_numpy(normalised.astype(np.float32))
+        x, rows = SparseTensor.of_points(coordinates, features, self.backend)
+        if len(x.level) > MOST_VOXELS:
+            raise UserError(
+                f"The cloud fills {len(x.level):,} voxels of {config.voxel_m} m, at most {MOST_VOXELS:,} are possible: cut it into rooms, or check that it is in metres."
+            )
+        relative = torch.from_numpy((points - points.min(0)).astype(np.float32)).to(self.device)
+        return x, voxel_means(relative, rows, len(x.level)), rows
