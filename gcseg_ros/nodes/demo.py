@@ -26,7 +26,6 @@ from gcseg_ros.output import check_replaceable
 from gcseg_ros.recordings import Recording, open_recording
 from gcseg_ros.recordings.synthetic.recording import SyntheticRecording
 
-STALL_S = 300.0  # on a new machine the first frame waits for compilation
 SAVE_S = 600.0
 END_S = 15.0
 POLL_S = 0.1
@@ -83,6 +82,7 @@ def map_over_ros(recording: str, output: Path, frames: int, domain_id: int | Non
     arguments = {"recording": recording, "output_dir": str(output), "log_level": "warn"}
     planned = graph.replay(arguments, diagnostics_rate_hz=4.0, warn_after_s=30.0)
     os.environ.update(planned.environment)
+    console.print("starting replay_node and mapping_node (the first run on a machine compiles for a minute)")
     with processes(planned) as running, Watcher() as watcher:
         mapping, replay = running["mapping_node"], running["replay_node"]
         with progress("mapping over ROS 2", frames) as advance:

@@ -41,7 +41,7 @@ from gcseg_ros.nodes.diagnostics import Drops, Rate, silence_report
 from gcseg_ros.nodes.inputs import Input
 from gcseg_ros.nodes.parameters import MappingNodeConfig, declare, read
 from gcseg_ros.nodes.poses import TfPoses, TopicPoses, matrix_from_xyz_quaternion
-from gcseg_ros.nodes.session import MappingSession, Unusable
+from gcseg_ros.nodes.session import MappingSession, Unusable, warm_up
 from gcseg_ros.nodes.synchroniser import FrameSet, Synchroniser
 from gcseg_ros.nodes.worker import Worker
 from gcseg_ros.ros_messages import stamp_ns
@@ -109,6 +109,11 @@ class MappingNode(LifecycleNode):
         self._body_to_camera = matrix_from_xyz_quaternion(config.body_to_camera, "body_to_camera")
         if config.pose_source == "tf" and TFMessage is None:
             raise UserError("pose_source tf needs tf2_msgs, which is not installed here: use a pose topic.")
+        if not warm_up.cache_info().currsize:
+            self.get_logger().info(
+                "Preparing the mapper; on its first run on a machine it is compiled, which takes a minute."
+            )
+            warm_up()
         self._session = MappingSession(config, self.get_logger().warning)
         self._received_s: dict[int, float] = {}
         self._complete, self._mapped = Rate(), Rate()

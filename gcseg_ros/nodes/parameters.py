@@ -101,7 +101,7 @@ class ReplayNodeConfig(Part):
     qos: Literal["sensor_data", "reliable"] = Field("reliable", description="of the images")
     topic_queue_size: int = Field(30, ge=1, le=1000, description="messages that DDS keeps for each topic")
     wait_for_subscribers_s: float = Field(
-        60.0, ge=0, description="wait so long until every topic has a subscriber; 0 = do not wait"
+        600.0, ge=0, description="wait so long until every topic has a subscriber; 0 = do not wait"
     )
     flow_control: bool = Field(False, description="send on only when `labels` says that frames have been mapped")
     labels_topic: str = Field("mapping_node/labels", description="flow control: where the labels of mapped frames come")

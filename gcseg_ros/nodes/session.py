@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Frame, register_colour
+from gcseg_ros.frames import CameraIntrinsics, Frame, register_colour
 from gcseg_ros.mapper import Mapper, TrackedFrame
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.nodes.parameters import MappingNodeConfig
@@ -38,6 +39,20 @@ def unusable(reason: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise Unusable(reason, str(error)) from None
+
+
+@cache
+def warm_up() -> None:
+    """Compile (once on a machine) or load what the mapper needs, so that no first frame has to wait for it."""
+    mapper, camera = Mapper(), CameraIntrinsics(64, 48, 60, 60, 31.5, 23.5)
+    depth_m = np.full((48, 64), 2, np.float32)
+    depth_m[12:32, 14:34] = 1.5
+    for i in range(3):
+        pose = np.eye(4)
+        pose[0, 3] = 0.01 * i
+        mapper.step(Frame(str(i), i / 30, np.zeros((48, 64, 3), np.uint8), depth_m, camera, pose))
+    mapper.cloud()
+    mapper.instances()
 
 
 class MappingSession:
