@@ -23,6 +23,7 @@ STRIDE = 16  # image sides are padded to multiples of this
 AFFINITY_STEP = 2  # affinities are given for every second pixel of every second row
 AFFINITY_OFFSETS = tuple((dv * d, du * d) for d in (2, 6, 16) for dv, du in ((0, 1), (1, 0), (1, 1), (1, -1)))
 LEVEL_CAMERA = (0.0, -1.0, 0.0)  # "up" of a camera held level, in its optical frame
+LEAST_UPRIGHT = -0.3  # an "up" over 72 degrees off the image's belongs to a world whose z axis is not up: not believed
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ def features(
     if not (np.isfinite(length) and length > 1e-6):
         raise UserError(f"The up direction must be a finite, nonzero vector of three numbers; found {axis.tolist()}.")
     axis = (axis / length).astype(np.float32)
+    if axis[1] > LEAST_UPRIGHT:
+        axis = np.array(LEVEL_CAMERA, np.float32)
     k = intrinsics
     if normals is None:
         normals = normals_from(depth_m, (k.fx, k.fy, k.cx, k.cy))

@@ -99,6 +99,13 @@ def test_features_do_not_see_exposure():
     assert np.allclose(features(4 * dim, depth, k), features(dim, depth, k), atol=0.03)
 
 
+def test_a_world_that_does_not_stand_upright_is_not_believed():
+    colour, depth, k = a_view()
+    level = features(colour, depth, k)
+    assert np.array_equal(features(colour, depth, k, (0.3, 0.0, 0.95)), level)  # z of a world that is the first camera
+    assert not np.array_equal(features(colour, depth, k, (0.0, -0.7, -0.7)), level)
+
+
 @pytest.mark.parametrize(
     ("colour", "depth", "up", "message"),
     [
