@@ -218,6 +218,28 @@ def view(
 
 
 @app.command()
+def segment(
+    cloud: Annotated[Path, typer.Argument(metavar="CLOUD", help="Any PLY file, or a folder of gcseg map.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.ply", help="The labelled cloud to write.")],
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Of gcseg_ros, Mask3D or Segment3D; default: the shipped one."),
+    ] = None,
+    segments: Annotated[bool, typer.Option("--segments", help="Snap masks to smooth pieces of surface.")] = False,
+    min_score: Annotated[
+        float | None, typer.Option(metavar="S", help="Leave out instances scored below (0 to 1).")
+    ] = None,
+    device: Annotated[str | None, typer.Option(metavar="cpu|cuda", help="Default: a GPU where there is one.")] = None,
+) -> None:
+    """Segment a cloud into instances with the 3D network, in one pass: OUT.ply, and a picture OUT.png."""
+    from gcseg_ros.segmentation.command import segment_file
+
+    with errors.status("segmenting"):
+        result = segment_file(cloud, output, checkpoint, segments, min_score, device)
+    console.print(f"{len(result.objects)} instances: {output}", markup=False, soft_wrap=True)
+
+
+@app.command()
 def bag(
     recording: RecordingPath,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="BAG", help="The rosbag2 folder to write.")],
@@ -232,8 +254,8 @@ def bag(
     from gcseg_ros.recordings.bag_writer import write_bag
 
     source = open_recording(recording, **_options(poses, options))
-    with _progress("writing", len(source)) as advance:
-        count = write_bag(source, output, storage, compressed, overwrite, lambda done, total: advance(done))
+    with _progress("writing") as advance:
+        count = write_bag(source, output, storage, compressed, overwrite, advance)
     console.print(f"{count} frames: {output}", markup=False, soft_wrap=True)
 
 
@@ -247,8 +269,8 @@ def synthesize(
     """Write a generated room as an RGB-D recording with its exact truth, in ScanNet's layout."""
     from gcseg_ros.recordings.synthetic import export
 
-    with errors.status("rendering"):
-        export(spec, output)
+    with _progress("rendering") as advance:
+        export(spec, output, progress=advance)
     console.print(f"Wrote {output}.", markup=False, soft_wrap=True)
 
 
@@ -324,8 +346,8 @@ class _Interruption:
 
 
 @contextlib.contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr, only on a terminal; gives what takes the number of frames done so far."""
+def _progress(what: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """A bar on stderr, only on a terminal; gives `advance(done[, total])` in frames."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     rate = TextColumn("{task.fields[rate]}")
@@ -333,9 +355,9 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task(what, total=total, rate="")
 
-        def advance(done: int) -> None:
+        def advance(done: int, of: int | None = None) -> None:
             speed = bar.tasks[0].speed
-            bar.update(task, completed=done, rate=f"{speed:.1f} frames/s" if speed else "")
+            bar.update(task, completed=done, total=of, rate=f"{speed:.1f} frames/s" if speed else "")
 
         yield advance
 

@@ -359,3 +359,11 @@ def test_aborting_leaves_nothing(long_walk, tmp_path, signals):
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[signals[-1]]
     assert "Traceback" not in errors
     assert os.listdir(tmp_path) == []
+
+
+def test_synthesize_writes_a_scene_with_its_truth(tmp_path, capsys):
+    assert main(["synthesize", "synthetic:3:demo:2", "-o", str(tmp_path / "room")]) == 0
+    assert (tmp_path / "room" / "gt_cloud.npz").is_file()
+    assert len(list((tmp_path / "room" / "color").iterdir())) == 2
+    assert "new or empty" in refused(capsys, "synthesize", "synthetic:3:demo:2", "-o", tmp_path / "room")
+    assert "no room style" in refused(capsys, "synthesize", "synthetic:3:palace", "-o", tmp_path / "other")
