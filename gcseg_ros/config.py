@@ -39,7 +39,7 @@ class InputConfig(Part):
 class MasksConfig(Part):
     """2D masks on keyframes."""
 
-    generator: Literal["learned", "geometric"] = Field("geometric", description="what proposes masks")
+    generator: Literal["learned", "geometric"] = Field("learned", description="what proposes masks")
     levels: tuple[float, ...] = Field(
         (0.4, 0.6, 0.8), min_length=1, description="merging costs at which regions are cut, from fine to coarse"
     )
@@ -76,8 +76,10 @@ class MapConfig(Part):
 class FinishingConfig(Part):
     """From tracked labels to instances."""
 
-    structure: bool = Field(True, description="find walls, floor and ceiling as planes, apart from things")
-    join_things: float = Field(0.4, gt=0, le=1, description="share of votes that joins two touching things")
+    structure: Literal["auto", "planes", "none"] = Field(
+        "auto", description="find walls, floor and ceiling as planes; auto: where the masks do not tell them themselves"
+    )
+    join_things: float = Field(0.5, gt=0, le=1, description="share of votes that joins two touching pieces")
     join_patches: float = Field(0.5, gt=0, le=1, description="share of votes that joins two patches of a plane")
     min_voxels: int = Field(40, ge=1, description="smallest instance")
 

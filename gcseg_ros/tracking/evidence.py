@@ -105,7 +105,6 @@ class Evidence:
             near.setdefault(a, set()).add(b)
             near.setdefault(b, set()).add(a)
         root: dict[int, int] = {}
-        weakest: dict[int, float] = {}
         score = {pair: votes.same[pair] / (votes.weight[pair] + DOUBT) for pair in votes.weight}
         heap = [(-value, pair) for pair, value in score.items()]
         heapq.heapify(heap)
@@ -116,7 +115,6 @@ class Evidence:
             if score.get((a, b)) != -value:
                 continue
             root[b] = a
-            weakest[a] = min(weakest.get(a, 1.0), weakest.pop(b, 1.0), -value)
             for c in near.pop(b):
                 pair = min(b, c), max(b, c)
                 same, weight = votes.same.pop(pair), votes.weight.pop(pair)
@@ -134,19 +132,17 @@ class Evidence:
         for pair, value in score.items():
             for label in pair:
                 nearest[label] = max(nearest.get(label, 0.0), value)
-        return Groups(root, weakest, nearest)
+        return Groups(root, nearest)
 
 
 @dataclass(frozen=True)
 class Groups:
     """Labels joined into groups; a group goes by its lowest label.
 
-    weakest  group -> the lowest share of "same" votes at which two parts of it were joined
     nearest  group -> the highest share of "same" votes with a neighbour that stayed apart
     """
 
     root: dict[int, int]
-    weakest: dict[int, float]
     nearest: dict[int, float]
 
     def of(self, label: int) -> int:
@@ -154,10 +150,6 @@ class Groups:
         while label in self.root:
             label = self.root[label]
         return label
-
-    def certainty(self, group: int) -> float:
-        """0..1: how far the decisions to join and to keep apart were from going the other way."""
-        return self.weakest.get(group, 1.0) * (1 - self.nearest.get(group, 0.0))
 
 
 def _touching_pairs(labels: Labels, depth_m: Image, valid: np.ndarray) -> np.ndarray:

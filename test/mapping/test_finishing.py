@@ -57,7 +57,7 @@ def test_evidence_joins_the_sides_of_a_box():
     assert ((confidence > 0) & (confidence <= 1)).all()
 
 
-@pytest.mark.parametrize("structure", [True, False])
+@pytest.mark.parametrize("structure", ["planes", "none"])
 def test_without_evidence_they_stay_apart(structure):
     instance, _, _ = finish(room(), Evidence(), FinishingConfig(structure=structure))
     assert len(np.unique(instance)) == 3
@@ -66,16 +66,16 @@ def test_without_evidence_they_stay_apart(structure):
 def test_the_floor_is_never_joined_with_a_thing_when_structure_is_looked_for():
     evidence = Evidence()
     evidence.put((1, 3), 1.0, 100)
-    instance, _, of_tracked = finish(room(), evidence, FinishingConfig(structure=True))
+    instance, _, of_tracked = finish(room(), evidence, FinishingConfig(structure="planes"))
     assert of_tracked[1] != of_tracked[3]
-    joined, _, of_tracked = finish(room(), evidence, FinishingConfig(structure=False))
+    joined, _, of_tracked = finish(room(), evidence, FinishingConfig(structure="none"))
     assert of_tracked[1] == of_tracked[3]
     assert len(np.unique(joined)) < len(np.unique(instance))
 
 
 def test_what_stands_off_the_floor_leaves_the_floors_label():
     """The box's front carries the floor's label by mistake."""
-    instance, _, of_tracked = finish(room(front=1), Evidence(), FinishingConfig(structure=True))
+    instance, _, of_tracked = finish(room(front=1), Evidence(), FinishingConfig(structure="planes"))
     front = instance[-len(FRONT[0]) :]
     assert (front[FRONT[0][:, 2] > 0.1] != of_tracked[1]).all()
 

@@ -71,12 +71,12 @@ def test_what_is_part_of_the_room_is_not_joined_with_a_thing():
         assert (groups.of(3) != groups.of(1)) == apart
 
 
-def test_certainty_is_low_where_the_other_decision_was_near():
+def test_how_nearly_a_group_was_joined_with_a_neighbour():
     evidence = Evidence()
     evidence.put((1, 2), 0.9, 100)
     evidence.put((2, 3), 0.05, 100)
     evidence.put((4, 5), 0.6, 100)
     evidence.put((5, 6), 0.4, 100)
     groups = evidence.join(0.5)
-    assert groups.certainty(1) > 0.8
-    assert groups.certainty(4) < 0.4
+    assert groups.nearest[1] < 0.1
+    assert 0.3 < groups.nearest[4] < 0.5
