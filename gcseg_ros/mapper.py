@@ -45,6 +45,7 @@ class Mapper:
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or Config()
         self.stages: dict[str, float] = {}
+        self._of_tracked: Ids = np.zeros(1, np.int64)
         self.view_of = ViewBuilder(self.config.input)
         self.voxel_map = VoxelMap(self.config.map)
         generate = build_generator(self.config.masks)
@@ -67,6 +68,12 @@ class Mapper:
         of_tracked = np.array([groups.of(i) for i in range(len(self.tracker.objects) + 1)], np.int64)
         return self._instance_map(surface, of_tracked[surface.label], surface.share, of_tracked)
 
+    def instance_ids(self, labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+        """Tracked ids -> the instances they belonged to when `cloud` or `instances` was last asked; new ones as they are."""
+        table = np.arange(len(self.tracker.objects) + 1, dtype=np.uint16)
+        table[: len(self._of_tracked)] = self._of_tracked
+        return table[labels]
+
     def instances(self) -> InstanceMap:
         """The finished map: structure found, pieces joined by evidence, specks cleaned up; about a second."""
         with self._stage("finishing"):
@@ -85,6 +92,7 @@ class Mapper:
         }
 
     def _instance_map(self, surface: Surface, instance: Ids, confidence: Ids, of_tracked: Ids) -> InstanceMap:
+        self._of_tracked = of_tracked
         objects = describe_objects(surface.points, instance, confidence, of_tracked, self.tracker.objects)
         lab = surface.lab * np.array([255 / 100, 1, 1], np.float32) + np.array([0, 128, 128], np.float32)
         lab8 = np.clip(lab, 0, 255).astype(np.uint8)

@@ -88,6 +88,15 @@ def test_the_live_cloud_is_the_same_surface(result):
     assert len(live.of_tracked) == len(mapper.tracker.objects) + 1
 
 
+def test_live_labels_can_be_shown_with_the_ids_of_the_cloud(frames):
+    mapper, labels = mapped(frames[:8])
+    live = mapper.cloud()
+    shown = mapper.instance_ids(labels[-1])
+    np.testing.assert_array_equal(shown, live.of_tracked[labels[-1]])
+    newer = mapper.step(frames[-1]).labels  # may bring ids that the cloud does not know yet
+    assert (mapper.instance_ids(newer) > 0).sum() == (newer > 0).sum()
+
+
 def test_statistics_add_up(result):
     statistics = result[0].statistics()
     assert statistics["frames"] == FRAMES

@@ -1,6 +1,6 @@
 """A recording mapped by the ROS 2 nodes as processes, over DDS, and measured against its truth: what `make demo` runs.
 
-python -m gcseg_ros.nodes.demo --recording synthetic:1 -o out/demo
+python -m gcseg_ros.nodes.demo --recording synthetic:16 -o out/demo
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ console = Console(highlight=False)
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo: the exit status."""
     parser = argparse.ArgumentParser(prog="python -m gcseg_ros.nodes.demo", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--recording", default="synthetic:1", help="folder, bag or synthetic:SEED[:STYLE[:FRAMES]]")
+    parser.add_argument("--recording", default="synthetic:16", help="folder, bag or synthetic:SEED[:STYLE[:FRAMES]]")
     parser.add_argument("-o", "--output", default="out/demo", help="the folder to write")
     parser.add_argument("--domain-id", type=int, help="ROS_DOMAIN_ID; else one of its own")
     given = parser.parse_args(arguments)

@@ -371,7 +371,8 @@ class MappingNode(LifecycleNode):
         head = messages.header(found.stamp_ns, found.frame_id)
         self._labels.publish(messages.image_message(tracked.labels, "16UC1", head))
         if self._overlay.get_subscription_count():
-            self._overlay.publish(messages.image_message(overlay(frame.colour, tracked.labels), "rgb8", head))
+            painted = overlay(frame.colour, self._session.instance_ids(tracked.labels))
+            self._overlay.publish(messages.image_message(painted, "rgb8", head))
         now_s = time.monotonic()
         self._mapped.tick(now_s)
         self._latency_s = now_s - received_s

@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics, Frame, register_colour
@@ -88,6 +89,10 @@ class MappingSession:
 
     def cloud(self) -> InstanceMap:
         return self._mapper.cloud()
+
+    def instance_ids(self, labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+        """Tracked ids -> the ids of the cloud that was last published."""
+        return self._mapper.instance_ids(labels)
 
     def statistics(self) -> dict[str, Any]:
         return self._mapper.statistics()
