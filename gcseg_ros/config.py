@@ -79,7 +79,7 @@ class FinishingConfig(Part):
     structure: Literal["auto", "planes", "none"] = Field(
         "auto", description="find walls, floor and ceiling as planes; auto: where the masks do not tell them themselves"
     )
-    join_things: float = Field(0.5, gt=0, le=1, description="share of votes that joins two touching pieces")
+    join_things: float = Field(0.4, gt=0, le=1, description="share of votes that joins two touching pieces")
     join_patches: float = Field(0.5, gt=0, le=1, description="share of votes that joins two patches of a plane")
     min_voxels: int = Field(40, ge=1, description="smallest instance")
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gcseg_ros.config import Config
 from gcseg_ros.frames import Frame
-from gcseg_ros.mapping.finishing import finish
+from gcseg_ros.mapping.finishing import finish, same_colour
 from gcseg_ros.mapping.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import build_generator
@@ -64,7 +64,7 @@ class Mapper:
     def cloud(self) -> InstanceMap:
         """The map as it stands, its labels joined by evidence; cheap, for live display."""
         surface = self.voxel_map.surface()
-        groups = self.tracker.evidence.join(self.config.finishing.join_things)
+        groups = self.tracker.evidence.join(self.config.finishing.join_things, same_colour(surface))
         of_tracked = np.array([groups.of(i) for i in range(len(self.tracker.objects) + 1)], np.int64)
         return self._instance_map(surface, of_tracked[surface.label], surface.share, of_tracked)
 

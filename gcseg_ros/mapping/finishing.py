@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ PATCH_PRIOR = 10.0  # views' worth of evidence from touching, equally coloured p
 PATCH_COLOUR = 8.0  # Lab difference that ends it
 SMALL_PATCH = 150  # voxels; smaller patches join their surroundings
 
+OTHER_COLOUR = 25.0  # Lab difference at which a vote for joining is worth a third
 FIT = np.array([0.072, 0.567, 0.05, -0.227, -0.56])  # expected IoU; see _confidence
 SURE_FROM = 0.35
 # The share of each grade that had an IoU over 0.5 on those rooms, in eighths: their float32 means are exact, so ties stay.
@@ -42,15 +43,33 @@ def finish(surface: Surface, evidence: Evidence, config: FinishingConfig) -> tup
     else:
         patch, home = np.zeros(count, bool), np.full(count, -1)
 
-    things = evidence.join(config.join_things, lambda a, b: not patch[a] and not patch[b])
+    alike = same_colour(surface)
+    things = evidence.join(config.join_things, alike, lambda a, b: not patch[a] and not patch[b])
     touching = _coplanar_patches(surface, label, patch, home)
-    patches = evidence.join(config.join_patches, lambda a, b: bool(patch[a] and patch[b]), touching)
+    patches = evidence.join(config.join_patches, alike, lambda a, b: bool(patch[a] and patch[b]), touching)
     joined = np.array([0] + [(patches if patch[i] else things).of(i) for i in range(1, count)])
     nearest = np.array([(patches if patch[i] else things).nearest.get(i, 0.0) for i in range(count)])
     instance = joined[label]
     instance = _absorb_small_patches(surface.points, instance, patch)
     instance[np.bincount(instance)[instance] < config.min_voxels] = 0
     return instance, _confidence(instance, surface, nearest), _label_table(tracked, instance)
+
+
+def same_colour(surface: Surface) -> Callable[[int, int], float]:
+    """How alike the mean colours of two tracked labels are, 0..1; lightness counts half, for shade and light.
+
+    Masks see one view's contrast at a border, this the whole of both pieces: a carpet is not the floor.
+    """
+    size = np.maximum(np.bincount(surface.label), 1)
+    mean = np.stack([np.bincount(surface.label, surface.lab[:, k]) for k in range(3)], axis=1) / size[:, None]
+    mean[:, 0] *= 0.5
+
+    def alike(a: int, b: int) -> float:
+        if max(a, b) >= len(mean):
+            return 1.0  # it has lost all its voxels since
+        return float(np.exp(-((mean[a] - mean[b]) ** 2).sum() / OTHER_COLOUR**2))
+
+    return alike
 
 
 def _split_off_planes(

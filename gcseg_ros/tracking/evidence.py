@@ -84,19 +84,20 @@ class Evidence:
     def join(
         self,
         threshold: float,
+        alike: Callable[[int, int], float] = lambda a, b: 1.0,
         allowed: Callable[[int, int], bool] = lambda a, b: True,
         extra: Iterable[tuple[Pair, float, float]] = (),
     ) -> Groups:
         """Average-linkage joining of allowed pairs while their share of "same" votes exceeds `threshold`.
 
-        A vote of "same" counts the less, the more the two differ in being part of the room. extra: further votes
-        (pair, same, weight).
+        A vote of "same" counts the less, the more the two differ in being part of the room, and the less `alike` 0..1
+        they are otherwise. extra: further votes (pair, same, weight).
         """
         votes = Evidence()
         for pair, weight in self.weight.items():
             if allowed(*pair):
-                alike = 1 - abs(self.structure(pair[0]) - self.structure(pair[1])) if self.seen else 1.0
-                votes.weight[pair], votes.same[pair] = weight, self.same[pair] * alike
+                part = 1 - abs(self.structure(pair[0]) - self.structure(pair[1])) if self.seen else 1.0
+                votes.weight[pair], votes.same[pair] = weight, self.same[pair] * part * alike(*pair)
         for pair, same, weight in extra:
             if allowed(*pair):
                 votes.put(pair, same, weight)

@@ -63,6 +63,18 @@ def test_without_evidence_they_stay_apart(structure):
     assert len(np.unique(instance)) == 3
 
 
+def test_a_carpet_of_another_colour_is_not_the_floor():
+    """Both are flat, and half of the masks take them for one."""
+    carpet = patch([1.5, 1.5, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1])
+    evidence = Evidence()
+    evidence.put((1, 2), 0.6, 100)
+    for lightness, groups in ((60, 1), (60 + 80, 2)):
+        whole = surface([(*FLOOR, 1), (*carpet, 2)])
+        whole.lab[len(FLOOR[0]) :, 0] = lightness
+        instance, _, _ = finish(whole, evidence, FinishingConfig(structure="none"))
+        assert len(np.unique(instance)) == groups
+
+
 def test_the_floor_is_never_joined_with_a_thing_when_structure_is_looked_for():
     evidence = Evidence()
     evidence.put((1, 3), 1.0, 100)

@@ -80,3 +80,10 @@ def test_how_nearly_a_group_was_joined_with_a_neighbour():
     groups = evidence.join(0.5)
     assert groups.nearest[1] < 0.1
     assert 0.3 < groups.nearest[4] < 0.5
+
+
+def test_votes_count_the_less_the_less_alike_two_labels_are():
+    evidence = Evidence()
+    evidence.put((1, 2), 0.9, 50)
+    assert evidence.join(0.5).of(2) == 1
+    assert evidence.join(0.5, alike=lambda a, b: 0.3).of(2) == 2
