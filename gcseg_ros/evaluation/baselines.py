@@ -18,10 +18,9 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from gcseg_ros.clustering import dbscan, radius_graph
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
 from gcseg_ros.evaluation.report import mean, percent, plain
@@ -120,35 +119,10 @@ def ransac_planes(
 def clusters_of_rest(points: Floats, labels: Labels) -> Labels:
     """Labels (N,), with DBSCAN clusters where they are 0."""
     rest = np.flatnonzero(labels == 0)
-    clusters = dbscan(points[rest], 0.05, 10)
+    clusters = dbscan(radius_graph(points[rest], 0.05), 10)
     result = labels.copy()
     result[rest] = np.where(clusters > 0, clusters + labels.max(initial=0), 0)
     return result
-
-
-def dbscan(points: Floats, eps_m: float, min_points: int) -> Labels:
-    """DBSCAN (Ester et al., 1996), exact: (N,) labels from 1, 0 = noise.
-
-    Core points have `min_points` within `eps_m` (itself included); clusters are their connected components; a border point
-    goes to the first cluster that reaches it.
-    """
-    return clusters_of_pairs(len(points), cKDTree(points).query_pairs(eps_m, output_type="ndarray"), min_points)
-
-
-def clusters_of_pairs(n: int, pairs: Labels, min_points: int) -> Labels:
-    """DBSCAN of n points of which these pairs (E, 2), each once, are neighbours: (n,) labels from 1, 0 = noise."""
-    core = 1 + np.bincount(pairs.ravel(), minlength=n) >= min_points
-    links = pairs[core[pairs].all(1)].astype(np.int32)  # SciPy before 1.12 gives wrong components for 64-bit indices
-    graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(n, n))
-    component = connected_components(graph, directed=False)[1]
-    labels = np.zeros(n, np.int64)
-    labels[core] = 1 + np.unique(component[core], return_inverse=True)[1]
-    border = pairs[core[pairs].sum(1) == 1]
-    inner = np.where(core[border[:, 0]], border[:, 0], border[:, 1])
-    outer = border.sum(1) - inner
-    reached = np.full(n, n + 1)
-    np.minimum.at(reached, outer, labels[inner])
-    return np.where(reached <= n, reached, labels)
 
 
 def neighbour_pairs(points: Floats, neighbours: int = 10, radius_m: float = 0.06) -> Labels:

@@ -16,7 +16,7 @@ from gcseg_ros.segmentation.convolution import (
     TransposedConvolution,
     kernel_size,
 )
-from gcseg_ros.segmentation.coordinates import Level
+from gcseg_ros.segmentation.coordinates import Level, morton_keys
 from gcseg_ros.segmentation.kernel_maps import find
 
 
@@ -74,26 +74,31 @@ class SpconvBackend(Backend):
             ones = torch.ones(len(fine), 1, device=fine.keys.device)
             coarse = self._run(layer, torch.ones(8, 1, 1, device=fine.keys.device), ones, fine)
             fine.derived("spconv coarse", dict)["tensor"] = coarse
-            from gcseg_ros.segmentation.coordinates import morton_keys
-
-            rows = find(fine.coarser.level.keys, morton_keys(coarse.indices.long()))
-            return torch.argsort(rows)
+            coordinates = coarse.indices.long()
+            coordinates[:, 1:] += self._corner(fine) // 2
+            return torch.argsort(find(fine.coarser.level.keys, morton_keys(coordinates, fine.doublings + 1)))
 
         return fine.derived("spconv rows", match)
 
     def _run(self, layer: Any, kernel: Tensor, features: Tensor, level: Level) -> Any:
         return self._apply(layer, kernel, self._input(level).replace_feature(features))
 
+    def _corner(self, level: Level) -> Tensor:
+        """(3,) even: what is taken off the keys' coordinates, in voxels of the level. spconv's tables grow with the extent."""
+        return level.derived("spconv corner", lambda: self._cells(level).amin(0) // 2 * 2)
+
+    def _cells(self, level: Level) -> Tensor:
+        return (level.coordinates[:, 1:] - level.origin) // level.stride
+
     def _input(self, level: Level) -> Any:
         """The level as spconv's tensor; its dictionary of index pairs is shared by all layers."""
 
         def make() -> Any:
-            coordinates = level.coordinates
-            coordinates[:, 1:] = (coordinates[:, 1:] - level.origin) // level.stride
-            shape = (coordinates[:, 1:].amax(0) + 2).tolist()
-            scenes = int(coordinates[-1, 0]) + 1
-            empty = torch.zeros(len(level), 1, device=coordinates.device)
-            return self.spconv.SparseConvTensor(empty, coordinates.int(), shape, scenes)
+            cells = self._cells(level) - self._corner(level)
+            shape = (cells.amax(0) // 2 * 2 + 2).tolist()
+            empty = torch.zeros(len(level), 1, device=cells.device)
+            indices = torch.cat([level.batch[:, None], cells], 1).int()
+            return self.spconv.SparseConvTensor(empty, indices, shape, len(level.scene_ends) - 1)
 
         return level.derived("spconv", make)
 

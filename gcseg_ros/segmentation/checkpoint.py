@@ -80,9 +80,8 @@ def load(path: str | Path) -> Mask3D:
 def read(path: Path) -> dict[str, Any]:
     """The content of a file of torch.save; foreign classes in it become `Inert`. Raises UserError."""
     if not path.is_file():
-        raise UserError(
-            f"There is no checkpoint {path}: give the file of one, or one of the names {', '.join(shipped())}."
-        )
+        names = f" or one of the names {', '.join(shipped())}" if shipped() else ""
+        raise UserError(f"There is no checkpoint {path}: give the file of one{names}.")
     try:
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         with torch.serialization.safe_globals([(Inert, name) for name in foreign]):

@@ -54,10 +54,10 @@ def compact(keys: Tensor) -> Tensor:
     return keys
 
 
-def morton_keys(coordinates: Tensor) -> Tensor:
-    """(N, 4) int64 batch, x, y, z, all >= 0 and within their bits -> (N,) int64."""
+def morton_keys(coordinates: Tensor, doublings: int = 0) -> Tensor:
+    """(N, 4) int64 batch, x, y, z in voxels, all >= 0 -> (N,) int64. doublings: of the voxels' edge since the finest level."""
     batch, x, y, z = coordinates.unbind(1)
-    return (batch << 3 * AXIS_BITS) | spread(x) | (spread(y) << 1) | (spread(z) << 2)
+    return (batch << 3 * (AXIS_BITS - doublings)) | spread(x) | (spread(y) << 1) | (spread(z) << 2)
 
 
 class Level:
@@ -131,7 +131,12 @@ class Level:
     @property
     def _batch_shift(self) -> int:
         """Bits of the keys below the batch index: three fewer for each doubling of the stride."""
-        return 3 * (AXIS_BITS - (self.stride.bit_length() - 1))
+        return 3 * (AXIS_BITS - self.doublings)
+
+    @property
+    def doublings(self) -> int:
+        """How often the finest level's voxels were doubled to get these: log2 of the stride."""
+        return self.stride.bit_length() - 1
 
     @property
     def scene_ends(self) -> list[int]:

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import Field
-from scipy.sparse import coo_array, csr_array
-from scipy.spatial import cKDTree
+from scipy.sparse import csr_array
 
+from gcseg_ros.clustering import dbscan, radius_graph
 from gcseg_ros.config import Part
-from gcseg_ros.evaluation.baselines import clusters_of_pairs, graph_segmentation, neighbour_pairs, normals_of
+from gcseg_ros.evaluation.baselines import graph_segmentation, neighbour_pairs, normals_of
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.network import ScenePrediction
 
@@ -44,7 +44,7 @@ def instances_of(
     for objectness, voxels, probability in masks_of(prediction, settings.min_score):
         if segments is not None:
             voxels, probability = snapped(voxels, probability, segments, count)
-        pieces = np.ones(len(voxels), np.int64) if near is None else dbscan(near, voxels, settings.split_neighbours)
+        pieces = np.ones(len(voxels), np.int64) if near is None else dbscan(near, settings.split_neighbours, voxels)
         for piece in range(1, pieces.max(initial=0) + 1):
             inside = pieces == piece
             score = objectness * float(probability[inside].mean())
@@ -65,19 +65,6 @@ def masks_of(prediction: ScenePrediction, min_score: float) -> Iterator[tuple[fl
             voxels = (row > 0).nonzero().squeeze(1)
             if len(voxels):
                 yield float(objectness[query]), voxels.numpy(), torch.sigmoid(row[voxels]).numpy()
-
-
-def radius_graph(positions: npt.NDArray, radius_m: float) -> csr_array:
-    """(N, N) bool, one entry above the diagonal for each pair of positions within the radius."""
-    n = len(positions)
-    pairs = cKDTree(positions).query_pairs(radius_m, output_type="ndarray").astype(np.int32)
-    return coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n)).tocsr()
-
-
-def dbscan(near: csr_array, voxels: npt.NDArray, min_points: int) -> npt.NDArray[np.int64]:
-    """DBSCAN of some voxels (ascending) of a radius graph: (V,) labels from 1, 0 = noise."""
-    within = near[voxels][:, voxels].tocoo()
-    return clusters_of_pairs(len(voxels), np.stack([within.row, within.col], 1), min_points)
 
 
 def geometric_segments(positions: npt.NDArray, voxel_m: float) -> npt.NDArray[np.int64]:

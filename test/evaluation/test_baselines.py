@@ -3,12 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gcseg_ros.evaluation.baselines import (
     METHODS,
-    dbscan,
     graph_segmentation,
     main,
     measure,
@@ -19,18 +16,6 @@ from gcseg_ros.evaluation.baselines import (
 from gcseg_ros.evaluation.truth import Truth, load_truth
 
 LIVING = Path(__file__).parents[2] / "../shared/data/small_house_living"
-
-
-@given(seed=st.integers(0, 10_000), n=st.integers(0, 300), min_points=st.integers(1, 8))
-@settings(max_examples=40, deadline=None)
-def test_dbscan_equals_scikit_learns(seed, n, min_points):
-    cluster = pytest.importorskip("sklearn.cluster")
-    points = np.random.default_rng(seed).random((n, 3)) * 0.5
-    found = dbscan(points, 0.07, min_points)
-    expected = cluster.DBSCAN(eps=0.07, min_samples=min_points).fit_predict(points) + 1 if n else np.zeros(0)
-    np.testing.assert_array_equal(found > 0, expected > 0)
-    pairs = np.unique(np.stack([found, expected]), axis=1)
-    assert pairs.shape[1] == len(np.unique(found)) == len(np.unique(expected))
 
 
 def room(n: int = 80) -> Truth:

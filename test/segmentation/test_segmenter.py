@@ -1,0 +1,334 @@
+"""From any cloud to instances: odd clouds, checkpoints, post-processing, the command."""
+
+import threading
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
+
+from gcseg_ros.cli import main  # noqa: E402
+from gcseg_ros.errors import UserError  # noqa: E402
+from gcseg_ros.mapping.export import read_cloud, write_cloud  # noqa: E402
+from gcseg_ros.segmentation import checkpoint  # noqa: E402
+from gcseg_ros.segmentation.instances import Instances  # noqa: E402
+from gcseg_ros.segmentation.network import Mask3D, NetworkConfig, ScenePrediction, Step  # noqa: E402
+from gcseg_ros.segmentation.post_processing import (  # noqa: E402
+    PostProcessing,
+    geometric_segments,
+    instances_of,
+    snapped,
+    without_repetitions,
+)
+from gcseg_ros.segmentation.segmenter import Segmenter  # noqa: E402
+
+CONFIG = NetworkConfig("tiny", hidden=16, heads=2, feedforward=16, rounds=1, queries=6)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return Mask3D(CONFIG).eval()
+
+
+@pytest.fixture(scope="module")
+def segmenter(network):
+    return Segmenter(network, PostProcessing(min_score=0, min_voxels=1), device="cpu")
+
+
+def surface(count=1500, seed=0):
+    rng = np.random.default_rng(seed)
+    points = rng.random((count, 3)) * [0.8, 0.8, 0.1]
+    return points, rng.integers(0, 256, (count, 3)).astype(np.uint8)
+
+
+CLOUDS = {
+    "ordinary": lambda: surface()[0],
+    "empty": lambda: np.zeros((0, 3)),
+    "one point": lambda: np.zeros((1, 3)),
+    "duplicates": lambda: np.repeat(surface(20)[0], 50, axis=0),
+    "far away": lambda: surface()[0] + 1e6,
+    "negative": lambda: surface()[0] - 50,
+    "not finite": lambda: np.where(np.random.default_rng(0).random((1500, 3)) < 0.1, np.nan, surface()[0]),
+    "nothing finite": lambda: np.full((5, 3), np.inf),
+    "a line": lambda: np.column_stack([np.linspace(0, 3, 300), np.zeros(300), np.zeros(300)]),
+    "a million points": lambda: surface(1_000_000)[0],
+}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("coloured", [True, False])
+def test_odd_clouds_have_a_result(segmenter, cloud, coloured):
+    if cloud == "a million points" and not coloured:
+        pytest.skip("once is enough")
+    points = CLOUDS[cloud]()
+    colours = np.full(points.shape, 90, np.uint8) if coloured else None
+    found = segmenter(points, colours)
+    assert found.masks.shape == (len(found), len(points))
+    assert (np.diff(found.scores) <= 0).all()
+    assert ((found.scores >= 0) & (found.scores <= 1)).all()
+    labels = found.labels()
+    assert labels.shape == (len(points),)
+    assert (labels[~np.isfinite(points).all(1)] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        (np.array([[0, 0, 0], [1e6, 0, 0]]), "extends over"),
+        (np.array([[1e300, 0, 0]]), "metres"),
+        (np.zeros((3, 2)), r"\(N, 3\)"),
+        (np.zeros(3), r"\(N, 3\)"),
+    ],
+)
+def test_impossible_clouds_are_one_sentence(segmenter, points, words):
+    with pytest.raises(UserError, match=words) as error:
+        segmenter(points)
+    assert "\n" not in str(error.value)
+
+
+def test_colours_must_belong_to_the_points(segmenter):
+    with pytest.raises(UserError, match="same shape"):
+        segmenter(np.zeros((4, 3)), np.zeros((3, 3), np.uint8))
+
+
+def test_points_of_a_voxel_share_its_instance(segmenter):
+    points, colours = surface()
+    found = segmenter(np.repeat(points, 2, axis=0), np.repeat(colours, 2, axis=0))
+    labels = found.labels().reshape(-1, 2)
+    np.testing.assert_array_equal(labels[:, 0], labels[:, 1])
+
+
+def test_the_order_of_points_does_not_matter(segmenter):
+    points, colours = surface()
+    order = np.random.default_rng(1).permutation(len(points))
+    before, after = segmenter(points, colours), segmenter(points[order], colours[order])
+    np.testing.assert_allclose(before.scores, after.scores, atol=1e-4)
+    assert (before.labels()[order] == after.labels()).mean() > 0.99
+
+
+def test_threads_share_a_segmenter(segmenter):
+    clouds = [surface(seed=seed) for seed in range(4)]
+    expected = [segmenter(*cloud).labels() for cloud in clouds]
+    results = [None] * 4
+
+    def work(i):
+        results[i] = segmenter(*clouds[i]).labels()
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for got, wanted in zip(results, expected):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_bf16_runs(network):
+    assert (
+        Segmenter(network, PostProcessing(min_score=0), device="cpu", precision="bf16")(*surface()).masks.shape[1]
+        == 1500
+    )
+
+
+def planted(masks, scores, positions):
+    """A prediction of one scene whose queries have exactly these masks (Q, N) and objectness (Q,)."""
+    logits = torch.from_numpy(np.where(masks, 8.0, -8.0)).float()
+    p = torch.tensor(scores).clamp(1e-6, 1 - 1e-6)
+    step = Step(torch.stack([p.log(), (1 - p).log()], 1), logits)
+    return ScenePrediction(torch.eye(len(positions)), [step], torch.zeros(len(scores), dtype=torch.int64))
+
+
+def grid(width, height, corner=(0, 0, 0)):
+    u, v = np.meshgrid(np.arange(width) * 0.02, np.arange(height) * 0.02)
+    return np.column_stack([u.ravel(), v.ravel(), np.zeros(u.size)]) + corner
+
+
+def test_masks_are_split_where_they_fall_apart():
+    positions = np.concatenate([grid(10, 10), grid(10, 10, (1, 0, 0)), [[5, 5, 5]]])
+    found = instances_of(planted(np.ones((1, 201), bool), [0.9], positions), positions, PostProcessing(), 0.02)
+    assert len(found) == 2
+    assert sorted(found.masks.sum(1)) == [100, 100]
+    np.testing.assert_allclose(found.scores, 0.9, atol=1e-3)
+
+
+def test_small_and_doubtful_masks_and_repetitions_are_dropped():
+    positions = grid(20, 20)
+    masks = np.zeros((4, 400), bool)
+    masks[0, :200], masks[1, :190], masks[2, 200:210], masks[3, 200:] = True, True, True, True
+    found = instances_of(planted(masks, [0.8, 0.9, 0.9, 0.1], positions), positions, PostProcessing(), 0.02)
+    np.testing.assert_allclose(found.scores, [0.9], atol=1e-3)
+    assert found.masks.sum() == 190
+
+
+def test_snapping_takes_the_segments_that_lie_mostly_inside():
+    segments = np.repeat([0, 1, 2], 10)
+    inside, probability = snapped(np.arange(4, 14), np.full(10, 0.8, np.float32), segments, 30)
+    assert inside.tolist() == list(range(10))
+    np.testing.assert_allclose(probability, 0.8)
+
+
+def test_geometric_segments_part_at_an_edge():
+    """A floor and a wall: two large segments, little mixed."""
+    floor, wall = grid(30, 30), grid(30, 30)[:, [0, 2, 1]] + [0, -0.01, 0.02]
+    segments = geometric_segments(np.concatenate([floor, wall]), 0.02)
+    most = [np.bincount(part).argmax() for part in (segments[:900], segments[900:])]
+    assert most[0] != most[1]
+    assert (segments[:900] == most[0]).mean() > 0.8
+    assert (segments[900:] == most[1]).mean() > 0.8
+
+
+def test_the_better_instance_owns_the_points():
+    found = without_repetitions([(0.9, np.array([0, 1])), (0.5, np.array([1, 2, 3]))], 5, 0.7)
+    assert found.labels().tolist() == [1, 1, 2, 2, 0]
+    described = found.as_map(np.random.default_rng(0).random((5, 3)))
+    assert [o.points for o in described.objects] == [2, 2]
+    np.testing.assert_allclose(described.confidence, [0.9, 0.9, 0.5, 0.5, 0])
+
+
+def test_no_instances_are_a_map_too():
+    none = Instances(csr_array((0, 3), dtype=bool), np.zeros(0, np.float32))
+    assert none.labels().tolist() == [0, 0, 0]
+    assert none.as_map(np.zeros((3, 3))).objects == []
+
+
+def test_a_checkpoint_comes_back(network, tmp_path):
+    checkpoint.save(network, tmp_path / "full.pt", half=False, steps=7)
+    again = checkpoint.load(tmp_path / "full.pt")
+    assert again.config == network.config
+    for name, value in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+    checkpoint.save(network, tmp_path / "half.pt")
+    assert (tmp_path / "half.pt").stat().st_size < 0.6 * (tmp_path / "full.pt").stat().st_size
+    half = checkpoint.load(tmp_path / "half.pt")
+    assert all(p.dtype == torch.float32 for p in half.parameters())
+
+
+class TrainingConfiguration:
+    """What stands in a published checkpoint beside the parameters, of a package that is not installed here."""
+
+    def __init__(self):
+        self.values = {"lr": 1e-4}
+
+
+def test_a_published_checkpoint_loads(tmp_path):
+    """Names and shapes as Mask3D's and Segment3D's code makes them, with Lightning's surroundings."""
+    config = NetworkConfig("tiny", classes=19, head_classes=20, hidden=64, feedforward=96)
+    network = Mask3D(config)
+    theirs = {}
+    for name, value in network.state_dict().items():
+        name = name.replace("query_projection.", "query_projection.layers.")
+        pointwise = name.startswith("query_projection") and value.ndim == 2
+        theirs[f"model.{name}"] = value[..., None] if pointwise else value
+    content = {
+        "epoch": 1,
+        "state_dict": {**theirs, "criterion.empty_weight": torch.ones(20)},
+        "hyper_parameters": TrainingConfiguration(),
+    }
+    torch.save(content, tmp_path / "theirs.ckpt")
+    loaded = checkpoint.load(tmp_path / "theirs.ckpt")
+    assert loaded.config == config
+    for name, value in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value), name
+
+
+def test_the_names_of_mask3d():
+    """The published names, as far as its code tells them; 34C's backbone is compared in test_res16unet."""
+    names = {name.split(".")[0] for name in Mask3D(CONFIG).state_dict()}
+    assert names == {
+        *("backbone", "mask_features_head", "query_projection", "mask_embed_head", "class_embed_head", "pos_enc"),
+        *("cross_attention", "self_attention", "ffn_attention", "lin_squeeze", "decoder_norm"),
+    }
+    shapes = {name: tuple(value.shape) for name, value in Mask3D(CONFIG).state_dict().items()}
+    assert shapes["pos_enc.gauss_B"] == (3, 8)
+    assert shapes["cross_attention.0.3.multihead_attn.in_proj_weight"] == (48, 16)
+    assert shapes["self_attention.0.0.self_attn.out_proj.weight"] == (16, 16)
+    assert shapes["ffn_attention.0.2.linear2.weight"] == (16, 16)
+    assert shapes["lin_squeeze.0.0.weight"] == (16, 96)
+    assert shapes["mask_embed_head.2.bias"] == (16,)
+
+
+class Malicious:
+    def __reduce__(self):
+        import os
+
+        return os.system, ("touch executed",)
+
+
+def test_bad_checkpoints_are_one_sentence(network, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.pt").write_text("hello")
+    torch.save({"state_dict": {"a": torch.ones(3)}}, tmp_path / "other.pt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    torch.save({"x": Malicious()}, tmp_path / "malicious.pt")
+    checkpoint.save(network, tmp_path / "good.pt")
+    content = torch.load(tmp_path / "good.pt", weights_only=True)
+    torch.save({**content, "config": {**content["config"], "architecture": "99Z"}}, tmp_path / "unknown.pt")
+    content["state_dict"].pop("decoder_norm.bias")
+    torch.save(content, tmp_path / "missing.pt")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "good.pt").read_bytes()[:5000])
+    for name in ("text", "other", "list", "malicious", "unknown", "missing", "cut", "absent"):
+        with pytest.raises(UserError) as error:
+            checkpoint.load(tmp_path / f"{name}.pt")
+        assert "\n" not in str(error.value), name
+    assert not (tmp_path / "executed").exists()
+
+
+def test_the_command_writes_a_labelled_cloud_and_a_picture(network, tmp_path, capsys):
+    points, colours = surface(4000)
+    write_cloud(tmp_path / "cloud.ply", {"points": points.astype(np.float32), "colours": colours})
+    checkpoint.save(network, tmp_path / "c.pt")
+    out = tmp_path / "new" / "out.ply"
+    status = main(
+        [
+            "segment",
+            str(tmp_path / "cloud.ply"),
+            "-o",
+            str(out),
+            "--checkpoint",
+            str(tmp_path / "c.pt"),
+            "--min-score",
+            "0",
+        ]
+    )
+    assert status == 0, capsys.readouterr().err
+    assert "instances" in capsys.readouterr().out
+    cloud = read_cloud(out)
+    assert len(cloud["points"]) == 4000
+    assert {"instance", "confidence", "colours"} <= cloud.keys()
+    assert out.with_suffix(".png").is_file()
+    bare = tmp_path / "bare.ply"
+    bare.write_text(
+        "ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\nproperty float y\nproperty float z\nend_header\n0 0 0\n1 1 1\n"
+    )
+    assert main(["segment", str(bare), "-o", str(out), "--checkpoint", str(tmp_path / "c.pt")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing.ply", "-o", "out.ply"], "There is no cloud"),
+        (["cloud.ply", "-o", "out.txt"], "must be named .ply"),
+        (["cloud.ply", "-o", "out.ply", "--checkpoint", "nothing"], "There is no checkpoint"),
+        (["cloud.ply", "-o", "out.ply", "--checkpoint", "c.pt", "--min-score", "7"], "min_score"),
+        (["cloud.ply", "-o", "out.ply", "--checkpoint", "c.pt", "--device", "cuda"], "no GPU"),
+    ],
+)
+def test_mistakes_on_the_command_line(network, tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    write_cloud(tmp_path / "cloud.ply", {"points": surface(10)[0].astype(np.float32)})
+    checkpoint.save(network, tmp_path / "c.pt")
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert main(["segment", *arguments]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out.ply").exists()
