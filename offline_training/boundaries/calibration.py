@@ -50,7 +50,7 @@ def calibrate(views: Iterable[tuple[npt.NDArray[np.float32], npt.NDArray[np.uint
         p = np.clip(np.where(different, mean, 1 - mean), 1e-3, 1)
         return float(-(np.sqrt(length) * np.log(p)).sum() / np.sqrt(length).sum())
 
-    start = np.array([[1.0, 0.0], [1.5, 0.0], [1.0, -1.0]])
-    options = {"initial_simplex": start, "xatol": 0.01, "fatol": 1e-5}
-    best = minimize(surprise, start[0], method="Nelder-Mead", options=options)
+    simplex = np.array([[1.0, 0.0], [1.5, 0.0], [1.0, -1.0]])
+    options = {"initial_simplex": simplex, "xatol": 0.01, "fatol": 1e-5}
+    best = minimize(surprise, simplex[0], method="Nelder-Mead", options=options)
     return float(best.x[0]), float(best.x[1])
