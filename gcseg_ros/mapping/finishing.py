@@ -21,6 +21,7 @@ PATCH_PRIOR = 10.0  # views' worth of evidence from touching, equally coloured p
 PATCH_COLOUR = 8.0  # Lab difference that ends it
 SMALL_PATCH = 150  # voxels; smaller patches join their surroundings
 
+SMOOTH_NEIGHBOURS, SMOOTH_RADIUS_M = 16, 0.09
 OTHER_COLOUR = 25.0  # Lab difference at which a vote for joining is worth a third
 FIT = np.array([0.072, 0.567, 0.05, -0.227, -0.56])  # expected IoU; see _confidence
 SURE_FROM = 0.35
@@ -51,6 +52,7 @@ def finish(surface: Surface, evidence: Evidence, config: FinishingConfig) -> tup
     nearest = np.array([(patches if patch[i] else things).nearest.get(i, 0.0) for i in range(count)])
     instance = joined[label]
     instance = _absorb_small_patches(surface.points, instance, patch)
+    instance = _smooth(instance, surface)
     instance[np.bincount(instance)[instance] < config.min_voxels] = 0
     return instance, _confidence(instance, surface, nearest), _label_table(tracked, instance)
 
@@ -160,6 +162,27 @@ def _absorb_small_patches(points: npt.NDArray, instance: Ids, patch: npt.NDArray
         near = np.isfinite(distance)
         instance[piece] = np.bincount(large_instance[nearest[near]]).argmax() if near.mean() > 0.3 else 0
     return instance
+
+
+def _smooth(instance: Ids, surface: Surface) -> Ids:
+    """Each voxel takes the instance that its neighbourhood votes for; voxels without one get one where they touch it.
+
+    A neighbour's vote weighs by how clear its own votes were and how well it was seen.
+    """
+    if not instance.any():
+        return instance
+    distance, near = cKDTree(surface.points).query(
+        surface.points, k=SMOOTH_NEIGHBOURS, distance_upper_bound=SMOOTH_RADIUS_M, workers=-1
+    )
+    label = np.append(instance, 0)[near]
+    weight = np.append(surface.share * np.sqrt(surface.weight), 0)[near] * (label > 0) * np.isfinite(distance)
+    winner, most = instance.copy(), np.zeros(len(instance))
+    for k in range(SMOOTH_NEIGHBOURS):
+        candidate = label[:, k]
+        votes = np.where(label == candidate[:, None], weight, 0).sum(axis=1)
+        better = (candidate > 0) & (votes > most)
+        winner[better], most[better] = candidate[better], votes[better]
+    return winner
 
 
 def _confidence(instance: Ids, surface: Surface, nearest: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

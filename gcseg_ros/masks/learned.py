@@ -6,7 +6,6 @@ regions is the mean probability, over every pair of pixels that the network was 
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from gcseg_ros.config import MasksConfig
@@ -15,10 +14,11 @@ from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.masks.regions import Affinities, EdgeCost, build_hierarchy
 from gcseg_ros.views import View
 
-RIDGE_BLUR_PX = 0.7
-COST = EdgeCost(small_px=25)
-OFFSETS = np.array(AFFINITY_OFFSETS, np.int64)
-WEIGHT = 1 / np.abs(OFFSETS).max(axis=1)  # each distance counts about as much as the border itself
+FURTHEST_PX = 12  # affinities over 32 px measured worse than none
+COST = EdgeCost(small_px=10)
+USED = [k for k, offset in enumerate(AFFINITY_OFFSETS) if AFFINITY_STEP * max(map(abs, offset)) <= FURTHEST_PX]
+OFFSETS = np.array(AFFINITY_OFFSETS, np.int64)[USED]
+WEIGHT = 4 / (AFFINITY_STEP * np.abs(OFFSETS).max(axis=1))  # a pair 4 px apart counts as much as a pixel of border
 
 
 class LearnedGenerator:
@@ -30,9 +30,9 @@ class LearnedGenerator:
 
     def __call__(self, view: View) -> Proposals:
         maps = self.network(view.colour, view.depth_m, view.intrinsics, view.up, view.normals)
-        ridge = (cv2.GaussianBlur(maps.boundary, (0, 0), RIDGE_BLUR_PX) * 255).astype(np.uint8)
+        ridge = (maps.boundary * 255).astype(np.uint8)
         nothing = np.zeros_like(maps.boundary)
-        affinities = Affinities(maps.affinities, OFFSETS, WEIGHT, AFFINITY_STEP)
+        affinities = Affinities(maps.affinities[USED], OFFSETS, WEIGHT, AFFINITY_STEP)
         evidence = (maps.boundary, nothing, nothing, nothing)
         hierarchy = build_hierarchy(ridge, view.depth_m, view.lab, evidence, COST, affinities)
         levels = tuple(np.where(view.depth_m > 0, hierarchy.cut(level), 0) for level in self.config.levels)
