@@ -60,7 +60,7 @@ setup(
         "segmentation": ["torch>=2.6"],
         "train": ["torch>=2.6", "onnx>=1.15"],
         "test": TEST,
-        "dev": [*TEST, *COLCON, "torch==2.13.0", *LINT],
+        "dev": [*TEST, *COLCON, "torch==2.13.0", "onnx>=1.15", *LINT],
     },
     entry_points={
         "console_scripts": [

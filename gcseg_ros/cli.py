@@ -19,7 +19,8 @@ from gcseg_ros import __version__
 from gcseg_ros.errors import UserError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
-INTERRUPTED = 130
+INTERRUPTED = 128 + signal.SIGINT
+ABORTED = "Aborted: nothing was written."
 BUG = (
     "This is a mistake in gcseg_ros, not yours: please report it with the output of `gcseg doctor` and of this "
     "command with --debug"
@@ -63,48 +64,83 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
-    try:
-        with _terminable():
-            status = app(arguments, prog_name="gcseg", standalone_mode=False)
+    with Signals() as signals:
+        try:
+            status = app(arguments, prog_name="gcseg", standalone_mode=False, obj=signals)
+            if signals.status:
+                raise KeyboardInterrupt  # typer has made a status of it
             sys.stdout.flush()
-        return status if isinstance(status, int) else 0
-    except UserError as error:
-        return _fail(str(error), 2, debug)
-    except USAGE_ERROR as error:
+            return status if isinstance(status, int) else 0
+        except BaseException as error:
+            if debug:
+                traceback.print_exc()
+            # a signal within compiled code may come out as any exception
+            sentence, status = ABORTED if signals.status else explanation(error), signals.status or exit_status(error)
+            if sentence:
+                errors.print(f"gcseg: {sentence}", style="red", markup=False, soft_wrap=True)
+            return status
+
+
+def explanation(error: BaseException) -> str:
+    """One sentence for the user; empty where nobody listens any more."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, USAGE_ERROR):
         command = getattr(getattr(error, "ctx", None), "command_path", "gcseg")
-        return _fail(f"{error.format_message()} See {command} --help.", 2, debug)  # type: ignore[attr-defined]
-    except (typer.Abort, KeyboardInterrupt):
-        return _fail("Aborted: nothing was written.", INTERRUPTED, debug)
-    except BrokenPipeError:
+        return f"{error.format_message()} See {command} --help."  # type: ignore[attr-defined]
+    if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except MemoryError:
-        return _fail(
-            "Out of memory: map fewer frames (--max-frames) or larger voxels (--set map.voxel_m=0.05).", 1, debug
-        )
-    except Exception as error:
-        return _fail(f"{BUG} ({type(error).__name__}: {' '.join(str(error).split())}).", 1, debug)
+        return ""
+    if isinstance(error, MemoryError):
+        return "Out of memory: map fewer frames (--max-frames) or larger voxels (--set map.voxel_m=0.05)."
+    return f"{BUG} ({type(error).__name__}: {' '.join(str(error).split())})."
 
 
-def _fail(sentence: str, status: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    errors.print(f"gcseg: {sentence}", style="red", markup=False, soft_wrap=True)
-    return status
+def exit_status(error: BaseException) -> int:
+    """2 for what the user can put right, 1 for the rest."""
+    return 2 if isinstance(error, (UserError, USAGE_ERROR)) else 1
 
 
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM unwinds like an error, so that what is half done is cleaned up."""
+class Signals:
+    """SIGINT and SIGTERM, within it, unwind like an error, so that what is half done is cleaned up.
 
-    def leave(*_: object) -> None:
-        sys.exit(128 + signal.SIGTERM)
+    status  the exit status once that has happened
+    asked   within `patient`: Ctrl-C was pressed once, which is a wish; the second time it unwinds
+    """
 
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def __init__(self) -> None:
+        self.status = 0
+        self.asked = self._patient = False
+
+    def __enter__(self) -> Signals:
+        self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def patient(self) -> Iterator[None]:
+        self._patient = True
+        try:
+            yield
+        finally:
+            self._patient = False
+
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C was pressed. Unwinds if that has been lost on the way."""
+        if self.status:
+            raise KeyboardInterrupt
+        return self.asked
+
+    def _receive(self, number: int, _: object) -> None:
+        if number == signal.SIGINT and self._patient and not self.asked:
+            self.asked = True
+            os.write(2, b"\nInterrupted: finishing the map of the frames so far; Ctrl-C again to abort.\n")
+            return
+        self.status = 128 + number
+        raise KeyboardInterrupt
 
 
 @app.callback(invoke_without_command=True)
@@ -121,6 +157,7 @@ def gcseg(
 
 @app.command("map")
 def map_(
+    context: typer.Context,
     recording: RecordingPath,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write.")],
     config: ConfigFile = None,
@@ -153,8 +190,9 @@ def map_(
     from gcseg_ros.run import map_recording
 
     total = len(range(*chosen.indices(len(source))))
-    with _Interruption() as interruption, _progress("mapping", total) as advance:
-        _, summary = map_recording(source, output, loaded, chosen, overwrite, advance, interruption)
+    signals: Signals = context.obj
+    with signals.patient(), _progress("mapping", total) as advance:
+        _, summary = map_recording(source, output, loaded, chosen, overwrite, advance, signals.interrupted)
     skipped = sum(summary["skipped_frames"].values())
     console.print(
         f"{summary['instances']} instances from {summary['frames']} frames in {summary['wall_seconds']:.1f} s "
@@ -320,29 +358,6 @@ def _frames(text: str | None, most: int | None) -> slice:
     if most is not None:
         stop = min(stop if stop is not None else sys.maxsize, start + most * step)
     return slice(start, stop, step)
-
-
-class _Interruption:
-    """Within it, the first Ctrl-C is a wish that can be asked for; the second raises KeyboardInterrupt."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self) -> bool:
-        return self.asked
-
-    def _on_signal(self, *_: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        os.write(2, b"\nInterrupted: finishing the map of the frames so far; Ctrl-C again to abort.\n")
-
-    def __enter__(self) -> _Interruption:
-        self._before = signal.signal(signal.SIGINT, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
 
 
 @contextlib.contextmanager

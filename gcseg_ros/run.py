@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,14 @@ def map_recording(
     mapper = Mapper(config)
     with OutputFolder(output, overwrite) as folder:
         mapped, stopped = 0, False
-        for frame in prefetch(islice(iter(recording), frames.start, frames.stop, frames.step)):
-            folder.add(frame.name, mapper.step(frame).labels)
-            mapped += 1
-            progress(mapped)
-            stopped = interrupted()
-            if stopped:
-                break
+        with closing(prefetch(islice(iter(recording), frames.start, frames.stop, frames.step))) as chosen:
+            for frame in chosen:
+                folder.add(frame.name, mapper.step(frame).labels)
+                mapped += 1
+                progress(mapped)
+                stopped = interrupted()
+                if stopped:
+                    break
         if mapped == 0:
             raise UserError(
                 f"The chosen frames {frames.start or 0}:{frames.stop or ''} of {recording.path} are none: "

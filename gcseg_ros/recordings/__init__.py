@@ -11,7 +11,7 @@ import queue
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -129,7 +129,7 @@ def _near(path: Path) -> str:
     return f"it holds the recordings {', '.join(found)}: give one of them" if found else ""
 
 
-def prefetch(items: Iterator[T], size: int = 4) -> Iterator[T]:
+def prefetch(items: Iterator[T], size: int = 4) -> Generator[T, None, None]:
     """The same items, read up to `size` ahead in a thread (decoding overlaps with mapping). Errors come through in order."""
     slots: queue.Queue = queue.Queue(size)
     stop = threading.Event()
