@@ -71,6 +71,7 @@ class MapConfig(Part):
     """The voxel map of label votes."""
 
     voxel_m: float = Field(0.03, gt=0, description="edge of a voxel")
+    mask_edges_vote: bool = Field(True, description="whether the outermost pixels of masks vote (measured better)")
 
 
 class FinishingConfig(Part):

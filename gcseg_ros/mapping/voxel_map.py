@@ -29,6 +29,7 @@ class VoxelMap:
 
     def __init__(self, config: MapConfig) -> None:
         self.voxel_m = config.voxel_m
+        self.mask_edges_vote = config.mask_edges_vote
         self.count = 0
         self._allocate(FIRST_CAPACITY)
 
@@ -57,7 +58,8 @@ class VoxelMap:
         """
         self.count = _integrate(
             self.keys, self.row_of, self.count, self.sums, self.labels, self.votes, solid(view.measured_m),
-            view.normals, view.lab, labels, view.pose, view.camera, 1 / self.voxel_m,
+            view.normals, view.lab, labels if self.mask_edges_vote else _without_edges(labels), view.pose, view.camera,
+            1 / self.voxel_m,
         )  # fmt: skip
         if self.count > len(self.keys) // 2:
             self._grow()
@@ -84,6 +86,20 @@ class Surface:
         self.lab = sums[:, 7:10] / w
         self.label = labels[:, 0].astype(np.int64)
         self.share = votes[:, 0] / np.maximum(votes.sum(axis=1), 1e-9)
+
+
+@njit
+def _without_edges(labels):
+    """The label image without pixels that have another label beside them."""
+    h, w = labels.shape
+    out = labels.copy()
+    for v in range(h):
+        for u in range(w):
+            for k in range(4):
+                j, i = v + (k == 0) - (k == 1), u + (k == 2) - (k == 3)
+                if 0 <= j < h and 0 <= i < w and labels[j, i] != labels[v, u] and labels[j, i] != 0:
+                    out[v, u] = 0
+    return out
 
 
 @njit

@@ -59,6 +59,17 @@ def test_unlabelled_pixels_add_surface_but_no_vote():
     assert not voxels.surface().label.any()
 
 
+def test_mask_edges_can_be_kept_from_voting():
+    halves = np.ones((30, 40), np.int32)
+    halves[:, 20:] = 2
+    for vote, unlabelled in ((True, 0), (False, 2)):
+        voxels = VoxelMap(MapConfig(voxel_m=0.04, mask_edges_vote=vote))
+        voxels.integrate(view(np.full((30, 40), 1.61)), halves)  # a pixel is a voxel
+        surface = voxels.surface()
+        columns = {float(x) for x in surface.points[surface.label == 0][:, 0].round(3)}
+        assert len(columns) == unlabelled
+
+
 def test_memory_follows_the_surface_not_the_time():
     voxels = VoxelMap(MapConfig())
     depth = view(np.full((30, 40), 2.0))
