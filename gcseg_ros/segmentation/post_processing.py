@@ -45,11 +45,11 @@ def instances_of(
         if segments is not None:
             voxels, probability = snapped(voxels, probability, segments, count)
         pieces = np.ones(len(voxels), np.int64) if near is None else dbscan(near, settings.split_neighbours, voxels)
-        for piece in range(1, pieces.max(initial=0) + 1):
-            inside = pieces == piece
-            score = objectness * float(probability[inside].mean())
-            if inside.sum() >= settings.min_voxels and score >= settings.min_score:
-                found.append((score, voxels[inside]))
+        sizes, sums = np.bincount(pieces), np.bincount(pieces, probability)
+        scores = objectness * sums / np.maximum(sizes, 1)
+        large = (sizes >= settings.min_voxels) & (scores >= settings.min_score)
+        large[:1] = False  # noise
+        found += [(float(scores[piece]), voxels[pieces == piece]) for piece in np.flatnonzero(large)]
     found.sort(key=lambda item: -item[0])
     return without_repetitions(found, count, settings.max_overlap)
 
