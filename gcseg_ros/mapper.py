@@ -93,7 +93,9 @@ class Mapper:
 
     def _instance_map(self, surface: Surface, instance: Ids, confidence: Ids, of_tracked: Ids) -> InstanceMap:
         self._of_tracked = of_tracked
-        objects = describe_objects(surface.points, instance, confidence, of_tracked, self.tracker.objects)
+        objects = describe_objects(
+            surface.points, instance, confidence, of_tracked, surface.label, self.tracker.objects
+        )
         lab = surface.lab * np.array([255 / 100, 1, 1], np.float32) + np.array([0, 128, 128], np.float32)
         lab8 = np.clip(lab, 0, 255).astype(np.uint8)
         rgb = cv2.cvtColor(lab8[None], cv2.COLOR_LAB2RGB)[0] if len(lab8) else lab8  # OpenCV refuses nothing

@@ -54,9 +54,18 @@ class InstanceMap:
 
 
 def describe_objects(
-    points: npt.NDArray, instance: npt.NDArray, confidence: npt.NDArray, of_tracked: npt.NDArray, objects: Objects
+    points: npt.NDArray,
+    instance: npt.NDArray,
+    confidence: npt.NDArray,
+    of_tracked: npt.NDArray,
+    tracked_label: npt.NDArray,
+    objects: Objects,
 ) -> list[ObjectInstance]:
-    """One ObjectInstance per id of `instance` (N,), with the history of the tracked objects that it is made of."""
+    """One ObjectInstance per id of `instance` (N,), with the history of the tracked objects that it is made of.
+
+    An instance that is most of no tracked object has the history of the one it shares most points with, by
+    `tracked_label` (N,).
+    """
     order = np.argsort(instance, kind="stable")
     ids, starts = np.unique(instance[order], return_index=True)
     members: dict[int, list[TrackedObject]] = {}
@@ -69,6 +78,8 @@ def describe_objects(
             continue
         P = points[rows].astype(np.float64)
         tracked = members.get(id, [])
+        if not tracked and tracked_label[rows].any():
+            tracked = [objects[int(np.bincount(tracked_label[rows])[1:].argmax()) + 1]]
         last = max(tracked, key=lambda o: o.matched_at, default=None)
         states = {o.state for o in tracked}
         described.append(

@@ -40,5 +40,5 @@ class Instances:
         if colours is None:
             colours = np.full((len(points), 3), 170, np.uint8)
         of_tracked = np.zeros(1, np.int64)
-        objects = describe_objects(points, labels, confidence, of_tracked, Objects(None))
+        objects = describe_objects(points, labels, confidence, of_tracked, np.zeros_like(labels), Objects(None))
         return InstanceMap(np.asarray(points, np.float32), colours, labels, confidence, objects, of_tracked)

@@ -146,7 +146,18 @@ def test_objects_carry_the_history_of_what_they_are_made_of():
     objects.update([first, second], "0009", 9)
     objects.update([second], "0012", 12)
     points = np.random.default_rng(0).random((20, 3)).astype(np.float32)
-    described = describe_objects(points, np.full(20, 1), np.full(20, 0.5), np.array([0, 1, 1]), objects)
+    label = np.full(20, 1)
+    described = describe_objects(points, label, np.full(20, 0.5), np.array([0, 1, 1]), label, objects)
     assert [(o.id, o.points, o.first_seen, o.last_seen, o.state) for o in described] == [
         (1, 20, "0003", "0012", "active")
     ]
+
+
+def test_an_instance_that_is_most_of_no_tracked_object_still_has_a_history():
+    """Object 1 went mostly to instance 1; instance 9 is the rest of it."""
+    objects = Objects(None)
+    objects.new("0003", 3)
+    instance = np.array([1] * 15 + [9] * 5)
+    points = np.random.default_rng(0).random((20, 3)).astype(np.float32)
+    described = describe_objects(points, instance, np.full(20, 0.5), np.array([0, 1]), np.ones(20, np.int64), objects)
+    assert [(o.id, o.first_seen) for o in described] == [(1, "0003"), (9, "0003")]
