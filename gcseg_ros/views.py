@@ -6,7 +6,7 @@ Everything here is per pixel and independent of the length of the video: only th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -61,11 +61,8 @@ class ViewBuilder:
     def __call__(self, frame: Frame) -> View:
         factor = max(1, round(frame.intrinsics.width / self.config.working_width_px))
         height, width = frame.intrinsics.height // factor, frame.intrinsics.width // factor
-        whole = frame.intrinsics
-        k = CameraIntrinsics(
-            width, height, whole.fx / factor, whole.fy / factor,
-            (whole.cx + 0.5) / factor - 0.5, (whole.cy + 0.5) / factor - 0.5,
-        )  # fmt: skip
+        whole = replace(frame.intrinsics, width=width * factor, height=height * factor)  # the rest is cut off
+        k = whole.scaled(width, height)
         camera = k.fx, k.fy, k.cx, k.cy
         measured = decimate(frame.depth_m, factor, np.float32(self.config.depth_max_m))
         depth, weight = measured, (measured > 0).astype(np.float32)

@@ -62,8 +62,7 @@ def same_colour(surface: Surface) -> Callable[[int, int], float]:
 
     Masks see one view's contrast at a border, this the whole of both pieces: a carpet is not the floor.
     """
-    size = np.maximum(np.bincount(surface.label), 1)
-    mean = np.stack([np.bincount(surface.label, surface.lab[:, k]) for k in range(3)], axis=1) / size[:, None]
+    mean = _mean_colour(surface.label, surface)
     mean[:, 0] *= 0.5
 
     def alike(a: int, b: int) -> float:
@@ -72,6 +71,12 @@ def same_colour(surface: Surface) -> Callable[[int, int], float]:
         return float(np.exp(-((mean[a] - mean[b]) ** 2).sum() / OTHER_COLOUR**2))
 
     return alike
+
+
+def _mean_colour(label: Ids, surface: Surface) -> npt.NDArray[np.float64]:
+    """Lab colour of each label, (max label + 1, 3)."""
+    size = np.maximum(np.bincount(label), 1)
+    return np.stack([np.bincount(label, surface.lab[:, k]) for k in range(3)], axis=1) / size[:, None]
 
 
 def _split_off_planes(
@@ -132,7 +137,7 @@ def _coplanar_patches(
     if not len(on):
         return
     size = np.bincount(label)
-    mean = np.stack([np.bincount(label, surface.lab[:, k]) for k in range(3)], axis=1) / np.maximum(size, 1)[:, None]
+    mean = _mean_colour(label, surface)
     pairs = on[cKDTree(surface.points[on]).query_pairs(PATCH_TOUCH_M, output_type="ndarray")]
     pairs = pairs[label[pairs[:, 0]] != label[pairs[:, 1]]]
     smaller_first = size[label[pairs[:, 0]]] <= size[label[pairs[:, 1]]]

@@ -122,6 +122,13 @@ def _find(keys, key):
 
 
 @njit
+def _locate(keys, point, inverse):
+    """A point's voxel: its key (-1 outside of the map's extent) and the slot where it is or belongs."""
+    key = _key(point[0], point[1], point[2], inverse)
+    return key, _find(keys, key) if key >= 0 else np.int64(-1)
+
+
+@njit
 def _rehash(keys, row_of, new_keys, new_row_of):
     for i in range(len(keys)):
         if keys[i] != -1:
@@ -138,12 +145,8 @@ def _look_up(keys, row_of, labels, depth, pose, camera, inverse):
             z = depth[v, u]
             if z <= 0:
                 continue
-            X, Y, Z = transform(pose, u, v, z, camera)
-            key = _key(X, Y, Z, inverse)
-            if key < 0:
-                continue
-            slot = _find(keys, key)
-            if keys[slot] == key:
+            key, slot = _locate(keys, transform(pose, u, v, z, camera), inverse)
+            if key >= 0 and keys[slot] == key:
                 out[v, u] = labels[row_of[slot], 0]
     return out
 
@@ -156,11 +159,10 @@ def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, fr
             z = depth[v, u]
             if z <= 0:
                 continue
-            X, Y, Z = transform(pose, u, v, z, camera)
-            key = _key(X, Y, Z, inverse)
+            X, Y, Z = point = transform(pose, u, v, z, camera)
+            key, slot = _locate(keys, point, inverse)
             if key < 0:
                 continue
-            slot = _find(keys, key)
             if keys[slot] != key:
                 keys[slot], row_of[slot] = key, count
                 count += 1
