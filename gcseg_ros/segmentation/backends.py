@@ -30,16 +30,19 @@ class Backend:
         return SubmanifoldConvolution.apply(features, kernel, level, dilation)
 
     def strided(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
-        """(N, C_in) of `fine`, (8, C_in, C_out) -> (M, C_out) of `fine.coarser.level`."""
-        return StridedConvolution.apply(features, kernel, fine.coarser)
+        """(N, C_in) of `fine`, (K, C_in, C_out) of size 2 or odd -> (M, C_out) of `fine.coarser.level`."""
+        return StridedConvolution.apply(features, kernel, fine)
 
     def transposed(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
-        """(M, C_in) of `fine.coarser.level`, (8, C_in, C_out) -> (N, C_out) of `fine`."""
-        return TransposedConvolution.apply(features, kernel, fine.coarser)
+        """(M, C_in) of `fine.coarser.level`, (K, C_in, C_out) of size 2 or odd -> (N, C_out) of `fine`."""
+        return TransposedConvolution.apply(features, kernel, fine)
 
 
 class SpconvBackend(Backend):
-    """spconv 2 (packages spconv-cu126 and others, spconv-triton): the same layers on a GPU's tensor cores."""
+    """spconv 2 (packages spconv-cu126 and others, spconv-triton): the same layers on a GPU's tensor cores.
+
+    Strided kernels of odd size are ours: spconv gives them more output voxels.
+    """
 
     name = "spconv"
 
@@ -56,10 +59,14 @@ class SpconvBackend(Backend):
         return self._run(layer, kernel, features, level).features
 
     def strided(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
+        if len(kernel) != 8:
+            return super().strided(features, kernel, fine)
         layer = self.spconv.SparseConv3d(kernel.shape[1], kernel.shape[2], 2, 2, bias=False, indice_key="strided")
         return self._run(layer, kernel, features, fine).features[self._coarse_rows(fine)]
 
     def transposed(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
+        if len(kernel) != 8:
+            return super().transposed(features, kernel, fine)
         rows = self._coarse_rows(fine)
         coarse = fine.derived("spconv coarse", dict)["tensor"]
         theirs = torch.empty_like(features).index_copy(0, rows, features)
@@ -127,11 +134,15 @@ class MinkowskiBackend(Backend):
         return self._run(layer, kernel, features, level, level)
 
     def strided(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
-        layer = self.engine.MinkowskiConvolution(*kernel.shape[1:], kernel_size=2, stride=2, dimension=3)
+        layer = self.engine.MinkowskiConvolution(
+            *kernel.shape[1:], kernel_size=kernel_size(kernel), stride=2, dimension=3
+        )
         return self._run(layer, kernel, features, fine, fine.coarser.level)
 
     def transposed(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
-        layer = self.engine.MinkowskiConvolutionTranspose(*kernel.shape[1:], kernel_size=2, stride=2, dimension=3)
+        layer = self.engine.MinkowskiConvolutionTranspose(
+            *kernel.shape[1:], kernel_size=kernel_size(kernel), stride=2, dimension=3
+        )
         return self._run(layer, kernel, features, fine.coarser.level, fine)
 
     def _run(self, layer: Any, kernel: Tensor, features: Tensor, source: Level, target: Level) -> Tensor:

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from gcseg_ros.segmentation.coordinates import CoarserLevel, Level
-from gcseg_ros.segmentation.kernel_maps import KernelMap, kernel_map, neighbour_table
+from gcseg_ros.segmentation.coordinates import Level
+from gcseg_ros.segmentation.kernel_maps import KernelMap, kernel_map, neighbour_table, strided_pairs
 
 FEW_CHANNELS = 4
 """Up to this many input channels all offsets of a voxel are gathered at once (the first layer)."""
@@ -195,8 +195,12 @@ class SubmanifoldConvolution(torch.autograd.Function):
         return to_features, to_kernel if tiled is None else tiled, None, None
 
 
-def _to_coarse(features: Tensor, kernel: Tensor, scale: CoarserLevel) -> Tensor:
-    """(N, C_in) of the fine voxels -> (M, C_out): each child has its own weights, children are summed."""
+def _to_coarse(features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
+    """(N, C_in) of the fine voxels -> (M, C_out) of the coarse ones. Of size 2: each child has its own weights, children are summed."""
+    scale = fine.coarser
+    if len(kernel) != 8:
+        pairs = strided_pairs(fine, kernel_size(kernel))
+        return _along_pairs(features, kernel, pairs, len(scale.level))
     gathered = features.index_select(0, scale.order)
     products = features.new_empty(len(features), kernel.shape[2])
     a = 0
@@ -206,14 +210,30 @@ def _to_coarse(features: Tensor, kernel: Tensor, scale: CoarserLevel) -> Tensor:
     return ordered_sum(products, scale.place, scale.starts)
 
 
-def _to_fine(features: Tensor, kernel: Tensor, scale: CoarserLevel) -> Tensor:
-    """(M, C_in) of the coarse voxels -> (N, C_out): all eight children of a voxel in one product, those that exist are taken."""
+def _to_fine(features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
+    """(M, C_in) of the coarse voxels -> (N, C_out). Of size 2: all eight children in one product, those that exist are taken."""
+    scale = fine.coarser
+    if len(kernel) != 8:
+        pairs = [(coarse, rows) for rows, coarse in strided_pairs(fine, kernel_size(kernel))]
+        return _along_pairs(features, kernel, pairs, len(fine))
     children = features @ kernel.permute(1, 0, 2).reshape(kernel.shape[1], -1)
     return children.view(-1, kernel.shape[2]).index_select(0, scale.parent * 8 + scale.child)
 
 
-def _scale_kernel_gradient(fine: Tensor, coarse: Tensor, scale: CoarserLevel) -> Tensor:
-    """(8, C_fine, C_coarse): for each child the sum of fine[n]^T coarse[parent of n]."""
+def _along_pairs(features: Tensor, kernel: Tensor, pairs: list[tuple[Tensor, Tensor]], count: int) -> Tensor:
+    """(count, C_out): for each offset's (sources, targets), the sources' features times its weights are added to the targets."""
+    result = features.new_zeros(count, kernel.shape[2])
+    for weights, (sources, targets) in zip(kernel, pairs):
+        result.index_add_(0, targets, features.index_select(0, sources) @ weights)
+    return result
+
+
+def _scale_kernel_gradient(fine: Tensor, coarse: Tensor, level: Level, offsets: int) -> Tensor:
+    """(offsets, C_fine, C_coarse): for each offset the sum of fine[n]^T coarse[m] over the pairs n, m that meet there."""
+    if offsets != 8:
+        pairs = strided_pairs(level, round(offsets ** (1 / 3)))
+        return torch.stack([fine.index_select(0, n).t() @ coarse.index_select(0, m) for n, m in pairs])
+    scale = level.coarser
     fine, coarse = fine.index_select(0, scale.order), coarse.index_select(0, scale.parent[scale.order])
     result = fine.new_empty(8, fine.shape[1], coarse.shape[1])
     a = 0
@@ -224,13 +244,16 @@ def _scale_kernel_gradient(fine: Tensor, coarse: Tensor, scale: CoarserLevel) ->
 
 
 class StridedConvolution(torch.autograd.Function):
-    """apply(features (N, C_in) of the fine level, kernel (8, C_in, C_out), scale) -> (M, C_out) of the coarse one; size and stride 2"""
+    """apply(features (N, C_in) of the level `fine`, kernel (K, C_in, C_out), fine) -> (M, C_out) of the coarser level.
+
+    Stride 2, size 2 (K = 8) or odd.
+    """
 
     @staticmethod
-    def forward(ctx, features: Tensor, kernel: Tensor, scale: CoarserLevel) -> Tensor:
+    def forward(ctx, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
         ctx.save_for_backward(features, kernel)
-        ctx.scale = scale
-        return _to_coarse(features, kernel, scale)
+        ctx.fine = fine
+        return _to_coarse(features, kernel, fine)
 
     @staticmethod
     @once_differentiable
@@ -238,19 +261,19 @@ class StridedConvolution(torch.autograd.Function):
         features, kernel = ctx.saved_tensors
         gradient = gradient.contiguous()
         need_features, need_kernel = ctx.needs_input_grad[:2]
-        to_features = _to_fine(gradient, kernel.transpose(1, 2), ctx.scale) if need_features else None
-        to_kernel = _scale_kernel_gradient(features, gradient, ctx.scale) if need_kernel else None
+        to_features = _to_fine(gradient, kernel.transpose(1, 2), ctx.fine) if need_features else None
+        to_kernel = _scale_kernel_gradient(features, gradient, ctx.fine, len(kernel)) if need_kernel else None
         return to_features, to_kernel, None
 
 
 class TransposedConvolution(torch.autograd.Function):
-    """apply(features (M, C_in) of the coarse level, kernel (8, C_in, C_out), scale) -> (N, C_out) of the fine one; size and stride 2"""
+    """The adjoint: apply(features (M, C_in) of the coarser level, kernel (K, C_in, C_out), fine) -> (N, C_out) of the level `fine`."""
 
     @staticmethod
-    def forward(ctx, features: Tensor, kernel: Tensor, scale: CoarserLevel) -> Tensor:
+    def forward(ctx, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
         ctx.save_for_backward(features, kernel)
-        ctx.scale = scale
-        return _to_fine(features, kernel, scale)
+        ctx.fine = fine
+        return _to_fine(features, kernel, fine)
 
     @staticmethod
     @once_differentiable
@@ -258,6 +281,8 @@ class TransposedConvolution(torch.autograd.Function):
         features, kernel = ctx.saved_tensors
         gradient = gradient.contiguous()
         need_features, need_kernel = ctx.needs_input_grad[:2]
-        to_features = _to_coarse(gradient, kernel.transpose(1, 2), ctx.scale) if need_features else None
-        to_kernel = _scale_kernel_gradient(gradient, features, ctx.scale).transpose(1, 2) if need_kernel else None
+        to_features = _to_coarse(gradient, kernel.transpose(1, 2), ctx.fine) if need_features else None
+        to_kernel = None
+        if need_kernel:
+            to_kernel = _scale_kernel_gradient(gradient, features, ctx.fine, len(kernel)).transpose(1, 2)
         return to_features, to_kernel, None

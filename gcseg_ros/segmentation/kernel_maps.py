@@ -55,8 +55,12 @@ class NeighbourTable:
 
     def neighbours(self, steps: Tensor, rows: slice = slice(None)) -> Tensor:
         """(R, K) int32: the voxel at each of the steps from each of the rows; the number of voxels where there is none."""
-        addresses = self.address[rows, None] + steps
-        return self.table.index_select(0, addresses.reshape(-1)).view(addresses.shape)
+        return self.at(self.address[rows], steps)
+
+    def at(self, addresses: Tensor, steps: Tensor) -> Tensor:
+        """The same from any (R,) addresses within a voxel's cube, whether there is a voxel or not."""
+        addresses = addresses[:, None] + steps
+        return self.table.index_select(0, addresses.view(-1)).view(addresses.shape)
 
 
 def stepped(keys: Tensor, direction: tuple[int, ...]) -> Tensor:
@@ -156,3 +160,22 @@ def neighbour_table(level: Level, size: int, dilation: int) -> NeighbourTable:
 def kernel_map(level: Level, size: int, dilation: int) -> KernelMap:
     """The level's map for this kernel, made on first use and shared by all layers."""
     return level.derived(("map", size, dilation), lambda: KernelMap(level, size, dilation))
+
+
+def strided_pairs(fine: Level, size: int) -> list[tuple[Tensor, Tensor]]:
+    """For each offset of a kernel of odd size and stride 2: rows of `fine`, and of the coarser voxels that they contribute to.
+
+    Outputs are the voxels of `fine.coarser.level`, offsets count from their low corner: MinkowskiEngine's convention. On a full
+    grid that is dense convolution padded by size // 2.
+    """
+
+    def make() -> list[tuple[Tensor, Tensor]]:
+        scale, table = fine.coarser, neighbour_table(fine, size, 1)
+        first = scale.starts[:-1]
+        child = scale.child[first]
+        corners = table.address[first] - table._cell(child & 1, child >> 1 & 1, child >> 2).to(table.address.dtype)
+        found = table.at(corners, table.steps(size, 1))
+        targets = [(inputs < len(fine)).nonzero().squeeze(1) for inputs in found.unbind(1)]
+        return [(inputs[target], target) for inputs, target in zip(found.unbind(1), targets)]
+
+    return fine.derived(("strided", size), make)

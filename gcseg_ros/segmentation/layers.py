@@ -12,8 +12,8 @@ from gcseg_ros.segmentation.sparse_tensor import SparseTensor
 class SparseConvolution(nn.Module):
     """Convolution over a cube of `size` voxels.
 
-    size odd, stride 1   submanifold: outputs on the input's voxels; may be dilated
-    size 2, stride 2     onto the voxels of twice the stride
+    size odd, stride 1        submanifold: outputs on the input's voxels; may be dilated
+    size 2 or odd, stride 2   onto the voxels of twice the stride
 
     kernel (K, C_in, C_out), or (C_in, C_out) for size 1; bias (1, C_out).
     """
@@ -22,9 +22,11 @@ class SparseConvolution(nn.Module):
         self, c_in: int, c_out: int, size: int, stride: int = 1, dilation: int = 1, bias: bool = False
     ) -> None:
         super().__init__()
-        if (size, stride) != (2, 2) and not (size % 2 == 1 and stride == 1):
+        strided = stride == 2 and (size == 2 or (size % 2 == 1 and size > 1)) and dilation == 1
+        if not strided and not (stride == 1 and size % 2 == 1):
             raise ValueError(
-                f"size {size} with stride {stride}: there are odd sizes with stride 1, and size 2 with stride 2"
+                f"size {size} with stride {stride} and dilation {dilation}: there are odd sizes with stride 1, and size 2, 3, 5 ... "
+                "with stride 2 and dilation 1"
             )
         self.size, self.stride, self.dilation = size, stride, dilation
         self.kernel = nn.Parameter(initial_kernel(c_in, c_out, size))
@@ -44,11 +46,13 @@ class SparseConvolution(nn.Module):
 
 
 class SparseTransposedConvolution(nn.Module):
-    """The adjoint of size 2 and stride 2: from the voxels of twice the stride onto given finer ones. kernel (8, C_in, C_out)."""
+    """The adjoint of stride 2, size 2 or odd: from the voxels of twice the stride onto given finer ones. kernel (K, C_in, C_out)."""
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    def __init__(self, c_in: int, c_out: int, size: int = 2) -> None:
         super().__init__()
-        self.kernel = nn.Parameter(initial_kernel(c_in, c_out, 2))
+        if not (size == 2 or (size % 2 == 1 and size > 1)):
+            raise ValueError(f"size {size} with stride 2: there are sizes 2, 3, 5 ...")
+        self.kernel = nn.Parameter(initial_kernel(c_in, c_out, size))
 
     def forward(self, x: SparseTensor, onto: SparseTensor) -> SparseTensor:
         """onto: a tensor on the finer level, whose `coarser` is x's level."""

@@ -86,11 +86,12 @@ def test_transposed_equals_minkowski_engine(reference):
     torch.testing.assert_close(on_coordinates(out, reference["up2_coords"]), expected, rtol=0, atol=1e-10)
 
 
-def plain_loops(coordinates, features, kernel, size, dilation):
-    """The definition: out[u] = sum over k of x[u + offset_k] W_k, x fastest."""
+def plain_loops(coordinates, features, kernel, size, dilation, targets=None):
+    """The definition: out[u] = sum over k of x[u + offset_k] W_k, x fastest. targets: the u, default all coordinates."""
+    targets = coordinates if targets is None else targets
     at = {tuple(c): i for i, c in enumerate(coordinates.tolist())}
-    out = np.zeros((len(coordinates), kernel.shape[2]))
-    for u, (b, x, y, z) in enumerate(coordinates.tolist()):
+    out = np.zeros((len(targets), kernel.shape[2]))
+    for u, (b, x, y, z) in enumerate(targets.tolist()):
         for k in range(size**3):
             dx, dy, dz = ((k // size**a % size - size // 2) * dilation for a in range(3))
             v = at.get((b, x + dx, y + dy, z + dz))
@@ -154,24 +155,50 @@ def test_forward_and_gradients_equal_dense_conv3d(size, dilation, channels):
     torch.testing.assert_close(in_their_layout, weight.grad, rtol=0, atol=1e-9)
 
 
-def test_scaling_equals_dense_conv3d():
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_scaling_equals_dense_conv3d(size):
     torch.manual_seed(0)
-    coordinates, features, dense = full_grid(2, 6, 3)
-    down = SparseConvolution(3, 4, 2, stride=2).double()
-    up = SparseTransposedConvolution(4, 2).double()
+    coordinates, features, dense = full_grid(2, 6, 3, low=-4)
+    down = SparseConvolution(3, 4, size, stride=2).double()
+    up = SparseTransposedConvolution(4, 2, size).double()
 
     def dense_kernel(kernel):
-        return kernel.view(2, 2, 2, *kernel.shape[1:]).permute(4, 3, 2, 1, 0)
+        return kernel.view(size, size, size, *kernel.shape[1:]).permute(4, 3, 2, 1, 0)
 
-    coarse = torch.nn.functional.conv3d(dense, dense_kernel(down.kernel), stride=2)
-    fine = torch.nn.functional.conv_transpose3d(coarse, dense_kernel(up.kernel).transpose(0, 1), stride=2)
+    padding = {"stride": 2, "padding": size // 2 if size % 2 else 0}
+    coarse = torch.nn.functional.conv3d(dense, dense_kernel(down.kernel), **padding)
+    up_kernel = dense_kernel(up.kernel).transpose(0, 1)
+    fine = torch.nn.functional.conv_transpose3d(coarse, up_kernel, **padding, output_padding=size % 2)
     x, rows = SparseTensor.of_points(coordinates, features, "torch")
     out = up(down(x), onto=x).features[rows]
     torch.testing.assert_close(out, fine.permute(0, 2, 3, 4, 1).reshape(-1, 2), rtol=0, atol=1e-10)
 
 
+@given(seed=st.integers(0, 10**6), low=st.sampled_from([-4, -1999, 0, 1021]), size=st.sampled_from([3, 5]))
+def test_strided_kernels_of_odd_size_equal_plain_loops(seed, low, size):
+    """MinkowskiEngine's convention: an output at floor(c / 2) * 2 of every voxel, offsets count from there."""
+    coordinates, features = random_cloud(seed, low=low)
+    layer = SparseConvolution(3, 2, size, stride=2).double()
+    x, _ = SparseTensor.of_points(coordinates, features, "torch")
+    with torch.no_grad():
+        out = layer(x)
+    corners = coordinates.clone()
+    corners[:, 1:] = torch.div(corners[:, 1:], 2, rounding_mode="floor") * 2
+    corners = torch.unique(corners, dim=0)
+    at_corners = plain_loops(coordinates, features.numpy(), layer.kernel.detach().numpy(), size, 1, corners)
+    np.testing.assert_allclose(on_coordinates(out, corners).numpy(), at_corners, rtol=0, atol=1e-12)
+
+
+def test_layers_that_do_not_exist_are_refused():
+    for size, stride, dilation in ((2, 1, 1), (4, 2, 1), (1, 2, 1), (3, 3, 1), (3, 2, 2)):
+        with pytest.raises(ValueError, match="there are odd sizes with stride 1"):
+            SparseConvolution(3, 2, size, stride, dilation)
+    with pytest.raises(ValueError, match="there are sizes 2, 3"):
+        SparseTransposedConvolution(3, 2, 4)
+
+
 @pytest.mark.parametrize(
-    ("size", "stride", "dilation", "channels"), [(3, 1, 1, 5), (3, 1, 2, 2), (5, 1, 1, 3), (2, 2, 1, 3)]
+    ("size", "stride", "dilation", "channels"), [(3, 1, 1, 5), (3, 1, 2, 2), (5, 1, 1, 3), (2, 2, 1, 3), (3, 2, 1, 3)]
 )
 def test_gradients_are_numerically_right(size, stride, dilation, channels):
     torch.manual_seed(1)
@@ -186,11 +213,12 @@ def test_gradients_are_numerically_right(size, stride, dilation, channels):
     assert torch.autograd.gradcheck(run, (x, layer.kernel.detach().clone().requires_grad_()))
 
 
-def test_transposed_gradients_are_numerically_right():
+@pytest.mark.parametrize("size", [2, 3])
+def test_transposed_gradients_are_numerically_right(size):
     coordinates, features = random_cloud(4, count=25, extent=4)
     fine, _ = SparseTensor.of_points(coordinates, features, "torch")
     coarse = fine.level.coarser.level
-    layer = SparseTransposedConvolution(3, 2).double()
+    layer = SparseTransposedConvolution(3, 2, size).double()
     x = torch.randn(len(coarse), 3, dtype=torch.float64, requires_grad=True)
 
     def run(x, kernel):
