@@ -17,6 +17,7 @@ from rich.console import Console
 
 from gcseg_ros import __version__
 from gcseg_ros.errors import UserError
+from gcseg_ros.weights.command import app as weights
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 INTERRUPTED = 128 + signal.SIGINT
@@ -331,6 +332,9 @@ def doctor() -> int:
     for line in lines(found):
         console.print(line, soft_wrap=True)
     return 0 if all(check.ok or check.optional for check in found) else 1
+
+
+app.add_typer(weights, name="weights")
 
 
 def _options(poses: str | None, options: list[str] | None) -> dict[str, str | None]:
