@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import time
-import traceback
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 from gcseg_ros.nodes.run import run  # first: says in one sentence that rclpy is missing
 
 # isort: split
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
-from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
@@ -37,9 +30,10 @@ except ModuleNotFoundError:
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.nodes import messages
-from gcseg_ros.nodes.diagnostics import Drops, Rate, silence_report
+from gcseg_ros.nodes.diagnostics import InputState, Rate, silence_report
 from gcseg_ros.nodes.inputs import Input
-from gcseg_ros.nodes.parameters import MappingNodeConfig, declare, read
+from gcseg_ros.nodes.managed import LATCHED, RELIABLE, ManagedNode
+from gcseg_ros.nodes.parameters import MappingNodeConfig, read
 from gcseg_ros.nodes.poses import TfPoses, TopicPoses, matrix_from_xyz_quaternion
 from gcseg_ros.nodes.session import MappingSession, Unusable, warm_up
 from gcseg_ros.nodes.synchroniser import FrameSet, Synchroniser
@@ -48,63 +42,21 @@ from gcseg_ros.ros_messages import stamp_ns
 from gcseg_ros.viewer.overlay import overlay
 
 POSE_TYPES = {kind.__name__: kind for kind in (Odometry, PoseStamped, PoseWithCovarianceStamped)}
-POLL_S = 0.2
-STOP_TIMEOUT_S = 8.0
-LONGEST_PAUSE_S = 60.0
 OTHER_CLOCK_S = 3600.0  # stamps that differ by more from the node's clock were made by another one
-RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-Transition = Callable[["MappingNode", LifecycleState], TransitionCallbackReturn]
-
-
-def said(transition: Transition) -> Transition:
-    """A transition whose failure is logged (rclpy keeps exceptions to itself): a sentence for what the user can change."""
-
-    @wraps(transition)
-    def wrapped(node: MappingNode, state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            return transition(node, state)
-        except UserError as error:
-            node.get_logger().error(str(error))
-            return FAILURE
-        except Exception:
-            node.get_logger().error(traceback.format_exc())
-            return TransitionCallbackReturn.ERROR
-
-    return wrapped
-
-
-class MappingNode(LifecycleNode):
+class MappingNode(ManagedNode):
     """Configured: the mapper exists and can be saved. Active: it takes frames."""
+
+    settings, task = MappingNodeConfig, "mapping"
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__("mapping_node", **arguments)
         self._session: Any = None  # a MappingSession while configured
-        self._inputs: list[Input] = []
-        self._drops = Drops(self.get_logger().warning)
-        declare(self, MappingNodeConfig)
-        self.add_on_set_parameters_callback(self._refuse_change)
-
-    def start(self) -> None:
-        """Configure and activate, unless `autostart` is false. Raises SystemExit when that fails (the reason is logged)."""
-        if self.get_parameter("autostart").value:
-            if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
-                raise SystemExit(2)
-        else:
-            self.get_logger().info("Waiting to be configured and activated (autostart is false).")
-
-    def stop(self) -> None:
-        """Leave nothing running."""
-        self._deactivate()
-        self._cleanup()
 
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
-    @said
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def _configure(self) -> None:
         self._config = config = read(self, MappingNodeConfig)
         self._body_to_camera = matrix_from_xyz_quaternion(config.body_to_camera, "body_to_camera")
         if config.pose_source == "tf" and TFMessage is None:
@@ -116,11 +68,10 @@ class MappingNode(LifecycleNode):
             warm_up()
         self._session = MappingSession(config, self.get_logger().warning)
         self._received_s: dict[int, float] = {}
-        self._complete, self._mapped = Rate(), Rate()
+        self._mapped = Rate()
         self._latency_s = self._delay_s = 0.0
         self._statistics: dict[str, Any] = {}
         self._map_frame_id = config.map_frame_id or "map"
-        self._said: set[str] = set()
         self._stamp_ns, self._dirty, self._published_s = 0, False, 0.0
         live = config.mode == "live"
         self._worker: Worker[FrameSet] = Worker(
@@ -130,28 +81,16 @@ class MappingNode(LifecycleNode):
             policy="drop_oldest" if live else config.bag_queue_policy,
             drop=self._overtaken,
         )
-        self._labels = self.create_lifecycle_publisher(Image, "~/labels", RELIABLE)
-        self._overlay = self.create_lifecycle_publisher(Image, "~/overlay", RELIABLE)
-        self._cloud = self.create_lifecycle_publisher(PointCloud2, "~/cloud", LATCHED)
-        self._markers = self.create_lifecycle_publisher(MarkerArray, "~/instances", LATCHED)
-        self._publishers_here = [self._labels, self._overlay, self._cloud, self._markers]
+        self._labels = self._advertise(Image, "~/labels", RELIABLE)
+        self._overlay = self._advertise(Image, "~/overlay", RELIABLE)
+        self._cloud = self._advertise(PointCloud2, "~/cloud", LATCHED)
+        self._markers = self._advertise(MarkerArray, "~/instances", LATCHED)
         if Detection3DArray is not None:
-            self._detections = self.create_lifecycle_publisher(Detection3DArray, "~/detections", LATCHED)
-            self._publishers_here.append(self._detections)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
-        self._services_here = [
-            self.create_service(Trigger, "~/save", self._save),
-            self.create_service(Trigger, "~/reset", self._reset),
-        ]
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
-        self._timers_here = [
-            self.create_timer(1 / config.diagnostics_rate_hz, self._publish_diagnostics, clock=steady),
-            self.create_timer(POLL_S, self._watch, clock=steady),
-        ]
-        return super().on_configure(state)
+            self._detections = self._advertise(Detection3DArray, "~/detections", LATCHED)
+        self._offer("~/save", self._save)
+        self._offer("~/reset", self._reset)
 
-    @said
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def _activate(self) -> None:
         config = self._config
         self._tf = TfPoses(self._map_frame_id, config.frame_id)
         slop_s = config.sync_slop_s if config.approx_sync else 0.0
@@ -164,55 +103,17 @@ class MappingNode(LifecycleNode):
             self._jumped,
         )
         self._inputs = [*self._camera_inputs(), *self._pose_inputs()]
-        self._last_complete_s, self._pause_s = time.monotonic(), config.warn_after_s
         self.get_logger().info(
             f"Mapping in {config.mode} mode from "
             + ", ".join(f"{i.name} {i.resolved}" for i in self._inputs)
             + f"; {self.resolve_service_name('~/save')} writes {config.output_dir}."
         )
-        return super().on_activate(state)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._deactivate()
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._cleanup()
-        return super().on_cleanup(state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.stop()
-        return super().on_shutdown(state)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.stop()
-        return SUCCESS
-
-    def _deactivate(self) -> None:
-        for input_ in self._inputs:
-            input_.close()
-        self._inputs = []
 
     def _cleanup(self) -> None:
-        if self._session is None:
-            return
-        self._worker.stop(STOP_TIMEOUT_S)
-        self._session.close()
-        self._session = None
-        for publisher in self._publishers_here:
-            self.destroy_lifecycle_publisher(publisher)
-        self.destroy_publisher(self._diagnostics)
-        for service in self._services_here:
-            self.destroy_service(service)
-        for timer in self._timers_here:
-            self.destroy_timer(timer)
-
-    def _refuse_change(self, parameters: list[Any]) -> SetParametersResult:
-        known = all(self.has_parameter(p.name) for p in parameters)
-        if self._session is None or not known or all(p.name == "use_sim_time" for p in parameters):
-            return SetParametersResult(successful=True)
-        reason = "Parameters are read when the node is configured: clean it up first (ros2 lifecycle set /mapping_node cleanup)."
-        return SetParametersResult(successful=False, reason=reason)
+        super()._cleanup()
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
     # -- in: executor thread -------------------------------------------------------------------------------------------
 
@@ -271,9 +172,7 @@ class MappingNode(LifecycleNode):
     def _release(self) -> None:
         """Hand over the frames that have become complete."""
         for found in self._synchroniser.ready():
-            now_s = time.monotonic()
-            self._complete.tick(now_s)
-            self._last_complete_s, self._pause_s = now_s, self._config.warn_after_s
+            now_s = self._heard()
             matrix = self._camera_on_body(found)
             if matrix is None:
                 continue
@@ -326,40 +225,16 @@ class MappingNode(LifecycleNode):
                 f"More than {self._config.bag_queue_size} frames wait to be mapped: play the bag slower, or raise bag_queue_size.",
             )
 
-    def _watch(self) -> None:
-        """Follow the publishers' types and QoS, and say why nothing comes."""
-        now_s = time.monotonic()
-        for input_ in self._inputs:
-            if input_.received.hz(now_s) == 0:
-                input_.adapt()
-        silent_s = now_s - self._last_complete_s if self._inputs else 0.0
-        if silent_s < self._pause_s:
-            return
-        self._pause_s = silent_s + min(silent_s, LONGEST_PAUSE_S)
-        states = [input_.state() for input_ in self._inputs if input_.name != "tf_static"]
-        if self._complete.count and not any(state.publishers for state in states):
-            self._pause_s = float("inf")  # until frames come again
-            self.get_logger().info(f"Nobody publishes any more; {self._session.frames} frames are mapped.")
-            return
+    def _farewell(self) -> str:
+        return f"Nobody publishes any more; {self._session.frames} frames are mapped."
+
+    def _silence(self, silent_s: float, states: list[InputState]) -> str:
         config = self._config
         close = f"stamps within {config.sync_slop_s} s" if config.approx_sync else "exactly equal stamps"
         sync = f"with {close} (approx_sync {str(config.approx_sync).lower()}, sync_queue_size {config.sync_queue_size})"
-        self.get_logger().warning(silence_report(self.get_name(), silent_s, states, sync, self._drops))
-
-    def _say_once(self, sentence: str) -> None:
-        if sentence not in self._said:
-            self._said.add(sentence)
-            self.get_logger().warning(sentence)
+        return silence_report(self.get_name(), silent_s, states, sync, self._drops)
 
     # -- map: worker thread ---------------------------------------------------------------------------------------------
-
-    def _guarded(self, function: Callable[..., None], *arguments: Any) -> None:
-        """A defect is said in full and the node lives on; a call that the end of the node interrupts says nothing."""
-        try:
-            function(*arguments)
-        except Exception:
-            if self.context.ok():
-                self._drops("failed", traceback.format_exc())
 
     def _process(self, found: FrameSet) -> None:
         received_s = self._received_s.pop(found.stamp_ns, time.monotonic())
@@ -418,51 +293,16 @@ class MappingNode(LifecycleNode):
             self._synchroniser.clear()
         return await self._answer(self._reset_now, response)
 
-    async def _answer(self, function: Callable[[], str], response: Trigger.Response) -> Trigger.Response:
-        """Run `function` in the worker's thread; meanwhile the node goes on listening."""
-        done: Future = Future(executor=self.executor)
-
-        def finished(result: Any) -> None:
-            done.set_result(result)
-            if self.executor is not None:
-                self.executor.wake()
-
-        self._worker.call(function).add_done_callback(finished)
-        result = await done
-        try:
-            response.success, response.message = True, result.result()
-            self.get_logger().info(response.message)
-        except Exception as error:
-            response.success, response.message = False, str(error)
-            self.get_logger().error(str(error) if isinstance(error, UserError) else traceback.format_exc())
-        return response
-
-    def _publish_diagnostics(self) -> None:
-        now_s = time.monotonic()
-        silent = bool(self._inputs) and now_s - self._last_complete_s > self._config.warn_after_s
+    def _status(self, now_s: float) -> tuple[str, dict[str, Any]]:
         values: dict[str, Any] = {"mode": self._config.mode, "frames mapped": self._mapped.count}
         values |= {"mapped rate_hz": self._mapped.hz(now_s), "complete frames rate_hz": self._complete.hz(now_s)}
-        for input_ in self._inputs:
-            values |= {
-                f"{input_.name} received": input_.received.count,
-                f"{input_.name} rate_hz": input_.received.hz(now_s),
-            }
         values["waiting to be synchronised"] = len(self._synchroniser) if self._inputs else 0
         values |= {"waiting to be mapped": len(self._worker), "latency_s": self._latency_s}
         if abs(self._delay_s) < OTHER_CLOCK_S:
             values["delay_s"] = self._delay_s
-        values |= {f"dropped: {reason}": count for reason, count in self._drops.reasons.items()}
         for key, value in self._statistics.items():
             values |= {f"{key} {k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
-        if not self._inputs:
-            level, summary = DiagnosticStatus.OK, "inactive"
-        elif silent:
-            level, summary = DiagnosticStatus.WARN, f"no complete frame for {now_s - self._last_complete_s:.0f} s"
-        else:
-            level, summary = DiagnosticStatus.OK, f"{self._mapped.count} frames mapped"
-        name = f"{self.get_fully_qualified_name()}: mapping"
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(messages.diagnostics_message(name, level, summary, values, stamp))
+        return f"{self._mapped.count} frames mapped", values
 
 
 def main() -> None:
