@@ -1,0 +1,259 @@
+"""What the lifecycle nodes share: they start themselves, work in a thread of their own, and say how they are and why nothing comes."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
+from std_srvs.srv import Trigger
+
+from gcseg_ros.config import Part
+from gcseg_ros.errors import UserError
+from gcseg_ros.nodes import messages
+from gcseg_ros.nodes.diagnostics import Drops, InputState, Rate
+from gcseg_ros.nodes.inputs import Input
+from gcseg_ros.nodes.parameters import declare
+
+POLL_S = 0.2
+STOP_TIMEOUT_S = 8.0
+LONGEST_PAUSE_S = 60.0
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+SUCCESS, FAILURE, ERROR = (
+    TransitionCallbackReturn.SUCCESS,
+    TransitionCallbackReturn.FAILURE,
+    TransitionCallbackReturn.ERROR,
+)
+
+
+class ManagedNode(LifecycleNode, ABC):
+    """A lifecycle node that goes active by itself unless `autostart` is false.
+
+    A subclass has `settings` with autostart, diagnostics_rate_hz and warn_after_s, and says what happens in `_configure` (which
+    sets `_config` and `_worker`, advertises and offers), `_activate` (which opens `_inputs`), `_deactivate` and `_cleanup`.
+    """
+
+    settings: ClassVar[type[Part]]
+    task: ClassVar[str]
+    """What the node does, in a word: its name in /diagnostics."""
+
+    def __init__(self, name: str, **arguments: Any) -> None:
+        super().__init__(name, **arguments)
+        self._config: Any = None
+        self._worker: Any = None  # a Worker while configured
+        self._inputs: list[Input] = []
+        self._made: list[Callable[[], Any]] = []  # how what was made on configuration is destroyed
+        self._drops = Drops(self.get_logger().warning)
+        declare(self, self.settings)
+        self.add_on_set_parameters_callback(self._refuse_change)
+
+    def start(self) -> None:
+        """Configure and activate, unless `autostart` is false. Raises SystemExit when that fails (the reason is logged)."""
+        if self.get_parameter("autostart").value:
+            if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
+                raise SystemExit(2)
+        else:
+            self.get_logger().info("Waiting to be configured and activated (autostart is false).")
+
+    def stop(self) -> None:
+        """Leave nothing running."""
+        self._deactivate()
+        self._cleanup()
+
+    # -- what subclasses say ------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _configure(self) -> None:
+        """Raises UserError."""
+
+    @abstractmethod
+    def _activate(self) -> None:
+        """Raises UserError."""
+
+    def _deactivate(self) -> None:
+        """Stop listening. Fine to call at any time."""
+        for input_ in self._inputs:
+            input_.close()
+        self._inputs = []
+
+    def _cleanup(self) -> None:
+        """End the worker and destroy what was made. Fine to call at any time."""
+        if self._worker is not None:
+            self._worker.stop(STOP_TIMEOUT_S)
+            self._worker = None
+        while self._made:
+            self._made.pop()()
+
+    @abstractmethod
+    def _status(self, now_s: float) -> tuple[str, dict[str, Any]]:
+        """For /diagnostics: one line, and values."""
+
+    @abstractmethod
+    def _silence(self, silent_s: float, states: list[InputState]) -> str:
+        """What to warn of when nothing usable has come for so long."""
+
+    def _may_be_silent(self) -> bool:
+        """Whether it is all right that nothing comes."""
+        return False
+
+    @abstractmethod
+    def _farewell(self) -> str:
+        """What to say when something came, and nobody publishes any more."""
+
+    # -- transitions --------------------------------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._said: set[str] = set()
+        self._complete, self._last_complete_s, self._pause_s = Rate(), 0.0, float("inf")
+        return self._attempt(self._configured, self._cleanup) or super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._attempt(self._activated, self._deactivate) or super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._deactivate()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._cleanup()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.stop()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.stop()
+        return SUCCESS
+
+    def _attempt(self, step: Callable[[], None], undo: Callable[[], None]) -> TransitionCallbackReturn | None:
+        """None if it went well; a failure is logged (rclpy keeps exceptions to itself), a sentence where the user can help it."""
+        try:
+            step()
+            return None
+        except UserError as error:
+            self.get_logger().error(str(error))
+            undo()
+            return FAILURE
+        except Exception:
+            self.get_logger().error(traceback.format_exc())
+            return ERROR
+
+    def _configured(self) -> None:
+        self._configure()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self._made.append(lambda: self.destroy_publisher(self._diagnostics))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
+        for period_s, call in (
+            (1 / self._config.diagnostics_rate_hz, self._publish_diagnostics),
+            (POLL_S, self._watch),
+        ):
+            timer = self.create_timer(period_s, call, clock=steady)
+            self._made.append(lambda timer=timer: self.destroy_timer(timer))
+
+    def _activated(self) -> None:
+        self._activate()
+        self._last_complete_s, self._pause_s = time.monotonic(), self._config.warn_after_s
+
+    def _advertise(self, kind: type, topic: str, qos: QoSProfile) -> Any:
+        """A publisher that is silent while the node is not active."""
+        publisher = self.create_lifecycle_publisher(kind, topic, qos)
+        self._made.append(lambda: self.destroy_lifecycle_publisher(publisher))
+        return publisher
+
+    def _offer(self, name: str, callback: Callable[..., Any]) -> None:
+        """A std_srvs/Trigger service."""
+        service = self.create_service(Trigger, name, callback)
+        self._made.append(lambda: self.destroy_service(service))
+
+    def _refuse_change(self, parameters: list[Any]) -> SetParametersResult:
+        known = all(self.has_parameter(p.name) for p in parameters)
+        if self._worker is None or not known or all(p.name == "use_sim_time" for p in parameters):
+            return SetParametersResult(successful=True)
+        reason = (
+            "Parameters are read when the node is configured: clean it up first (ros2 lifecycle set "
+            f"{self.get_fully_qualified_name()} cleanup)."
+        )
+        return SetParametersResult(successful=False, reason=reason)
+
+    # -- at work ------------------------------------------------------------------------------------------------------
+
+    def _heard(self) -> float:
+        """Something usable has come: the monotonic time."""
+        now_s = time.monotonic()
+        self._complete.tick(now_s)
+        self._last_complete_s, self._pause_s = now_s, self._config.warn_after_s
+        return now_s
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self.get_logger().warning(sentence)
+
+    def _guarded(self, function: Callable[..., None], *arguments: Any) -> None:
+        """A defect is said in full and the node lives on; a call that the end of the node interrupts says nothing."""
+        try:
+            function(*arguments)
+        except Exception:
+            if self.context.ok():
+                self._drops("failed", traceback.format_exc())
+
+    async def _answer(self, function: Callable[[], str], response: Trigger.Response) -> Trigger.Response:
+        """Run `function` in the worker's thread; meanwhile the node goes on listening."""
+        done: Future = Future(executor=self.executor)
+
+        def finished(result: Any) -> None:
+            done.set_result(result)
+            if self.executor is not None:
+                self.executor.wake()
+
+        self._worker.call(function).add_done_callback(finished)
+        result = await done
+        try:
+            response.success, response.message = True, result.result()
+            self.get_logger().info(response.message)
+        except Exception as error:
+            response.success, response.message = False, str(error)
+            self.get_logger().error(str(error) if isinstance(error, UserError) else traceback.format_exc())
+        return response
+
+    def _watch(self) -> None:
+        """Follow the publishers' types and QoS, and say why nothing comes."""
+        now_s = time.monotonic()
+        for input_ in self._inputs:
+            if input_.received.hz(now_s) == 0:
+                input_.adapt()
+        silent_s = now_s - self._last_complete_s if self._inputs else 0.0
+        if silent_s < self._pause_s:
+            return
+        self._pause_s = silent_s + min(silent_s, LONGEST_PAUSE_S)
+        states = [input_.state() for input_ in self._inputs if input_.name != "tf_static"]
+        if self._complete.count and not any(state.publishers for state in states):
+            self._pause_s = float("inf")  # until something comes again
+            self.get_logger().info(self._farewell())
+        elif not self._may_be_silent():
+            self.get_logger().warning(self._silence(silent_s, states))
+
+    def _publish_diagnostics(self) -> None:
+        now_s = time.monotonic()
+        summary, values = self._status(now_s)
+        for input_ in self._inputs:
+            values[f"{input_.name} received"] = input_.received.count
+            values[f"{input_.name} rate_hz"] = input_.received.hz(now_s)
+        values |= {f"dropped: {reason}": count for reason, count in self._drops.reasons.items()}
+        level, silent_s = DiagnosticStatus.OK, now_s - self._last_complete_s
+        if not self._inputs:
+            summary = "inactive"
+        elif silent_s > self._config.warn_after_s and not self._may_be_silent():
+            level, summary = DiagnosticStatus.WARN, f"nothing to work on has come for {silent_s:.0f} s"
+        name, stamp = f"{self.get_fully_qualified_name()}: {self.task}", self.get_clock().now().to_msg()
+        self._diagnostics.publish(messages.diagnostics_message(name, level, summary, values, stamp))
