@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
-app = typer.Typer(
-    help="Weights of SAM, SAM 2, CLIP and published 3D networks: list, fetch, verify."
-)
+app = typer.Typer(help="Weights of SAM, SAM 2, CLIP and published 3D networks: list, fetch, verify.")
 
 Folder = Annotated[
     Path | None,
