@@ -131,7 +131,7 @@ class KernelMap:
         inputs = by_offset[present]
         local = torch.arange(rows, dtype=torch.int32, device=device)
         outputs = local.expand(tiles, K, rows)[present]
-        place = present.view(tiles, -1).cumsum(1, dtype=torch.int32).view(tiles, K, rows) - 1
+        place = present.view(tiles, K * rows).cumsum(1, dtype=torch.int32).view(tiles, K, rows) - 1
         by_output = place.transpose(1, 2)[by_row < count]
         ends = torch.zeros(tiles, rows + 1, dtype=torch.int32, device=device)
         ends[:, 1:] = present.sum(1, dtype=torch.int32).cumsum(1)

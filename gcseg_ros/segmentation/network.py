@@ -111,14 +111,24 @@ class Mask3D(nn.Module):
         self.mask_embed_head = nn.Sequential(nn.Linear(c.hidden, c.hidden), nn.ReLU(), nn.Linear(c.hidden, c.hidden))
         self.class_embed_head = nn.Linear(c.hidden, c.classes)
 
-    def forward(self, x: SparseTensor, positions: Tensor, queries: int | None = None) -> list[ScenePrediction]:
-        """x: (N, channels) features of the voxels; positions: (N, 3) where they are, metres; queries: default the config's."""
+    def forward(
+        self, x: SparseTensor, positions: Tensor, queries: int | None = None, scenes: int | None = None
+    ) -> list[ScenePrediction]:
+        """One prediction a scene; a scene without voxels has no queries.
+
+        x          (N, channels) features of the voxels
+        positions  (N, 3) where they are, metres
+        queries    default: the config's
+        scenes     of the batch; default: up to the last that has voxels
+        """
         pyramid = [y.with_features(y.features.float()) for y in self.backbone(x)]
         mask_features = self.mask_features_head(pyramid[-1])
         levels = self._levels(pyramid, mask_features.features, positions)
+        if scenes is None:
+            scenes = len(x.level.scene_ends) - 1
         return [
             self._decode([level.scene(scene) for level in levels], queries or self.config.queries)
-            for scene in range(len(x.level.scene_ends) - 1)
+            for scene in range(scenes)
         ]
 
     def _levels(self, pyramid: list[SparseTensor], mask_features: Tensor, positions: Tensor) -> list[_LevelInputs]:
@@ -135,6 +145,9 @@ class Mask3D(nn.Module):
         """One scene: its queries go through the levels, `rounds` times."""
         finest = levels[-1]
         anchors = furthest_points(finest.positions, count)
+        if not len(anchors):
+            nothing = self._step(finest.features.new_zeros(0, self.config.hidden))
+            return ScenePrediction(finest.mask_features, [nothing] * (self.config.rounds * LEVELS + 1), anchors)
         corners = finest.positions.amin(0), finest.positions.amax(0)
         query_positions = self.query_projection(self.pos_enc(finest.positions[anchors], *corners))
         queries = torch.zeros_like(query_positions)
@@ -176,7 +189,9 @@ class _LevelInputs:
     ends: list[int]
 
     def scene(self, number: int) -> _LevelInputs:
-        rows = slice(self.ends[number], self.ends[number + 1])
+        """None of the rows where the batch ends before this scene."""
+        last = len(self.ends) - 1
+        rows = slice(self.ends[min(number, last)], self.ends[min(number + 1, last)])
         return _LevelInputs(
             self.features[rows], self.mask_features[rows], self.positions[rows], [0, rows.stop - rows.start]
         )

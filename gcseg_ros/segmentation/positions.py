@@ -31,6 +31,8 @@ class FourierEncoding(nn.Module):
 @torch.no_grad()
 def furthest_points(positions: Tensor, count: int) -> Tensor:
     """Furthest point sampling from the first point on: (N, 3) -> (min(count, N),) int64 rows (Eldar et al., 1997)."""
+    if not len(positions):
+        return torch.zeros(0, dtype=torch.int64, device=positions.device)
     axes = (positions - positions.amin(0)).float().t().contiguous()
     count = min(count, len(positions))
     distance = torch.full_like(axes[0], math.inf)

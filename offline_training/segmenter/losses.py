@@ -59,7 +59,9 @@ def step_losses(step: Step, logits: Tensor, masks: Tensor, weights: Weights) -> 
 
 
 def objectness_loss(scores: Tensor, matched: Tensor, no_object: float) -> Tensor:
-    """Cross-entropy of (Q, classes): matched queries are objects (class 0), the others none (the last), which weighs less."""
+    """Cross-entropy of (Q, classes): matched queries are objects (class 0), the others none (the last), which weighs less. 0 of no query."""
+    if not len(scores):
+        return scores.sum()
     wanted = torch.full((len(scores),), scores.shape[1] - 1, device=scores.device)
     wanted[matched] = 0
     balance = scores.new_ones(scores.shape[1])

@@ -102,6 +102,29 @@ def test_fewer_voxels_than_queries_and_a_single_one():
         assert torch.isfinite(prediction.mask_logits(prediction.steps[-1])).all()
 
 
+@pytest.mark.parametrize("counts", [(200, 0, 90), (0, 200, 0), (0, 0)])
+def test_scenes_without_voxels_have_no_queries(counts):
+    """Anywhere in a batch; the other scenes are what they are without them, and the loss learns from those."""
+    network = Mask3D(SMALL)
+    x, positions, _ = scenes(counts)
+    predictions = network.eval()(x, positions, scenes=len(counts))
+    assert [len(p.features) for p in predictions] == [int((x.level.batch == b).sum()) for b in range(len(counts))]
+    for count, prediction in zip(counts, predictions):
+        assert len(prediction.anchors) == (8 if count else 0)
+        assert prediction.mask_logits(prediction.steps[-1]).shape == (len(prediction.anchors), len(prediction.features))
+    if any(counts):
+        full, *_ = scenes([n for n in counts if n])
+        expected = network(full.with_features(x.features), positions)
+        got = [p for p in predictions if len(p.anchors)]
+        for a, b in zip(got, expected, strict=True):
+            torch.testing.assert_close(a.steps[-1].scores, b.steps[-1].scores, atol=1e-4, rtol=1e-4)
+    labels = [torch.ones(len(p.features), dtype=torch.int64) for p in predictions]
+    loss = segmenter_loss(network.train()(x, positions, scenes=len(counts)), labels)["total"]
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
 def test_the_decoders_tensors_are_made_on_the_inputs_device():
     """A tensor made without naming the device would land on `meta` here, and mixing devices fails."""
     network = Mask3D(SMALL).train()
