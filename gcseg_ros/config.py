@@ -85,6 +85,14 @@ class FinishingConfig(Part):
     min_voxels: int = Field(40, ge=1, description="smallest instance")
 
 
+class ViewsConfig(Part):
+    """Keyframes kept for queries by words."""
+
+    most: int = Field(120, ge=0, description="keyframes kept, those that together show most; 0 = none, and no queries")
+    width_px: int = Field(640, ge=64, description="their colour images are made no wider than this")
+    jpeg_quality: int = Field(90, ge=1, le=100, description="quality at which these are compressed")
+
+
 class Config(Part):
     """Everything that changes the result."""
 
@@ -93,6 +101,7 @@ class Config(Part):
     tracking: TrackingConfig = TrackingConfig()
     map: MapConfig = MapConfig()
     finishing: FinishingConfig = FinishingConfig()
+    views: ViewsConfig = ViewsConfig()
 
 
 def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Config:

@@ -1,0 +1,161 @@
+"""Image crops and texts -> vectors of one space: the interface, and CLIP through open_clip."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.weights import TABLE, locate
+
+if TYPE_CHECKING:
+    import torch
+
+Vectors = npt.NDArray[np.float32]
+
+DEFAULT_MODEL = "clip-vit-b-32-laion2b"
+ARCHITECTURES = {
+    "clip-vit-b-32": "ViT-B-32-quickgelu",
+    "clip-vit-b-32-laion2b": "ViT-B-32",
+    "clip-vit-l-14-336": "ViT-L-14-336-quickgelu",
+}
+"""Names of `gcseg weights` -> open_clip's architecture."""
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+MULTILINGUAL = re.compile(r"xlm|mt5|nllb|siglip2|i18n|multilingual", re.IGNORECASE)
+
+
+class Encoder(Protocol):
+    """What retrieval needs of CLIP.
+
+    name          tells models apart; features that are kept belong to it
+    multilingual  whether texts may be in other scripts than Latin
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def multilingual(self) -> bool: ...
+
+    def images(self, crops: Sequence[npt.NDArray[np.uint8]]) -> Vectors:
+        """B crops, each (h, w, 3) uint8 RGB of any size -> (B, D) float32 of unit length."""
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        """T texts -> (T, D) float32 of unit length."""
+
+
+class OpenClip:
+    """A model of open_clip (Ilharco et al., 2021; CLIP: Radford et al., ICML 2021) in evaluation mode."""
+
+    def __init__(
+        self, name: str, model: torch.nn.Module, preprocess: Any, tokenize: Any, device: str, multilingual: bool = False
+    ) -> None:
+        """preprocess: PIL image -> (3, S, S) tensor; tokenize: list of texts -> (T, L) tensor."""
+        self.name = name
+        self.multilingual = multilingual
+        self._model = model.to(device).eval()
+        self._preprocess = preprocess
+        self._tokenize = tokenize
+        self._device = device
+
+    @classmethod
+    def load(
+        cls, model: str | Path = DEFAULT_MODEL, weights: str | Path | None = None, device: str | None = None
+    ) -> OpenClip:
+        """model: a CLIP of `gcseg weights list`; a folder with open_clip_config.json and weights; or one of open_clip's
+        architectures, with the file `weights`. device: "cpu", "cuda"; default: a GPU where there is one.
+
+        Nothing is fetched, nothing pickled is run. Raises UserError if the package or the weights are missing or do not fit.
+        """
+        source, file, name = resolve(model, weights)
+        require_open_clip()
+        import open_clip
+        import torch
+
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+            raise UserError("There is no usable GPU for the device cuda: choose cpu.")
+        try:
+            network, preprocess = open_clip.create_model_from_pretrained(
+                source, None if file is None else str(file), weights_only=True
+            )
+            tokenize = open_clip.get_tokenizer(source)
+        except Exception as error:  # whatever a file that is no such model makes of open_clip's loading
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(
+                f"{file or model} cannot be loaded as a CLIP model ({type(error).__name__}: {reason}): give weights that "
+                "belong to the architecture."
+            ) from None
+        return cls(name, network, preprocess, tokenize, device, bool(MULTILINGUAL.search(source)))
+
+    def images(self, crops: Sequence[npt.NDArray[np.uint8]]) -> Vectors:
+        import torch
+        from PIL import Image
+
+        batch = torch.stack([self._preprocess(Image.fromarray(crop)) for crop in crops])
+        with torch.inference_mode():
+            return _units(self._model.encode_image(batch.to(self._device)))  # type: ignore[operator]
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        import torch
+
+        with torch.inference_mode():
+            return _units(self._model.encode_text(self._tokenize(list(texts)).to(self._device)))  # type: ignore[operator]
+
+
+def require_open_clip() -> None:
+    """Raises UserError where open_clip or torch is missing."""
+    missing = [name for name in ("open_clip", "torch") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"Queries need CLIP, but {' and '.join(missing)} cannot be imported: pip install 'gcseg_ros[retrieval]'."
+        )
+
+
+def resolve(model: str | Path, weights: str | Path | None = None) -> tuple[str, Path | None, str]:
+    """What `OpenClip.load` was given -> open_clip's model name, the file of weights (None: in the folder), and our name.
+
+    Raises UserError.
+    """
+    model = str(model)
+    if model in ARCHITECTURES:
+        file = locate(model if weights is None else weights)
+        return ARCHITECTURES[model], file, model if weights is None else _marked(model, file)
+    if Path(model).is_dir():
+        if not (Path(model) / "open_clip_config.json").is_file():
+            raise UserError(f"The folder {model} has no open_clip_config.json: expected a model as open_clip saves it.")
+        files = sorted(file for suffix in SUFFIXES for file in Path(model).glob(f"*{suffix}"))
+        if not files:
+            raise UserError(
+                f"The folder {model} has no weights: put open_clip_model.safetensors beside its configuration."
+            )
+        return f"local-dir:{model}", None, _marked(Path(model).resolve().name, files[0])
+    known = ", ".join(entry.name for entry in TABLE if entry.name in ARCHITECTURES)
+    if weights is None:
+        raise UserError(
+            f"There is no CLIP model {model!r}: give {known}, a folder as open_clip saves it, or one of open_clip's architectures "
+            "with a file of weights."
+        )
+    file = locate(weights)
+    if file.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{file} is no file of weights: expected one of {', '.join(SUFFIXES)}.")
+    return model, file, _marked(model, file)
+
+
+def _marked(name: str, file: Path) -> str:
+    """The name with a few digits that tell the file of weights from others."""
+    with file.open("rb") as start:
+        digest = hashlib.sha256(start.read(1 << 20) + str(file.stat().st_size).encode()).hexdigest()
+    return f"{name}-{digest[:8]}"
+
+
+def _units(vectors: torch.Tensor) -> Vectors:
+    vectors = vectors.float()
+    return (vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(1e-12)).cpu().numpy()

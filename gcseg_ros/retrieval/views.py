@@ -1,0 +1,162 @@
+"""Views kept for retrieval, and their file `views.npz`: colour as JPEG, depth as PNG, pose and cameras."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.files import atomic_path
+from gcseg_ros.frames import CameraIntrinsics, rigid
+
+VIEWS = "views.npz"
+VERSION = 1
+LARGEST_SIDE_PX = 8192
+
+
+@dataclass(frozen=True)
+class StoredView:
+    """One keyframe, small enough to keep.
+
+    name          of its frame
+    pose          (4, 4) float64 camera-to-world, optical frame
+    camera        of the colour image
+    depth_camera  of the depth image: the same place, another size
+    jpeg          colour, encoded
+    png           depth in millimetres, 16 bit, 0 = none, encoded
+    """
+
+    name: str
+    pose: npt.NDArray[np.float64]
+    camera: CameraIntrinsics
+    depth_camera: CameraIntrinsics
+    jpeg: bytes
+    png: bytes
+
+    def colour(self) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB. Raises UserError where the image is broken."""
+        image = _decoded(self.jpeg, cv2.IMREAD_COLOR)
+        if image is None or image.shape != (self.camera.height, self.camera.width, 3):
+            raise UserError(f"The stored view {self.name} has no readable colour image: run gcseg map again.")
+        return np.ascontiguousarray(image[..., ::-1], np.uint8)
+
+    def depth_m(self) -> npt.NDArray[np.float32]:
+        """(h, w) float32 metres, 0 = none. Raises UserError where the image is broken."""
+        image = _decoded(self.png, cv2.IMREAD_UNCHANGED)
+        size = self.depth_camera.height, self.depth_camera.width
+        if image is None or image.shape != size or image.dtype != np.uint16:
+            raise UserError(f"The stored view {self.name} has no readable depth image: run gcseg map again.")
+        return image.astype(np.float32) / 1000
+
+    @classmethod
+    def encoded(
+        cls,
+        name: str,
+        pose: npt.NDArray[np.float64],
+        camera: CameraIntrinsics,
+        colour: npt.NDArray[np.uint8],
+        depth_camera: CameraIntrinsics,
+        depth_m: npt.NDArray[np.float32],
+        quality: int = 90,
+    ) -> StoredView:
+        """From images: colour (H, W, 3) uint8 RGB, depth (h, w) float32 metres. quality: of the JPEG, to 100."""
+        jpeg = cv2.imencode(".jpg", colour[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
+        millimetres = np.clip(np.round(1000 * depth_m), 0, 65535).astype(np.uint16)
+        png = cv2.imencode(".png", millimetres, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1]
+        return cls(name, pose, camera, depth_camera, jpeg.tobytes(), png.tobytes())
+
+
+def write_views(path: str | Path, views: Sequence[StoredView]) -> None:
+    """As NPZ of plain arrays, atomically; images one after another, with their ends. Raises UserError."""
+    images = {kind: [getattr(view, kind) for view in views] for kind in ("jpeg", "png")}
+    with atomic_path(path) as temporary:
+        np.savez(
+            temporary,
+            version=np.array(VERSION),
+            name=np.array([view.name for view in views], np.str_),
+            pose=np.array([view.pose for view in views], np.float64).reshape(-1, 4, 4),
+            camera=np.array([astuple(view.camera) for view in views], np.float64).reshape(-1, 6),
+            depth_camera=np.array([astuple(view.depth_camera) for view in views], np.float64).reshape(-1, 6),
+            **{kind: np.frombuffer(b"".join(parts), np.uint8) for kind, parts in images.items()},
+            **{f"{kind}_end": np.cumsum([len(part) for part in parts], dtype=np.int64) for kind, parts in images.items()},
+        )  # fmt: skip
+
+
+def read_views(path: str | Path) -> list[StoredView]:
+    """The views in `path`, or in the folder `path` of `gcseg map`. Images are decoded, and checked, when they are used.
+
+    Raises UserError.
+    """
+    path = Path(path) / VIEWS if Path(path).is_dir() else Path(path)
+    if not path.is_file():
+        raise UserError(
+            f"There are no stored views {path}, which queries need: map the recording with this version of gcseg map."
+        )
+    arrays = read_arrays(path)
+    try:
+        if int(arrays["version"]) != VERSION:
+            raise ValueError(f"its version is {arrays['version']}, this program reads {VERSION}")
+        count = len(arrays["name"])
+        poses, cameras, depth_cameras = (
+            _shaped(arrays[key], (count, *shape))
+            for key, shape in (("pose", (4, 4)), ("camera", (6,)), ("depth_camera", (6,)))
+        )
+        jpegs, pngs = (_split(arrays[kind], arrays[f"{kind}_end"], count) for kind in ("jpeg", "png"))
+        return [
+            StoredView(
+                str(arrays["name"][i]), rigid(poses[i]), _camera(cameras[i]), _camera(depth_cameras[i]), jpegs[i], pngs[i]
+            )
+            for i in range(count)
+        ]  # fmt: skip
+    except (KeyError, ValueError, TypeError, UserError) as error:
+        raise UserError(
+            f"{path} is not as gcseg map writes it ({' '.join(str(error).split())}): run gcseg map again."
+        ) from None
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray]:
+    """All arrays of an NPZ file, none of them pickled. Raises UserError."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (AttributeError, ValueError, EOFError, MemoryError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} is not a whole NPZ file of plain arrays: {' '.join(str(error).split())}.") from None
+
+
+def _decoded(data: bytes, flags: int) -> npt.NDArray | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+
+
+def _shaped(values: npt.NDArray, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    if values.shape != shape or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+        raise ValueError(f"expected finite numbers of shape {shape}, found {values.dtype} of shape {values.shape}")
+    return values.astype(np.float64)
+
+
+def _camera(values: npt.NDArray[np.float64]) -> CameraIntrinsics:
+    width, height, *rest = values.tolist()
+    if not (0 < width <= LARGEST_SIDE_PX and 0 < height <= LARGEST_SIDE_PX):
+        raise ValueError(f"an image of {width:g}x{height:g} pixels")
+    return CameraIntrinsics(int(width), int(height), *rest)
+
+
+def _split(data: npt.NDArray, ends: npt.NDArray, count: int) -> list[bytes]:
+    """Images that lie one after another in `data` (B,) uint8, the i-th up to `ends[i]`."""
+    starts = np.append(0, ends)
+    if data.dtype != np.uint8 or ends.shape != (count,) or ends.dtype.kind not in "iu":
+        raise ValueError("the images are no bytes with their ends")
+    if (np.diff(starts) < 0).any() or starts[-1] != data.size:
+        raise ValueError("the images' ends do not fit their bytes")
+    return [data[a:b].tobytes() for a, b in zip(starts[:-1], ends)]
