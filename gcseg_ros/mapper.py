@@ -6,15 +6,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.config import Config
+from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Frame
 from gcseg_ros.mapping.finishing import finish, same_colour
 from gcseg_ros.mapping.instances import InstanceMap, describe_objects
+from gcseg_ros.mapping.state import Stateful, read_state, write_state
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import build_generator
 from gcseg_ros.propagation import ReprojectionPropagator
@@ -40,6 +43,8 @@ class Mapper:
     """`step` every frame in order of time; `instances()` whenever a map is wanted.
 
     Memory is bounded by the map's surface and its objects, not by the length of the video.
+
+    extensions  by name, whatever else is to be saved and restored with the map
     """
 
     def __init__(self, config: Config | None = None) -> None:
@@ -50,6 +55,7 @@ class Mapper:
         self.voxel_map = VoxelMap(self.config.map)
         generate = build_generator(self.config.masks)
         self.tracker = Tracker(self.config.tracking, generate, ReprojectionPropagator(), self.voxel_map)
+        self.extensions: dict[str, Stateful] = {}
 
     def step(self, frame: Frame) -> TrackedFrame:
         """Map one frame. Causal: nothing of a later frame changes what is returned here."""
@@ -80,6 +86,46 @@ class Mapper:
             surface = self.voxel_map.surface()
             instance, confidence, of_tracked = finish(surface, self.tracker.evidence, self.config.finishing)
             return self._instance_map(surface, instance, confidence, of_tracked)
+
+    def save_state(self, path: str | Path) -> None:
+        """Write everything that `resume` needs as one file, in one step. Raises UserError where it cannot be written."""
+        header = {
+            "frames": self.tracker.frames,
+            "objects": len(self.tracker.objects),
+            "voxel_m": self.voxel_map.voxel_m,
+        }
+        parts = {name: part.state() for name, part in self._parts().items()}
+        write_state(path, header, {**parts, "instances": {"of_tracked": self._of_tracked}})
+
+    def resume(self, path: str | Path) -> None:
+        """Go on from a state file, or from an output folder that has one: as if its frames had been mapped here.
+
+        Raises UserError if it is no such file, or of another voxel size; the mapper is then not to be used.
+        """
+        state = read_state(path)
+        if state.header.get("voxel_m") != self.voxel_map.voxel_m:
+            raise UserError(
+                f"The map in {path} has voxels of {state.header.get('voxel_m')} m, and map.voxel_m is {self.voxel_map.voxel_m}: set it "
+                "to the map's to go on from there."
+            )
+        for name, part in self._parts().items():
+            if name in state or name not in self.extensions:
+                part.restore(state.part(name))
+        self._of_tracked = state.part("instances").array("of_tracked", np.int64, (None,), 0)
+
+    def _parts(self) -> dict[str, Stateful]:
+        """What remembers, by name."""
+        tracker = self.tracker
+        own = {
+            "depth": self.view_of,
+            "map": self.voxel_map,
+            "tracking": tracker,
+            "objects": tracker.objects,
+            "evidence": tracker.evidence,
+            "association": tracker.associate,
+            "propagation": tracker.propagate,
+        }
+        return {name: part for name, part in {**own, **self.extensions}.items() if isinstance(part, Stateful)}
 
     def statistics(self) -> dict[str, object]:
         """frames, keyframes, objects by state, map voxels, and seconds by stage so far."""

@@ -7,14 +7,16 @@ Everything here is per pixel and independent of the length of the video: only th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.config import InputConfig
-from gcseg_ros.frames import CameraIntrinsics, Frame
+from gcseg_ros.frames import CameraIntrinsics, Frame, rigid
 from gcseg_ros.jit import njit
+from gcseg_ros.mapping.state import Saved
 
 Image = npt.NDArray[np.float32]
 Camera = tuple[float, float, float, float]
@@ -40,6 +42,24 @@ class View:
     intrinsics: CameraIntrinsics
     pose: npt.NDArray[np.float64]
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        colour: npt.NDArray[np.uint8],
+        measured_m: Image,
+        depth_m: Image,
+        intrinsics: CameraIntrinsics,
+        pose: npt.NDArray[np.float64],
+    ) -> View:
+        """A view from what was seen: normals and Lab are computed."""
+        lab = cv2.cvtColor(cv2.bilateralFilter(colour, 5, 25, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
+        lab[..., 0] *= 100 / 255
+        lab[..., 1:] -= 128
+        k = intrinsics
+        normals = normals_from(depth_m, (k.fx, k.fy, k.cx, k.cy))
+        return cls(name, colour, measured_m, depth_m, normals, lab, intrinsics, pose)
+
     @property
     def camera(self) -> Camera:
         k = self.intrinsics
@@ -49,6 +69,25 @@ class View:
     def up(self) -> npt.NDArray[np.float64]:
         """The world's z axis in the camera's frame, (3,)."""
         return self.pose[2, :3]
+
+    def state(self) -> dict[str, Any]:
+        """What `of` needs."""
+        images = {"colour": self.colour, "measured_m": self.measured_m, "depth_m": self.depth_m}
+        return {"name": self.name, **images, "camera": np.array(self.camera), "pose": self.pose}
+
+    @classmethod
+    def restored(cls, saved: Saved) -> View:
+        """The view whose `state` was saved. Raises UserError."""
+        measured_m = saved.array("measured_m", np.float32, (None, None), 0)
+        h, w = measured_m.shape
+        intrinsics = CameraIntrinsics(w, h, *saved.array("camera", np.float64, (4,)).tolist())
+        pose = saved.array("pose", np.float64, (4, 4))
+        if np.abs(rigid(pose, saved.where) - pose).max() > 1e-6:
+            raise saved.wrong("pose", "a rotation and a translation", str(pose.tolist()))
+        colour = saved.array("colour", np.uint8, (h, w, 3))
+        return cls.of(
+            saved.text("name"), colour, measured_m, saved.array("depth_m", np.float32, (h, w), 0), intrinsics, pose
+        )
 
 
 class ViewBuilder:
@@ -74,12 +113,19 @@ class ViewBuilder:
         colour = frame.colour[: height * factor, : width * factor]
         if factor > 1:
             colour = np.asarray(cv2.resize(colour, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        lab = cv2.cvtColor(cv2.bilateralFilter(colour, 5, 25, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
-        lab[..., 0] *= 100 / 255
-        lab[..., 1:] -= 128
-        view = View(frame.name, colour, measured, depth, normals_from(depth, camera), lab, k, frame.pose)
+        view = View.of(frame.name, colour, measured, depth, k, frame.pose)
         self.previous = view, weight
         return view
+
+    def state(self) -> dict[str, Any]:
+        """The previous view and how many frames its depth is the mean of; nothing before the first."""
+        return {**self.previous[0].state(), "weight": self.previous[1]} if self.previous else {}
+
+    def restore(self, saved: Saved) -> None:
+        """Take over another's `state`. Raises UserError."""
+        if "weight" in saved:
+            view = View.restored(saved)
+            self.previous = view, saved.array("weight", np.float32, view.depth_m.shape, 0)
 
 
 @njit

@@ -6,11 +6,14 @@ the time spent looking at it. Integrating a frame and looking one up cost the fr
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.config import MapConfig
 from gcseg_ros.jit import njit
+from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.views import Image, View, sigma, solid, transform
 
@@ -67,6 +70,33 @@ class VoxelMap:
     def look_up(self, depth_m: Image, view: View) -> Labels:
         """The map's label at each pixel's 3D point, (h, w) int32, 0 = none: its points projected with a depth test."""
         return _look_up(self.keys, self.row_of, self.labels, depth_m, view.pose, view.camera, 1 / self.voxel_m)
+
+    def state(self) -> dict[str, Any]:
+        """The voxels in the order in which they were first seen."""
+        used = self.keys >= 0
+        key = np.empty(self.count, np.int64)
+        key[self.row_of[used]] = self.keys[used]
+        n = self.count
+        return {"key": key, "sums": self.sums[:n], "labels": self.labels[:n], "votes": self.votes[:n]}
+
+    def restore(self, saved: Saved) -> None:
+        """Take over the `state` of a map of the same voxel size. Raises UserError."""
+        key = saved.array("key", np.int64, (None,), 0)
+        n = len(key)
+        sums = saved.array("sums", np.float32, (n, 10))
+        labels = saved.array("labels", np.int32, (n, SLOTS), 0, saved.objects)
+        votes = saved.array("votes", np.float32, (n, SLOTS), 0)
+        if n and sums[:, 0].min() <= 0:
+            raise saved.wrong("sums", "sums over points with a weight", "a voxel without")
+        capacity = FIRST_CAPACITY
+        while n > capacity // 2:
+            capacity *= 2
+        self._allocate(capacity)
+        _rehash(key, np.arange(n, dtype=np.int32), self.keys, self.row_of)
+        if np.count_nonzero(self.keys >= 0) < n:
+            raise saved.wrong("key", "one key a voxel", "a key twice")
+        self.count = n
+        self.sums[:n], self.labels[:n], self.votes[:n] = sums, labels, votes
 
     def surface(self) -> Surface:
         """Copies of the voxels' contents."""

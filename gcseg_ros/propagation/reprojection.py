@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from gcseg_ros.jit import njit
+from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.views import View, sigma, transform
 
@@ -42,6 +43,16 @@ class ReprojectionPropagator:
         for _ in range(HOLE_ROUNDS):
             pulled = _close(pulled, view.depth_m)
         return pulled
+
+    def state(self) -> dict[str, Any]:
+        """The keyframe with its labels; nothing before the first."""
+        return {**self.keyframe[0].state(), "labels": self.keyframe[1]} if self.keyframe else {}
+
+    def restore(self, saved: Saved) -> None:
+        """Take over another's `state`. Raises UserError."""
+        if "labels" in saved:
+            view = View.restored(saved)
+            self.prompt(view, saved.array("labels", np.int32, view.depth_m.shape, 0, saved.objects))
 
 
 @njit

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gcseg_ros.config import TrackingConfig
+from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels, overlaps
 from gcseg_ros.tracking.matching import iou_of_counts, match
 from gcseg_ros.tracking.objects import Objects
 
 INSIDE = 0.8  # share of one mask in another that counts as inside: tau_c of Eq. 1
 KEEP = -1  # marks pixels that keep their propagated label
+MOST_PIXELS = 1 << 15  # on an edge of an image
+NO_MASK = np.zeros(0, np.uint8), (0, 0)  # of an object from before `last_mask` was chosen
 
 
 class Algorithm1:
@@ -74,7 +79,7 @@ class Algorithm1:
             return [np.where(dormant[in_map], in_map, 0)]
         layers = []
         for id in objects.dormant:
-            packed, size = self.last_masks[id]
+            packed, size = self.last_masks.get(id, NO_MASK)
             if size == shape:
                 layers.append(np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(np.int32) * id)
         return layers
@@ -87,6 +92,26 @@ class Algorithm1:
         self.last_masks = {id: mask for id, mask in self.last_masks.items() if id in known}
         for id in np.unique(labels[labels > 0]):
             self.last_masks[int(id)] = np.packbits(labels == id), labels.shape
+
+    def state(self) -> dict[str, Any]:
+        """The last masks: their objects, their sizes (height, width), and their bits one after the other."""
+        masks = self.last_masks.values()
+        return {
+            "ids": np.array(list(self.last_masks), np.int64),
+            "sizes": np.array([size for _, size in masks], np.int64).reshape(-1, 2),
+            "bits": np.concatenate([np.zeros(0, np.uint8), *(packed for packed, _ in masks)]),
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Take over another's `state`. Raises UserError."""
+        if "ids" not in saved:
+            return  # of another association
+        ids = saved.array("ids", np.int64, (None,), 1, saved.objects).tolist()
+        sizes = saved.array("sizes", np.int64, (len(ids), 2), 1, MOST_PIXELS)
+        ends = np.cumsum(-(-sizes.prod(axis=1) // 8))
+        bits = saved.array("bits", np.uint8, (int(ends[-1]) if ids else 0,))
+        packed = np.split(bits, ends[:-1])
+        self.last_masks = {id: (mask, (h, w)) for id, mask, (h, w) in zip(ids, packed, sizes.tolist())}
 
 
 def _iou_where_known(common: np.ndarray, ids: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels, overlaps
 from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.views import Image
@@ -22,6 +24,7 @@ DEPTH_TOLERANCE_M = 0.06  # and at about the same depth
 MIN_CONTACT_PX = 6
 MIN_SIZE_PX = 15
 DOUBT = 3.0  # the weight of a prior "no"
+TINY = 1e-300  # the least weight of a vote
 
 Pair = tuple[int, int]
 
@@ -76,6 +79,29 @@ class Evidence:
             weight = float(pixels[label]) ** 0.5
             self.seen[label] = self.seen.get(label, 0.0) + weight
             self.structural[label] = self.structural.get(label, 0.0) + weight * float(said[label] / pixels[label])
+
+    def state(self) -> dict[str, Any]:
+        """Pairs (m, 2) with their `weight` and `same`; labels (k,) with `seen` and `structural`. The order matters to ties."""
+        return {
+            "pairs": np.array(list(self.weight), np.int64).reshape(-1, 2),
+            "weight": np.array(list(self.weight.values())),
+            "same": np.array(list(self.same.values())),
+            "labels": np.array(list(self.seen), np.int64),
+            "seen": np.array(list(self.seen.values())),
+            "structural": np.array(list(self.structural.values())),
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Take over the `state` of other evidence. Raises UserError."""
+        pairs = saved.array("pairs", np.int64, (None, 2), 1, saved.objects)
+        labels = saved.array("labels", np.int64, (None,), 1, saved.objects).tolist()
+        keys = [(a, b) for a, b in pairs.tolist()]
+        if len({*keys}) < len(keys) or len({*labels}) < len(labels) or (pairs[:, 0] >= pairs[:, 1]).any():
+            raise saved.wrong("pairs and labels", "all different, pairs with the smaller label first", "others")
+        self.weight = dict(zip(keys, saved.array("weight", np.float64, (len(keys),), TINY).tolist()))
+        self.same = dict(zip(keys, saved.array("same", np.float64, (len(keys),), 0).tolist()))
+        self.seen = dict(zip(labels, saved.array("seen", np.float64, (len(labels),), 0).tolist()))
+        self.structural = dict(zip(labels, saved.array("structural", np.float64, (len(labels),), 0).tolist()))
 
     def structure(self, label: int) -> float:
         """0 = a thing, 1 = part of the room itself, 0.5 = nobody knows."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from gcseg_ros.mapping.state import Saved
 
 MOST_OBJECTS = 65535  # ids are uint16 in label images
 
@@ -13,6 +18,9 @@ class State(str, Enum):
     ACTIVE = "active"
     DORMANT = "dormant"
     TERMINATED = "terminated"
+
+
+STATES = list(State)
 
 
 @dataclass
@@ -70,7 +78,7 @@ class Objects:
         (c) other active objects become dormant, (d) dormant ones wait, (f) for more than N_max frames: terminated.
         """
         matched = set(matched)
-        for id in sorted(self.active - matched, key=lambda id: self._objects[id].matched_at):
+        for id in sorted(self.active - matched, key=lambda id: (self._objects[id].matched_at, id)):
             self._objects[id].state = State.DORMANT
             self.dormant[id] = None
         for id in matched:
@@ -84,3 +92,25 @@ class Objects:
                     break
                 self._objects[id].state = State.TERMINATED
                 del self.dormant[id]
+
+    def state(self) -> dict[str, Any]:
+        """One entry an object, in the order of their ids; `dormant` are ids in the order of their last match."""
+        return {
+            "state": np.array([STATES.index(o.state) for o in self], np.uint8),
+            "matched_at": np.array([o.matched_at for o in self], np.int64),
+            "first_seen": [o.first_seen for o in self],
+            "last_seen": [o.last_seen for o in self],
+            "dormant": np.array(list(self.dormant), np.int64),
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Take over the `state` of others. Raises UserError."""
+        n = saved.objects
+        states = [STATES[i] for i in saved.array("state", np.uint8, (n,), 0, len(STATES) - 1)]
+        matched_at = saved.array("matched_at", np.int64, (n,), 0).tolist()
+        seen = zip(saved.texts("first_seen", n), saved.texts("last_seen", n), matched_at, states)
+        self._objects = {id: TrackedObject(id, *record) for id, record in enumerate(seen, start=1)}
+        self.active = {o.id for o in self if o.state is State.ACTIVE}
+        self.dormant = dict.fromkeys(saved.array("dormant", np.int64, (None,)).tolist())
+        if self.dormant.keys() != {o.id for o in self if o.state is State.DORMANT}:
+            raise saved.wrong("dormant", "the objects whose state is dormant", "others")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from gcseg_ros.config import TrackingConfig
+from gcseg_ros.mapping.state import Saved
 from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.masks import MaskGenerator
 from gcseg_ros.masks.masks import Labels
@@ -61,6 +62,14 @@ class Tracker:
         self.objects.update(_ids(labels), view.name, now)
         self.propagate.prompt(view, labels)  # the prompts of the next window
         return labels, True
+
+    def state(self) -> dict[str, Any]:
+        """The counts; objects, evidence, association and propagation have states of their own."""
+        return {"frames": self.frames, "keyframes": self.keyframes}
+
+    def restore(self, saved: Saved) -> None:
+        """Take over another's `state`. Raises UserError."""
+        self.frames, self.keyframes = saved.number("frames"), saved.number("keyframes")
 
 
 def _ids(labels: Labels) -> list[int]:
