@@ -21,6 +21,7 @@ from gcseg_ros.mapping.state import Stateful, read_state, write_state
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import build_generator
 from gcseg_ros.propagation import ReprojectionPropagator
+from gcseg_ros.retrieval.gatherer import ViewGatherer
 from gcseg_ros.tracking.tracker import Tracker
 from gcseg_ros.views import ViewBuilder
 
@@ -44,6 +45,7 @@ class Mapper:
 
     Memory is bounded by the map's surface and its objects, not by the length of the video.
 
+    gatherer    the keyframes kept for queries by words
     extensions  by name, whatever else is to be saved and restored with the map
     """
 
@@ -55,7 +57,8 @@ class Mapper:
         self.voxel_map = VoxelMap(self.config.map)
         generate = build_generator(self.config.masks)
         self.tracker = Tracker(self.config.tracking, generate, ReprojectionPropagator(), self.voxel_map)
-        self.extensions: dict[str, Stateful] = {}
+        self.gatherer = ViewGatherer(self.config.views)
+        self.extensions: dict[str, Stateful] = {"views": self.gatherer}
 
     def step(self, frame: Frame) -> TrackedFrame:
         """Map one frame. Causal: nothing of a later frame changes what is returned here."""
@@ -65,6 +68,9 @@ class Mapper:
             labels, keyframe = self.tracker.step(view)
         with self._stage("map"):
             self.voxel_map.integrate(view, labels)
+        if keyframe:
+            with self._stage("views"):
+                self.gatherer(frame, view)
         return TrackedFrame(enlarge(labels, frame.depth_m.shape), keyframe)
 
     def cloud(self) -> InstanceMap:

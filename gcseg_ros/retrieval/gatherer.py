@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.config import ViewsConfig
+from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics, Frame, back_project
+from gcseg_ros.mapping.state import Saved
 from gcseg_ros.retrieval.selection import detail
-from gcseg_ros.retrieval.views import StoredView
+from gcseg_ros.retrieval.views import StoredView, in_millimetres, packed, unpacked
 from gcseg_ros.views import View
 
 CELL_M = 0.1
@@ -44,16 +47,11 @@ class ViewGatherer:
     passed_over, dropped  counters: views that showed too little that was new; views that gave way to a better one
     """
 
-    def __init__(self, config: ViewsConfig, views: Iterable[StoredView] = ()) -> None:
-        """views: those of an earlier session, to go on from."""
+    def __init__(self, config: ViewsConfig) -> None:
         self.config = config
         self.passed_over = self.dropped = 0
         self._kept: list[tuple[StoredView, Seen]] = []
-        for view in views:
-            self._kept.append((view, seen_in(view.depth_m(), view.depth_camera, view.camera.fx, view.pose)))
-        self._count()
-        while len(self._kept) > config.most:
-            self._drop_least()
+        self._best = Seen(np.zeros(0, np.int64), np.zeros(0))  # of each cell the most that a view shows of it
 
     @property
     def views(self) -> list[StoredView]:
@@ -67,7 +65,8 @@ class ViewGatherer:
         camera = frame.intrinsics
         if camera.width > self.config.width_px:
             camera = camera.scaled(self.config.width_px, round(camera.height * self.config.width_px / camera.width))
-        seen = seen_in(view.depth_m, view.intrinsics, camera.fx, view.pose)
+        depth_m = in_millimetres(view.depth_m).astype(np.float32) / 1000  # as it comes back from a file
+        seen = seen_in(depth_m, view.intrinsics, camera.fx, view.pose)
         if self._gain(seen) <= NEW_SHARE * seen.amount.sum():
             self.passed_over += 1
             return False
@@ -77,37 +76,65 @@ class ViewGatherer:
                 cv2.resize(colour, (camera.width, camera.height), interpolation=cv2.INTER_AREA), np.uint8
             )
         stored = StoredView.encoded(
-            frame.name, frame.pose, camera, colour, view.intrinsics, view.depth_m, self.config.jpeg_quality
+            frame.name, frame.pose, camera, colour, view.intrinsics, depth_m, self.config.jpeg_quality
         )
-        self._kept.append((stored, seen))
-        self._count()
-        if len(self._kept) > self.config.most:
-            self._drop_least()
+        self._keep(stored, seen)
         return any(kept is stored for kept, _ in self._kept)
+
+    def state(self) -> dict[str, Any]:
+        """All of it, to be saved with the map."""
+        counters = {"passed_over": self.passed_over, "dropped": self.dropped}
+        return {**packed(self.views), "names": [view.name for view in self.views], **counters}
+
+    def restore(self, saved: Saved) -> None:
+        """Go on from what `state` gave; a map saved without views has none. Raises UserError."""
+        if "names" not in saved:
+            return
+        arrays = {
+            "pose": saved.array("pose", np.float64, (None, 4, 4)),
+            "camera": saved.array("camera", np.float64, (None, 6)),
+            "depth_camera": saved.array("depth_camera", np.float64, (None, 6)),
+        }
+        for kind in ("jpeg", "png"):
+            arrays[kind] = saved.array(kind, np.uint8, (None,))
+            arrays[f"{kind}_end"] = saved.array(f"{kind}_end", np.int64, (None,))
+        try:
+            views = unpacked(saved.texts("names", len(arrays["pose"])), arrays)
+        except ValueError as error:
+            raise UserError(f"{saved.where}: {error}: the file is damaged, or gcseg_ros did not write it.") from None
+        self.passed_over, self.dropped = saved.number("passed_over"), saved.number("dropped")
+        for view in views:
+            self._keep(view, seen_in(view.depth_m(), view.depth_camera, view.camera.fx, view.pose))
 
     def _gain(self, seen: Seen) -> float:
         """What this view would add to the worth of those kept."""
-        at = np.minimum(np.searchsorted(self._cells, seen.cells), max(len(self._cells) - 1, 0))
-        known = self._cells[at] == seen.cells if len(self._cells) else np.zeros(len(seen.cells), bool)
-        before = np.where(known, self._best[at], 0.0) if len(self._cells) else 0.0
+        at = np.searchsorted(self._best.cells, seen.cells)
+        known = np.append(self._best.cells, -1)[at] == seen.cells
+        before = np.where(known, np.append(self._best.amount, 0)[at], 0)
         return float(np.maximum(seen.amount - before, 0).sum())
 
-    def _count(self) -> None:
-        """For each cell the most that a view shows of it; for each view what would be lost without it."""
-        owner = np.repeat(np.arange(len(self._kept)), [len(seen.cells) for _, seen in self._kept])
-        cells = np.concatenate([seen.cells for _, seen in self._kept] or [np.zeros(0, np.int64)])
-        amount = np.concatenate([seen.amount for _, seen in self._kept] or [np.zeros(0)])
-        order = np.lexsort((-amount, cells))
-        cells, amount, owner = cells[order], amount[order], owner[order]
-        first = np.flatnonzero(np.append(True, cells[1:] != cells[:-1])[: len(cells)])
-        second = np.append(amount, 0)[first + 1] * (np.append(cells, -1)[first + 1] == cells[first])
-        self._cells, self._best = cells[first], amount[first]
-        self._loss = np.bincount(owner[first], self._best - second, minlength=len(self._kept))
+    def _keep(self, view: StoredView, seen: Seen) -> None:
+        """Add a view; if there are too many then, drop the one without which least is lost."""
+        self._kept.append((view, seen))
+        self._best = most_of_each([self._best, seen])[0]
+        if len(self._kept) > self.config.most:
+            loss = most_of_each([seen for _, seen in self._kept])[1]
+            del self._kept[int(loss.argmin())]
+            self.dropped += 1
+            self._best = most_of_each([seen for _, seen in self._kept])[0]
 
-    def _drop_least(self) -> None:
-        del self._kept[int(self._loss.argmin())]
-        self.dropped += 1
-        self._count()
+
+def most_of_each(views: Sequence[Seen]) -> tuple[Seen, npt.NDArray[np.float64]]:
+    """Of each cell the most that any of the views shows, and the loss (V,) in the sum of that without each view."""
+    cells = np.concatenate([seen.cells for seen in views])
+    amount = np.concatenate([seen.amount for seen in views])
+    owner = np.repeat(np.arange(len(views)), [len(seen.cells) for seen in views])
+    order = np.lexsort((-amount, cells))
+    cells, amount, owner = cells[order], amount[order], owner[order]
+    first = np.flatnonzero(np.diff(cells, prepend=-1))
+    second = np.where(np.append(cells, -1)[first + 1] == cells[first], np.append(amount, 0)[first + 1], 0)
+    loss = np.bincount(owner[first], amount[first] - second, minlength=len(views))
+    return Seen(cells[first], amount[first]), loss
 
 
 def seen_in(

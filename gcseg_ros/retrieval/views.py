@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -68,25 +68,15 @@ class StoredView:
     ) -> StoredView:
         """From images: colour (H, W, 3) uint8 RGB, depth (h, w) float32 metres. quality: of the JPEG, to 100."""
         jpeg = cv2.imencode(".jpg", colour[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
-        millimetres = np.clip(np.round(1000 * depth_m), 0, 65535).astype(np.uint16)
-        png = cv2.imencode(".png", millimetres, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1]
+        png = cv2.imencode(".png", in_millimetres(depth_m), (cv2.IMWRITE_PNG_COMPRESSION, 1))[1]
         return cls(name, pose, camera, depth_camera, jpeg.tobytes(), png.tobytes())
 
 
 def write_views(path: str | Path, views: Sequence[StoredView]) -> None:
-    """As NPZ of plain arrays, atomically; images one after another, with their ends. Raises UserError."""
-    images = {kind: [getattr(view, kind) for view in views] for kind in ("jpeg", "png")}
+    """As NPZ of plain arrays, atomically. Raises UserError."""
+    names = np.array([view.name for view in views], np.str_)
     with atomic_path(path) as temporary:
-        np.savez(
-            temporary,
-            version=np.array(VERSION),
-            name=np.array([view.name for view in views], np.str_),
-            pose=np.array([view.pose for view in views], np.float64).reshape(-1, 4, 4),
-            camera=np.array([astuple(view.camera) for view in views], np.float64).reshape(-1, 6),
-            depth_camera=np.array([astuple(view.depth_camera) for view in views], np.float64).reshape(-1, 6),
-            **{kind: np.frombuffer(b"".join(parts), np.uint8) for kind, parts in images.items()},
-            **{f"{kind}_end": np.cumsum([len(part) for part in parts], dtype=np.int64) for kind, parts in images.items()},
-        )  # fmt: skip
+        np.savez(temporary, allow_pickle=False, version=np.array(VERSION), name=names, **packed(views))
 
 
 def read_views(path: str | Path) -> list[StoredView]:
@@ -97,28 +87,47 @@ def read_views(path: str | Path) -> list[StoredView]:
     path = Path(path) / VIEWS if Path(path).is_dir() else Path(path)
     if not path.is_file():
         raise UserError(
-            f"There are no stored views {path}, which queries need: map the recording with this version of gcseg map."
+            f"There are no stored views {path}, which queries need: map the recording anew, with views.most above 0."
         )
     arrays = read_arrays(path)
     try:
         if int(arrays["version"]) != VERSION:
             raise ValueError(f"its version is {arrays['version']}, this program reads {VERSION}")
-        count = len(arrays["name"])
-        poses, cameras, depth_cameras = (
-            _shaped(arrays[key], (count, *shape))
-            for key, shape in (("pose", (4, 4)), ("camera", (6,)), ("depth_camera", (6,)))
-        )
-        jpegs, pngs = (_split(arrays[kind], arrays[f"{kind}_end"], count) for kind in ("jpeg", "png"))
-        return [
-            StoredView(
-                str(arrays["name"][i]), rigid(poses[i]), _camera(cameras[i]), _camera(depth_cameras[i]), jpegs[i], pngs[i]
-            )
-            for i in range(count)
-        ]  # fmt: skip
+        return unpacked([str(name) for name in arrays["name"]], arrays)
     except (KeyError, ValueError, TypeError, UserError) as error:
-        raise UserError(
-            f"{path} is not as gcseg map writes it ({' '.join(str(error).split())}): run gcseg map again."
-        ) from None
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is not as gcseg map writes it ({reason}): run gcseg map again.") from None
+
+
+def packed(views: Sequence[StoredView]) -> dict[str, npt.NDArray]:
+    """Arrays that hold all of the views but their names: images one after another, with their ends."""
+    arrays: dict[str, npt.NDArray] = {
+        "pose": np.array([view.pose for view in views], np.float64).reshape(-1, 4, 4),
+        "camera": np.array([astuple(view.camera) for view in views], np.float64).reshape(-1, 6),
+        "depth_camera": np.array([astuple(view.depth_camera) for view in views], np.float64).reshape(-1, 6),
+    }
+    for kind in ("jpeg", "png"):
+        images = [getattr(view, kind) for view in views]
+        arrays[kind] = np.frombuffer(b"".join(images), np.uint8)
+        arrays[f"{kind}_end"] = np.cumsum([len(image) for image in images], dtype=np.int64)
+    return arrays
+
+
+def unpacked(names: Sequence[str], arrays: Mapping[str, npt.NDArray]) -> list[StoredView]:
+    """The inverse of `packed`. Raises KeyError, ValueError or UserError where the arrays are not such."""
+    count = len(names)
+    poses = _shaped(arrays["pose"], (count, 4, 4))
+    cameras, depth_cameras = (_shaped(arrays[kind], (count, 6)) for kind in ("camera", "depth_camera"))
+    jpegs, pngs = (_split(arrays[kind], arrays[f"{kind}_end"], count) for kind in ("jpeg", "png"))
+    return [
+        StoredView(name, rigid(pose), _camera(camera), _camera(depth_camera), jpeg, png)
+        for name, pose, camera, depth_camera, jpeg, png in zip(names, poses, cameras, depth_cameras, jpegs, pngs)
+    ]
+
+
+def in_millimetres(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+    """Depth in metres, 0 = none, up to 65 m."""
+    return np.clip(np.round(1000 * depth_m), 0, 65535).astype(np.uint16)
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray]:
