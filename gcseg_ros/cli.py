@@ -17,6 +17,7 @@ from rich.console import Console
 
 from gcseg_ros import __version__
 from gcseg_ros.errors import UserError
+from gcseg_ros.retrieval.command import query
 from gcseg_ros.weights.command import app as weights
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
@@ -334,6 +335,7 @@ def doctor() -> int:
     return 0 if all(check.ok or check.optional for check in found) else 1
 
 
+app.command()(query)
 app.add_typer(weights, name="weights")
 
 

@@ -20,11 +20,17 @@ Everything a user can cause (no views, an empty query, missing weights) is a Use
 imports torch and open_clip, and only when a model is loaded. A stand-in for CLIP is anything with `Encoder`'s members.
 """
 
-from gcseg_ros.retrieval.encoder import Encoder, OpenClip
-from gcseg_ros.retrieval.gatherer import ViewGatherer
-from gcseg_ros.retrieval.heat import heat_colours
-from gcseg_ros.retrieval.retrieval import Hit, Retrieval
-from gcseg_ros.retrieval.views import StoredView, read_views, write_views
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gcseg_ros.retrieval.encoder import Encoder, OpenClip
+    from gcseg_ros.retrieval.gatherer import ViewGatherer
+    from gcseg_ros.retrieval.heat import heat_colours
+    from gcseg_ros.retrieval.retrieval import Hit, Retrieval
+    from gcseg_ros.retrieval.views import StoredView, read_views, write_views
 
 __all__ = [
     "Encoder",
@@ -37,3 +43,17 @@ __all__ = [
     "read_views",
     "write_views",
 ]
+
+_MODULES = {
+    **dict.fromkeys(("Encoder", "OpenClip"), "encoder"),
+    **dict.fromkeys(("Hit", "Retrieval"), "retrieval"),
+    **dict.fromkeys(("StoredView", "read_views", "write_views"), "views"),
+    **{"ViewGatherer": "gatherer", "heat_colours": "heat"},
+}
+
+
+def __getattr__(name: str) -> object:
+    """What is asked for is imported then, so that the command line's help comes at once."""
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,104 @@
+"""What texts find in a map: heat maps, the best boxes and scores, as files, tables and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.table import Table
+from rich.text import Text
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.mapping.export import object_entry, write_cloud
+from gcseg_ros.retrieval.encoder import Encoder, OpenClip, require_open_clip, resolve
+from gcseg_ros.retrieval.heat import heat_colours
+from gcseg_ros.retrieval.retrieval import Hit, Retrieval, checked
+from gcseg_ros.retrieval.views import read_views
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one text found. scores (I,) float32; hits: all instances that were scored, best first."""
+
+    text: str
+    scores: npt.NDArray[np.float32]
+    hits: list[Hit]
+
+
+def query_map(
+    out: Path,
+    texts: Sequence[str],
+    negatives: Sequence[str],
+    model: str,
+    weights: str | None,
+    device: str | None,
+    progress: Callable[[int, int], None],
+) -> tuple[Retrieval, list[Answer]]:
+    """Ask a folder of `gcseg map`. What can be wrong is looked at before the model is loaded. Raises UserError."""
+    asked, against = checked(texts), checked(negatives) if negatives else []
+    if not out.is_dir():
+        raise UserError(f"There is no folder {out}: expected one written by `gcseg map`.")
+    read_views(out)
+    require_open_clip()
+    resolve(model, weights)
+    encoder: Encoder = OpenClip.load(model, weights, device)
+    retrieval = Retrieval.load(out, encoder, progress=progress)
+    scores = retrieval.query(asked, against)
+    return retrieval, [Answer(text, row, retrieval.ranking(row)) for text, row in zip(asked, scores)]
+
+
+def heat_files(output: Path, answers: int) -> list[Path]:
+    """One file for each answer: `heat.ply`, or `heat_1.ply`, `heat_2.ply`, ... Raises UserError."""
+    if output.suffix.lower() != ".ply":
+        raise UserError(f"The output {output} must be named .ply: a heat map is a coloured cloud.")
+    if answers == 1:
+        return [output]
+    return [output.with_name(f"{output.stem}_{i + 1}{output.suffix}") for i in range(answers)]
+
+
+def write_heat(files: Sequence[Path], retrieval: Retrieval, answers: Sequence[Answer]) -> None:
+    """Each answer's cloud: x y z, the heat as colour, instance, and the score as `confidence` (0 where there is none).
+
+    Raises UserError.
+    """
+    instances = retrieval.instances
+    for file, answer in zip(files, answers):
+        scores = retrieval.per_point(answer.scores)
+        cloud = {"points": instances.points, "colours": heat_colours(scores), "instance": instances.instance}
+        write_cloud(file, {**cloud, "confidence": np.nan_to_num(scores)})
+
+
+def answers_table(answer: Answer, most: int) -> Table:
+    """The best objects of one answer; the bar has the object's colour in its heat map."""
+    table = Table("", "score", "id", "centre (m)", "size (m)", "points", "views", box=None, title=f"“{answer.text}”")
+    table.title_justify = "left"
+    colours = heat_colours(np.array([hit.score for hit in answer.hits])).tolist()
+    for hit, (red, green, blue) in list(zip(answer.hits, colours))[:most]:
+        found = hit.object
+        table.add_row(
+            Text("██", style=f"rgb({red},{green},{blue})"),
+            f"{hit.score:.3f}",
+            str(found.id),
+            ", ".join(f"{value:.2f}" for value in found.oriented_box[0]),
+            " x ".join(f"{edge:.2f}" for edge in found.oriented_box[2]),
+            str(found.points),
+            str(hit.views),
+        )
+    return table
+
+
+def as_json(answers: Sequence[Answer], most: int | None = None) -> list[dict[str, Any]]:
+    """Text, and its objects with score, number of views and what `instances.json` says of them, best first."""
+    return [
+        {
+            "text": answer.text,
+            "objects": [
+                {"score": hit.score, "views": hit.views, **object_entry(hit.object)} for hit in answer.hits[:most]
+            ],
+        }
+        for answer in answers
+    ]

@@ -1,0 +1,65 @@
+"""`gcseg query`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def query(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder of gcseg map.")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="What to look for, for example 'red mug'.")],
+    negatives: Annotated[
+        list[str] | None,
+        typer.Option("--not", metavar="TEXT", help="What it is not; may be repeated. Scores are then probabilities."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="HEAT.ply", help="The heat map to write; a number is added for each text."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FOLDER", help="A CLIP of gcseg weights, or a model's folder as open_clip saves it."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Weights; --model is then one of open_clip's architectures.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, metavar="K", help="Show the best K objects.")] = 5,
+    device: Annotated[str | None, typer.Option(metavar="cpu|cuda", help="Default: a GPU where there is one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find objects of a map by words: scores, boxes, and a heat map from green (low) through yellow to red (high).
+
+    The first query of a map looks at its objects' pictures, which takes minutes; the features are kept in OUT.
+    """
+    from rich.progress import Progress
+
+    from gcseg_ros.retrieval import answers
+    from gcseg_ros.retrieval.encoder import DEFAULT_MODEL
+
+    files = answers.heat_files(output, len(texts)) if output else []
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("looking at objects", total=None)
+        retrieval, found = answers.query_map(
+            folder, texts, negatives or [], model or DEFAULT_MODEL, weights, device,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    answers.write_heat(files, retrieval, found)
+    if as_json:
+        print(json.dumps(answers.as_json(found, top), indent=2))
+    else:
+        for answer in found:
+            console.print(answers.answers_table(answer, top))
+    for file in files:
+        errors.print(f"Wrote {file}.", markup=False, soft_wrap=True)
+    for remark in retrieval.remarks([*texts, *(negatives or [])]):
+        errors.print(remark, style="yellow", markup=False, soft_wrap=True)
