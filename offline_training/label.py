@@ -1,0 +1,116 @@
+"""Label recordings: `python -m offline_training.label REC... -o DIR --stage 1|2`."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import gcseg_ros
+from gcseg_ros.config import load_config
+from gcseg_ros.errors import UserError
+from offline_training.commands import run
+from offline_training.labelling.engines import label_here, label_with_ray
+from offline_training.labelling.samples import begin, write_index
+from offline_training.labelling.scene import Labelling
+
+errors = Console(stderr=True)
+
+
+def main(
+    recordings: Annotated[
+        list[str], typer.Argument(metavar="REC...", help="Folders, bags or synthetic:SEED[:STYLE[:FRAMES]].")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder of samples.")],
+    stage: Annotated[int, typer.Option(min=1, max=2, help="1: keyframes alone; 2: all frames, tracked.")],
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="Here, or one scene a Ray task.")] = "local",
+    keyframe_stride: Annotated[int, typer.Option(min=1, help="Stage 1: frames between keyframes.")] = 10,
+    every: Annotated[int, typer.Option(min=1, help="Stage 2: use every n-th frame.")] = 1,
+    voxel_m: Annotated[float, typer.Option(min=0.001, help="Samples are thinned to one point a voxel.")] = 0.02,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Stage 2: also carry the labels to the scene's complete cloud.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of random numbers.")] = 0,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings of the mapping.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="PART.NAME=VALUE", help="One setting.")] = None,
+) -> None:
+    """Write training samples. A folder that was begun with the same settings is gone on with: scenes in it are left out."""
+    labelling = Labelling(
+        stage=stage,
+        keyframe_stride=keyframe_stride,
+        every=every,
+        voxel_m=voxel_m,
+        complete=complete,
+        seed=seed,
+        mapping=load_config(config, settings or ()),
+    )
+    entries = begin(output, {**labelling.model_dump(mode="json"), "versions": versions()})
+    known = {entry.scene for entry in entries}
+    scenes = [scene for scene in dict.fromkeys(recordings) if scene not in known]
+    failures = []
+    with progress_bar(len(known & set(recordings)), len(dict.fromkeys(recordings))) as bar:
+        results = (
+            label_with_ray(scenes, output, labelling)
+            if engine == "ray"
+            else label_here(scenes, output, labelling, bar.frame)
+        )
+        for scene, result in results:
+            if isinstance(result, str):
+                failures.append(f"{scene}: {result}")
+                errors.print(f"Not labelled: {scene}: {result}", markup=False, soft_wrap=True)
+            else:
+                entries += result
+                write_index(output, entries)
+                if not any(entry.file for entry in result):
+                    errors.print(f"{scene} has no instances: it gives no sample.", markup=False, soft_wrap=True)
+            bar.scene()
+    if failures:
+        raise UserError(
+            f"{len(failures)} of {len(scenes)} scenes could not be labelled: run the same command again for these; first {failures[0]}"
+        )
+    samples = [entry for entry in entries if entry.file]
+    print(f"{len(samples)} samples of {len({e.scene for e in samples})} scenes: {output}")
+
+
+def versions() -> dict[str, str]:
+    """What the labels may depend on beside the settings."""
+    found = {"gcseg_ros": gcseg_ros.__version__, "python": platform.python_version()}
+    for name in ("numpy", "scipy", "numba", "opencv-python-headless", "onnxruntime"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+class Bar:
+    """Scenes done, and frames of the scene at work."""
+
+    def __init__(self, bar: Progress, done: int, scenes: int) -> None:
+        self.bar, self.task = bar, bar.add_task("scenes", total=scenes, completed=done, now="")
+
+    def frame(self, scene: str, done: int, of: int) -> None:
+        self.bar.update(self.task, now=f"{Path(scene).name} {done}/{of}")
+
+    def scene(self) -> None:
+        self.bar.update(self.task, advance=1, now="")
+
+
+@contextmanager
+def progress_bar(done: int, scenes: int) -> Iterator[Bar]:
+    now: Any = TextColumn("{task.fields[now]}")
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), now
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        yield Bar(bar, done, scenes)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

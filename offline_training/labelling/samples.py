@@ -1,0 +1,161 @@
+"""A folder of training samples: protocol.json, index.jsonl and one compressed NPZ a sample in samples/.
+
+The index is written whole after every scene, so a scene is either in it with all its samples or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.files import atomic_path, read_json, write_json_atomic
+
+PROTOCOL, INDEX = "protocol.json", "index.jsonl"
+KINDS = ("fragment", "map", "complete")
+"""fragment: one keyframe on its own; map: what all frames saw; complete: the scene's own cloud, labels carried to it."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A labelled cloud.
+
+    points    (N, 3) float32 metres, z up
+    colours   (N, 3) uint8 RGB
+    instance  (N,) int32, 0 = none
+    """
+
+    points: npt.NDArray[np.float32]
+    colours: npt.NDArray[np.uint8]
+    instance: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the index. A scene without instances has one line, without a file.
+
+    scene      the recording as it was given
+    kind       fragment | map | complete
+    file       relative to the folder, "" where there is none
+    frame      name of the keyframe of a fragment, else ""
+    """
+
+    scene: str
+    kind: str
+    file: str
+    frame: str = ""
+    points: int = 0
+    instances: int = 0
+
+
+def write_sample(path: Path, sample: Sample) -> None:
+    """Raises UserError where it cannot be written; nothing is left then."""
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **vars(sample))
+
+
+def read_sample(path: Path) -> Sample:
+    """Raises UserError if the file is missing or broken."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            sample = Sample(data["points"], data["colours"], data["instance"])
+    except OSError as error:
+        raise UserError(f"The sample {path} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"The sample {path} is damaged ({reason}): delete its folder's index line or label again.") from None
+    count = len(sample.points)
+    shapes = (sample.points.shape, sample.colours.shape, sample.instance.shape)
+    if shapes != ((count, 3), (count, 3), (count,)) or sample.colours.dtype != np.uint8:
+        raise UserError(f"The sample {path} must hold points (N, 3), colours (N, 3) uint8, instance (N,); found {shapes}.")
+    if not np.isfinite(sample.points).all():
+        raise UserError(f"The sample {path} has points that are not finite: label its scene again.")
+    return sample
+
+
+class SampleFolder:
+    """Reads a folder of samples. Raises UserError where it is none."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / INDEX).is_file():
+            raise UserError(
+                f"{path} holds no training samples (no {INDEX}): write them with python -m offline_training.label."
+            )
+        self.protocol: dict[str, Any] = read_json(self.path / PROTOCOL)
+        self.entries = read_index(self.path)
+
+    def choose(self, kinds: Sequence[str]) -> list[Entry]:
+        """The samples of these kinds, in order of the index. Raises UserError if there are none."""
+        chosen = [entry for entry in self.entries if entry.file and entry.kind in kinds]
+        if not chosen:
+            found = sorted({entry.kind for entry in self.entries if entry.file}) or ["no sample at all"]
+            raise UserError(f"{self.path} has no sample of the kind {' or '.join(kinds)}: it has {', '.join(found)}.")
+        return chosen
+
+    def read(self, entry: Entry) -> Sample:
+        return read_sample(self.path / entry.file)
+
+
+def read_index(folder: Path) -> list[Entry]:
+    """The entries of a folder; none where it is new. Raises UserError."""
+    file = folder / INDEX
+    if not file.is_file():
+        return []
+    try:
+        entries = [Entry(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines() if line]
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{file} is not an index of samples ({' '.join(str(error).split())[:160]}).") from None
+    return entries
+
+
+def write_index(folder: Path, entries: Iterable[Entry]) -> None:
+    with atomic_path(folder / INDEX) as temporary:
+        temporary.write_text("".join(json.dumps(asdict(entry)) + "\n" for entry in entries), encoding="utf-8")
+
+
+def begin(folder: Path, protocol: dict[str, Any]) -> list[Entry]:
+    """Start or go on with a folder: the entries that it has already. Raises UserError if it has another protocol."""
+    file = folder / PROTOCOL
+    if not file.is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder} holds something else: give a new folder, or one that this command began.")
+        write_json_atomic(file, protocol)
+        return []
+    known = read_json(file)
+    plain = json.loads(json.dumps(protocol))
+    different = sorted(key for key in known.keys() | plain.keys() if known.get(key) != plain.get(key))
+    if different:
+        raise UserError(
+            f"{folder} was labelled with another {', '.join(different)}: give a new folder, or the settings in {file}."
+        )
+    return read_index(folder)
+
+
+def thinned(sample: Sample, voxel_m: float) -> Sample:
+    """One point a voxel: means of points and colours, and the label that most of its points have (the lower one of a tie)."""
+    cells = np.floor(sample.points / voxel_m).astype(np.int64)
+    _, voxel = np.unique(cells, axis=0, return_inverse=True)
+    voxel = voxel.reshape(-1)
+    count = np.bincount(voxel)
+    means = [
+        np.stack([np.bincount(voxel, values[:, k]) for k in range(3)], 1) / count[:, None]
+        for values in (sample.points.astype(np.float64), sample.colours)
+    ]
+    labels, column = np.unique(sample.instance, return_inverse=True)
+    pairs, votes = np.unique(voxel * len(labels) + column, return_counts=True)
+    of, label = np.divmod(pairs, max(len(labels), 1))
+    order = np.lexsort((-votes, of))
+    first = order[np.searchsorted(of[order], np.arange(len(count)))]
+    return Sample(means[0].astype(np.float32), means[1].round().astype(np.uint8), labels[label[first]].astype(np.int32))
