@@ -31,6 +31,7 @@ class View:
     depth_m     (h, w) float32 filtered over time, small holes filled: what masks are found in
     normals     (h, w, 3) float32 unit, towards the camera, camera frame; 0 where unknown
     lab         (h, w, 3) float32 CIELAB of the colour (L 0..100)
+    picture     (h * n, w * n, 3) uint8 RGB before it was reduced; that of a restored view is its colour
     """
 
     name: str
@@ -41,6 +42,7 @@ class View:
     lab: Image
     intrinsics: CameraIntrinsics
     pose: npt.NDArray[np.float64]
+    picture: npt.NDArray[np.uint8]
 
     @classmethod
     def of(
@@ -51,6 +53,7 @@ class View:
         depth_m: Image,
         intrinsics: CameraIntrinsics,
         pose: npt.NDArray[np.float64],
+        picture: npt.NDArray[np.uint8] | None = None,
     ) -> View:
         """A view from what was seen: normals and Lab are computed."""
         lab = cv2.cvtColor(cv2.bilateralFilter(colour, 5, 25, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
@@ -58,7 +61,8 @@ class View:
         lab[..., 1:] -= 128
         k = intrinsics
         normals = normals_from(depth_m, (k.fx, k.fy, k.cx, k.cy))
-        return cls(name, colour, measured_m, depth_m, normals, lab, intrinsics, pose)
+        picture = colour if picture is None else picture
+        return cls(name, colour, measured_m, depth_m, normals, lab, intrinsics, pose, picture)
 
     @property
     def camera(self) -> Camera:
@@ -110,10 +114,10 @@ class ViewBuilder:
             motion = np.linalg.inv(frame.pose) @ last.pose
             predicted, support = warp(last.depth_m, last_weight, last.normals, motion, camera)
             depth, weight = fuse(measured, predicted, support, np.float32(self.config.filter_frames))
-        colour = frame.colour[: height * factor, : width * factor]
+        colour = picture = frame.colour[: height * factor, : width * factor]
         if factor > 1:
-            colour = np.asarray(cv2.resize(colour, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        view = View.of(frame.name, colour, measured, depth, k, frame.pose)
+            colour = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        view = View.of(frame.name, colour, measured, depth, k, frame.pose, picture)
         self.previous = view, weight
         return view
 

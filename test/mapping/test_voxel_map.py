@@ -18,7 +18,8 @@ def view(depth: np.ndarray, pose: np.ndarray | None = None) -> View:
     normals = np.zeros((30, 40, 3), np.float32)
     normals[..., 2] = -1
     pose = np.eye(4) if pose is None else pose
-    return View("0", grey.astype(np.uint8), depth, depth, normals, grey, CAMERA, pose)
+    colour = grey.astype(np.uint8)
+    return View("0", colour, depth, depth, normals, grey, CAMERA, pose, colour)
 
 
 def test_points_land_in_their_voxels():

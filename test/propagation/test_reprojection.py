@@ -16,7 +16,7 @@ def view(depth: np.ndarray, x: float = 0.0) -> View:
     depth = depth.astype(np.float32)
     black = np.zeros((60, 80, 3), np.uint8)
     normals = normals_from(depth, (80.0, 80.0, 39.5, 29.5))
-    return View("0", black, depth, depth, normals, black.astype(np.float32), CAMERA, pose)
+    return View("0", black, depth, depth, normals, black.astype(np.float32), CAMERA, pose, black)
 
 
 WALL = np.full((60, 80), 2.0)
@@ -68,5 +68,7 @@ def test_a_change_of_camera_ends_the_window():
     propagate.prompt(view(WALL), np.ones((60, 80), np.int32))
     other = CameraIntrinsics(80, 60, 90, 90, 39.5, 29.5)
     now = view(WALL)
-    changed = View(now.name, now.colour, now.measured_m, now.depth_m, now.normals, now.lab, other, now.pose)
+    changed = View(
+        now.name, now.colour, now.measured_m, now.depth_m, now.normals, now.lab, other, now.pose, now.picture
+    )
     assert not propagate(changed).any()
