@@ -23,7 +23,7 @@ class NetworkConfig:
     """What a checkpoint needs to be built again. The defaults are Mask3D's and Segment3D's.
 
     architecture     of the backbone: 34C | 18A | 14A | tiny
-    channels         of the input features: 3 colours
+    channels         of the input features: 3 colours, or 6 with the surface's direction (features.py)
     hidden, heads, feedforward   of the decoder
     rounds           how often the decoder goes through the levels, with the same weights
     queries          most instances that can be found
@@ -31,6 +31,7 @@ class NetworkConfig:
     head_classes     channels of the backbone's own head, which is not used but stands in checkpoints
     keys             in training a level's voxels are drawn down to this many, from stride 16 to 2
     voxel_m          edge of a voxel
+    query_features   queries start from their voxel's features (Mask3D's `use_np_features`); else from zeros
     colour_mean, colour_std   colours (0..1) are normalised with these
     """
 
@@ -45,6 +46,7 @@ class NetworkConfig:
     head_classes: int = 20
     keys: tuple[int, ...] = (200, 800, 3200, 12800)
     voxel_m: float = 0.02
+    query_features: bool = False
     colour_mean: tuple[float, ...] = (0.47793125906962, 0.4303257521323044, 0.3749598901421883)
     colour_std: tuple[float, ...] = (0.2834475483823543, 0.27566157565723015, 0.27018971370874995)
 
@@ -96,6 +98,10 @@ class Mask3D(nn.Module):
         self.query_projection = nn.Sequential(
             nn.Linear(c.hidden, c.hidden), nn.ReLU(), nn.Linear(c.hidden, c.hidden), nn.ReLU()
         )
+        if c.query_features:
+            self.np_feature_projection = nn.Sequential(
+                nn.Linear(channels[-1], c.hidden), nn.ReLU(), nn.Linear(c.hidden, c.hidden)
+            )
         # The outer list is for the rounds, which share their weights: one entry, as in the published checkpoints.
         self.cross_attention = nn.ModuleList(
             [nn.ModuleList(CrossAttentionLayer(c.hidden, c.heads) for _ in range(LEVELS))]
@@ -151,6 +157,8 @@ class Mask3D(nn.Module):
         corners = finest.positions.amin(0), finest.positions.amax(0)
         query_positions = self.query_projection(self.pos_enc(finest.positions[anchors], *corners))
         queries = torch.zeros_like(query_positions)
+        if self.config.query_features:
+            queries = self.np_feature_projection(finest.features[anchors])
         encoded = [self.pos_enc(y.positions, y.positions.amin(0), y.positions.amax(0)) for y in levels[:LEVELS]]
         steps = []
         for _ in range(self.config.rounds):

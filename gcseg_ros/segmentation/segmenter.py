@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.segmentation import checkpoint
+from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL, normalised_colours, surface_directions
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.network import Mask3D
 from gcseg_ros.segmentation.post_processing import PostProcessing, instances_of
@@ -103,13 +104,15 @@ class Segmenter:
         coordinates[:, 1:] = torch.from_numpy(cells.astype(np.int64))
         features = torch.zeros(len(points), config.channels, device=self.device)
         if colours is not None:
-            mean, std = np.array(config.colour_mean), np.array(config.colour_std)
-            normalised = (colours.astype(np.float64) / 255 - mean) / std
-            features[:, :3] = torch.from_numpy(normalised.astype(np.float32))
+            features[:, :COLOUR] = torch.from_numpy(normalised_colours(colours, config))
         x, rows = SparseTensor.of_points(coordinates, features, self.backend)
         if len(x.level) > MOST_VOXELS:
             raise UserError(
                 f"The cloud fills {len(x.level):,} voxels of {config.voxel_m} m, at most {MOST_VOXELS:,} are possible: cut it into rooms, or check that it is in metres."
             )
         relative = torch.from_numpy((points - points.min(0)).astype(np.float32)).to(self.device)
-        return x, voxel_means(relative, rows, len(x.level)), rows
+        positions = voxel_means(relative, rows, len(x.level))
+        if config.channels == COLOUR_AND_NORMAL:
+            directions = torch.from_numpy(surface_directions(positions.cpu().numpy())).to(self.device)
+            x = x.with_features(torch.cat([x.features[:, :COLOUR], directions], 1))
+        return x, positions, rows
