@@ -53,6 +53,22 @@ class InstanceMap:
     of_tracked: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
 
 
+def labelled_map(
+    points: npt.NDArray,
+    colours: npt.NDArray[np.uint8] | None,
+    instance: npt.NDArray[np.integer],
+    confidence: npt.NDArray[np.floating],
+) -> InstanceMap:
+    """A cloud that was labelled all at once, without a history. points (N, 3) finite; without colours (N, 3) it is grey."""
+    if colours is None:
+        colours = np.full((len(points), 3), 170, np.uint8)
+    of_tracked = np.zeros(1, np.int64)
+    objects = describe_objects(points, instance, confidence, of_tracked, np.zeros_like(instance), Objects(None))
+    return InstanceMap(
+        np.asarray(points, np.float32), colours, instance.astype(np.int32), confidence.astype(np.float32), objects
+    )
+
+
 def describe_objects(
     points: npt.NDArray,
     instance: npt.NDArray,

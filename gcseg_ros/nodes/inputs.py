@@ -9,7 +9,7 @@ from typing import Any
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from gcseg_ros.nodes.diagnostics import InputState, PublisherState, Rate
 
@@ -17,7 +17,7 @@ from gcseg_ros.nodes.diagnostics import InputState, PublisherState, Rate
 class Input:
     """A subscription to `topic` for messages of one of `types` (the first until a publisher shows another one).
 
-    qos_auto  change to best effort when the publisher offers no more
+    qos_auto  change to best effort, and from transient local to volatile, when a publisher offers no more
     """
 
     def __init__(
@@ -35,21 +35,23 @@ class Input:
         self.resolved = node.resolve_topic_name(topic)
         self.received = Rate()
         self._subscription: Any = None
-        self._kind, self._reliability = types[0], qos.reliability
+        self._kind, self._offered = types[0], (qos.reliability, qos.durability)
         self.adapt()
 
     def adapt(self) -> None:
         """Subscribe, or subscribe anew if every publisher has another type, or offers only best effort."""
         kinds = {type_name(kind): kind for kind in self._types}
         offered = [p for p in self._node.get_publishers_info_by_topic(self.resolved) if p.topic_type in kinds]
-        kind, reliability = self._kind, self._reliability
+        kind, (reliability, durability) = self._kind, self._offered
         if offered and type_name(kind) not in {p.topic_type for p in offered}:
             kind = kinds[offered[0].topic_type]
         if self._qos_auto and any(p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for p in offered):
             reliability = ReliabilityPolicy.BEST_EFFORT
-        if self._subscription is None or (kind, reliability) != (self._kind, self._reliability):
+        if self._qos_auto and any(p.qos_profile.durability == DurabilityPolicy.VOLATILE for p in offered):
+            durability = DurabilityPolicy.VOLATILE
+        if self._subscription is None or (kind, (reliability, durability)) != (self._kind, self._offered):
             self.close()
-            self._kind, self._reliability = kind, reliability
+            self._kind, self._offered = kind, (reliability, durability)
             self._subscribe()
 
     def close(self) -> None:
@@ -75,7 +77,7 @@ class Input:
             name=self.name,
             resolved=self.resolved,
             accepted=accepted,
-            reliable=self._reliability == ReliabilityPolicy.RELIABLE,
+            reliable=self._offered[0] == ReliabilityPolicy.RELIABLE,
             received=self.received.count,
             publishers=publishers,
             alike=sorted(alike),
@@ -89,8 +91,8 @@ class Input:
         qos = QoSProfile(
             depth=self._qos.depth,
             history=HistoryPolicy.KEEP_LAST,
-            reliability=self._reliability,
-            durability=self._qos.durability,
+            reliability=self._offered[0],
+            durability=self._offered[1],
         )
         # Fast DDS refuses a second type of a topic within one process: `adapt` tries again when the graph shows the type
         with suppress(rclpy_implementation.RCLError):

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from gcseg_ros.mapping.instances import InstanceMap, describe_objects
-from gcseg_ros.tracking.objects import Objects
+from gcseg_ros.mapping.instances import InstanceMap, labelled_map
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,4 @@ class Instances:
     def as_map(self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None = None) -> InstanceMap:
         """With the cloud, as `gcseg map` gives it. points (N, 3) finite; without colours grey."""
         labels = self.labels()
-        confidence = np.append(np.float32(0), self.scores)[labels].astype(np.float32)
-        if colours is None:
-            colours = np.full((len(points), 3), 170, np.uint8)
-        of_tracked = np.zeros(1, np.int64)
-        objects = describe_objects(points, labels, confidence, of_tracked, np.zeros_like(labels), Objects(None))
-        return InstanceMap(np.asarray(points, np.float32), colours, labels, confidence, objects, of_tracked)
+        return labelled_map(points, colours, labels, np.append(np.float32(0), self.scores)[labels])
