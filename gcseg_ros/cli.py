@@ -174,6 +174,10 @@ def map_(
     options: Options = None,
     frames: Annotated[str | None, typer.Option(metavar="A:B[:STEP]", help="Only these frames, counted from 0.")] = None,
     max_frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N frames.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Go on from this earlier result, in the same world frame.")
+    ] = None,
+    state: Annotated[bool, typer.Option(help="Write state.npz, which --resume needs.")] = True,
     overwrite: Overwrite = True,
 ) -> int:
     """Map a recording into instances: OUT gets instances.ply, instances.json, labels/, picture.png and summary.json.
@@ -194,7 +198,9 @@ def map_(
     total = len(range(*chosen.indices(len(source))))
     signals: Signals = context.obj
     with signals.patient(), _progress("mapping", total) as advance:
-        _, summary = map_recording(source, output, loaded, chosen, overwrite, advance, signals.interrupted)
+        _, summary = map_recording(
+            source, output, loaded, chosen, overwrite, resume, state, advance, signals.interrupted
+        )
     skipped = sum(summary["skipped_frames"].values())
     console.print(
         f"{summary['instances']} instances from {summary['frames']} frames in {summary['wall_seconds']:.1f} s "

@@ -1,12 +1,20 @@
-"""The folder that `gcseg map` and the node's `~/save` write: built beside its place, put there when it is complete."""
+"""The folder that `gcseg map` and the node's `~/save` write: built beside its place, put there when it is complete.
+
+A kill at any moment leaves the earlier result or the new one, and so does a power cut (but for the label images). Between the
+two renames that put a new result in the place of an earlier one there is none; `recover` then puts the earlier one back.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,10 +28,14 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.files import read_json, write_json_atomic
 from gcseg_ros.mapping.export import write_instances_json, write_instances_ply
 from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.mapping.state import STATE
 
 SUMMARY = "summary.json"
-FILES = ("instances.ply", "instances.json", "labels", "picture.png", SUMMARY)
+FILES = ("instances.ply", "instances.json", "labels", "picture.png", STATE, SUMMARY)
 """What an output holds. Anything else in the folder is the user's and survives a replacement."""
+
+PART, OLD = "gcseg-part-", "gcseg-old-"
+"""`.OUT.gcseg-part-…`, beside OUT while it is written: the new one; and the one that it replaces."""
 
 _FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
 
@@ -36,14 +48,18 @@ class OutputFolder:
 
     def __init__(self, path: str | Path, overwrite: bool = True) -> None:
         self.path = Path(path).resolve()
+        recover(self.path)
         check_replaceable(self.path, overwrite)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._part = Path(tempfile.mkdtemp(prefix=f"{self.path.name}.part-", dir=self.path.parent))
+            self._part = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.{PART}", dir=self.path.parent))
             self._part.chmod(0o755)
         except OSError as error:
             raise UserError(f"The output {path} cannot be written: {error.strerror}; choose another folder.") from None
         self._labels = self._part / "labels"
+        self._lock = ExitStack()
+        with suppress(OSError):  # a file system without locks
+            self._lock.enter_context(locked(self._part))
 
     def __enter__(self) -> OutputFolder:
         return self
@@ -52,11 +68,16 @@ class OutputFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         shutil.rmtree(self._part, ignore_errors=True)
+        self._lock.close()
 
     def add(self, name: str, labels: npt.NDArray[np.uint16]) -> None:
         """(H, W) uint16 tracked ids of the frame `name`."""
         self._labels.mkdir(exist_ok=True)
         _write_png(self._labels / f"{name}.png", labels)
+
+    def add_state(self, save: Callable[[Path], None]) -> None:
+        """What mapping needs to go on from this output; `save` (`Mapper.save_state`) writes the file."""
+        save(self._part / STATE)
 
     def finish(self, instances: InstanceMap, summary: Mapping[str, Any]) -> None:
         """Write the map, give the labels the ids of its instances (`of_tracked`) and put the folder in its place."""
@@ -76,21 +97,75 @@ class OutputFolder:
         self._put_in_place()
 
     def _put_in_place(self) -> None:
+        for file in (*self._part.iterdir(), self._part):
+            flush(file)
         if not self.path.is_dir() or not any(self.path.iterdir()):
             self._part.replace(self.path)
+            flush(self.path.parent)
             return
         check_replaceable(self.path)
-        before = Path(tempfile.mkdtemp(prefix=f"{self.path.name}.old-", dir=self.path.parent))
+        before = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.{OLD}", dir=self.path.parent))
         self.path.replace(before)
         try:
             self._part.replace(self.path)
         except BaseException:
             before.replace(self.path)
             raise
-        for kept in before.iterdir():
-            if kept.name not in FILES:
-                kept.replace(self.path / kept.name)
-        shutil.rmtree(before)
+        flush(self.path.parent)
+        remove_old(before, self.path)
+
+
+def recover(path: Path) -> None:
+    """Clean up after a process that was killed while it wrote the output `path`: nothing that was saved is lost.
+
+    While another process writes it, nothing is done.
+    """
+    if not path.parent.is_dir():
+        return
+    parts, old = (sorted(path.parent.glob(f".{escape(path.name)}.{kind}*")) for kind in (PART, OLD))
+    with ExitStack() as locks, suppress(OSError):
+        for folder in (*parts, *old, *([path] if path.is_dir() else [])):
+            locks.enter_context(locked(folder))
+        for before in sorted(old, key=lambda folder: folder.stat().st_mtime_ns, reverse=True):
+            if path.exists():
+                remove_old(before, path)
+            elif is_output(before):
+                before.replace(path)
+        for part in parts:
+            shutil.rmtree(part)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder; the lock ends with the process at the latest. Raises OSError if another one holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_old(before: Path, path: Path) -> None:
+    """Remove an output that `path` has replaced, but for what in it is the user's: that goes on in `path`."""
+    for content in before.iterdir():
+        if content.name in FILES:
+            shutil.rmtree(content) if content.is_dir() else content.unlink()
+        elif not (path / content.name).exists():
+            content.replace(path / content.name)
+    before.rmdir()
+
+
+def flush(path: Path) -> None:
+    """Have what is at `path` on the disk before anything that follows."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():  # some file systems cannot do it for folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def check_replaceable(path: Path, overwrite: bool = True) -> None:

@@ -14,7 +14,7 @@ from gcseg_ros.config import Config
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.instances import InstanceMap
-from gcseg_ros.output import OutputFolder
+from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.recordings import Recording, prefetch
 
 
@@ -24,19 +24,26 @@ def map_recording(
     config: Config | None = None,
     frames: slice = slice(None),
     overwrite: bool = True,
+    resume: str | Path | None = None,
+    state: bool = True,
     progress: Callable[[int], None] = lambda frames: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> tuple[InstanceMap, dict[str, Any]]:
     """Map the chosen `frames` of a recording into the folder `output`: the map and what `summary.json` holds.
 
     frames       which of the usable frames; start, stop and step count from 0 and are not negative
+    resume       an earlier output to go on from; it may be `output` itself
+    state        whether `output` gets what is needed to go on from it
     progress     called after each frame with the number of frames mapped so far
     interrupted  asked after each frame; once true, the map of the frames so far is written
 
-    Raises UserError if the recording, the chosen frames or `output` cannot be used; nothing is then left in its place.
+    Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it was.
     """
     start = time.perf_counter()
     mapper = Mapper(config)
+    if resume is not None:
+        recover(Path(resume).resolve())
+        mapper.resume(resume)
     with OutputFolder(output, overwrite) as folder:
         mapped, stopped = 0, False
         with closing(prefetch(islice(iter(recording), frames.start, frames.stop, frames.step))) as chosen:
@@ -58,23 +65,30 @@ def map_recording(
             "format": recording.format,
             "skipped_frames": dict(recording.skipped),
             "complete": not stopped,
+            "resumed": str(resume) if resume is not None else None,
             **summarise(mapper, instances, mapped, time.perf_counter() - start),
         }
+        if state:
+            folder.add_state(mapper.save_state)
         folder.finish(instances, summary)
     return instances, summary
 
 
 def summarise(mapper: Mapper, instances: InstanceMap, frames: int, seconds: float) -> dict[str, Any]:
-    """What `summary.json` holds whatever the frames came from; `seconds` is how long the mapping took."""
+    """What `summary.json` holds whatever the frames came from.
+
+    frames, seconds  mapped by this process, and how long that took; `total_frames` counts those before a resume as well
+    """
     statistics = mapper.statistics()
     return {
         "frames": frames,
+        "total_frames": statistics["frames"],
         "keyframes": statistics["keyframes"],
         "instances": len(instances.objects),
         "objects": statistics["objects"],
         "voxels": statistics["voxels"],
         "wall_seconds": round(seconds, 3),
-        "frames_per_second": round(frames / seconds, 2),
+        "frames_per_second": round(frames / seconds, 2) if seconds else 0.0,
         "seconds_per_stage": statistics["seconds"],
         "peak_memory_mb": peak_memory_mb(),
         "config": mapper.config.model_dump(),

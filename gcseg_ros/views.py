@@ -84,7 +84,12 @@ class View:
         """The view whose `state` was saved. Raises UserError."""
         measured_m = saved.array("measured_m", np.float32, (None, None), 0)
         h, w = measured_m.shape
-        intrinsics = CameraIntrinsics(w, h, *saved.array("camera", np.float64, (4,)).tolist())
+        camera = saved.array("camera", np.float64, (4,))
+        if not (h and w and camera[:2].min() > 0):
+            raise saved.wrong(
+                "camera", "of positive focal lengths, its image of some pixels", f"{w}x{h} {camera.tolist()}"
+            )
+        intrinsics = CameraIntrinsics(w, h, *camera.tolist())
         pose = saved.array("pose", np.float64, (4, 4))
         if np.abs(rigid(pose, saved.where) - pose).max() > 1e-6:
             raise saved.wrong("pose", "a rotation and a translation", str(pose.tolist()))

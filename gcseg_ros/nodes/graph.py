@@ -95,6 +95,7 @@ COMMON = (
         "config_file", "", "a YAML file of mapping_node's parameters that wins over mapping.yaml and the sensor's"
     ),
     Argument("output_dir", "", "folder that ~/save writes"),
+    Argument("resume", "", "folder that ~/save or gcseg map has written: its map is gone on with"),
     Argument("rviz", "false", "start RViz", ("true", "false")),
     Argument("rviz_cfg", "", "RViz configuration; empty: config/gcseg.rviz"),
 )
@@ -141,7 +142,7 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
     parameters["use_sim_time"] = _typed(given["use_sim_time"] or ("true" if bag else "false"))
     if bag and not given["mode"]:
         parameters["mode"] = "bag"
-    for name in ("pose_source", "frame_id", "map_frame_id", "mode", "qos", "output_dir"):
+    for name in ("pose_source", "frame_id", "map_frame_id", "mode", "qos", "output_dir", "resume"):
         if given[name]:
             parameters[name] = given[name]
     for name in ("approx_sync", "sync_queue_size", "topic_queue_size", "autostart"):
@@ -157,8 +158,7 @@ def replay(arguments: Mapping[str, str], **parameters: Any) -> Graph:
     """replay_node and mapping_node, every frame mapped. `arguments` as in REPLAY_ARGUMENTS; `parameters` of mapping_node."""
     given = _given(REPLAY_ARGUMENTS, arguments)
     mapped = {"mode": "bag", "qos": "reliable", "use_sim_time": True, "topic_queue_size": 30, **parameters}
-    if given["output_dir"]:
-        mapped["output_dir"] = given["output_dir"]
+    mapped |= {name: given[name] for name in ("output_dir", "resume") if given[name]}
     replayed = {
         "recording": given["recording"],
         "rate": float(_typed(given["rate"])),

@@ -73,6 +73,9 @@ class MappingNode(ManagedNode):
         self._statistics: dict[str, Any] = {}
         self._map_frame_id = config.map_frame_id or "map"
         self._stamp_ns, self._dirty, self._published_s = 0, False, 0.0
+        if self._session.frames:
+            self._stamp_ns, self._dirty = self.get_clock().now().nanoseconds, True
+            self.get_logger().info(f"Going on with the map of {self._session.frames} frames in {config.resume}.")
         live = config.mode == "live"
         self._worker: Worker[FrameSet] = Worker(
             process=partial(self._guarded, self._process),
@@ -258,7 +261,8 @@ class MappingNode(ManagedNode):
 
     def _publish_map_if_due(self) -> None:
         rate_hz = self._config.cloud_rate_hz
-        if self._dirty and rate_hz > 0 and time.monotonic() - self._published_s >= 1 / rate_hz:
+        due = self._dirty and rate_hz > 0 and self._cloud.is_activated
+        if due and time.monotonic() - self._published_s >= 1 / rate_hz:
             self._publish_map(self._session.cloud())
 
     def _publish_map(self, instances: InstanceMap) -> None:

@@ -20,7 +20,7 @@ from gcseg_ros.mapper import Mapper, TrackedFrame
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.nodes.parameters import MappingNodeConfig
 from gcseg_ros.nodes.synchroniser import FrameSet
-from gcseg_ros.output import OutputFolder
+from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.ros_messages import intrinsics_from_info, seconds, to_depth_m, to_rgb
 from gcseg_ros.run import summarise
 
@@ -57,18 +57,25 @@ def warm_up() -> None:
 
 
 class MappingSession:
-    """One map, from the first frame to `save` or `reset`."""
+    """One map, from the first frame, or from what `resume` names, to `reset`. Raises UserError where that cannot be read.
+
+    frames  in the map, with those before a resume
+    """
 
     def __init__(self, config: MappingNodeConfig, warn: Callable[[str], None]) -> None:
         self._config, self._warn = config, warn
         self._labels = tempfile.TemporaryDirectory(prefix="gcseg_labels_", ignore_cleanup_errors=True)
         self._undistorted = False
         self.reset()
+        if config.resume:
+            recover(Path(config.resume).resolve())
+            self._mapper.resume(config.resume)
+            self.frames = self._resumed = self._mapper.tracker.frames
 
     def reset(self) -> None:
         """Start an empty map."""
         self._mapper = Mapper(self._config.core)
-        self.frames = 0
+        self.frames = self._resumed = 0
         self._started_s = self._ended_s = 0.0
         for file in self._label_files():
             file.unlink()
@@ -105,8 +112,10 @@ class MappingSession:
             for file in self._label_files():
                 output.add(file.stem, cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
             instances = self._mapper.instances()
-            summary = summarise(self._mapper, instances, self.frames, self._ended_s - self._started_s)
-            output.finish(instances, {"recording": "ROS topics", **summary})
+            mapped, seconds = self.frames - self._resumed, self._ended_s - self._started_s
+            summary = summarise(self._mapper, instances, mapped, seconds)
+            output.add_state(self._mapper.save_state)
+            output.finish(instances, {"recording": "ROS topics", "resumed": self._config.resume or None, **summary})
         where = Path(self._config.output_dir).resolve()
         return instances, f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}."
 
