@@ -67,6 +67,7 @@ setup(
             "gcseg = gcseg_ros.cli:main",
             "mapping_node = gcseg_ros.nodes.mapping_node:main",
             "replay_node = gcseg_ros.nodes.replay_node:main",
+            "segmentation_node = gcseg_ros.nodes.segmentation_node:main",
         ]
     },
     zip_safe=False,

@@ -118,6 +118,61 @@ class ReplayNodeConfig(Part):
     publish_tf: bool = Field(False, description="publish the poses on /tf as well (needs tf2_ros)")
 
 
+class CloudTopic(Part):
+    """The topic that is read; remapping works as well."""
+
+    cloud: str = Field(
+        "mapping_node/cloud", description="PointCloud2 in a fixed frame: x y z, optional rgb, instance_id"
+    )
+
+
+class SegmentationNodeConfig(Part):
+    """Settings of segmentation_node."""
+
+    autostart: bool = Field(True, description="configure and activate without being told by a lifecycle manager")
+    topics: CloudTopic = CloudTopic()
+    source: Literal["tracked", "network", "fused"] = Field(
+        "tracked",
+        description="instances are the cloud's own, the 3D network's, or the network's masks voted by the cloud's own",
+    )
+    checkpoint: str = Field("", description="of the network, a file or a name; empty: the one of this version")
+    device: str = Field("", description="of the network: cpu, cuda, cuda:1; empty: a GPU where there is one")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the network's arithmetic")
+    min_score: float = Field(0.3, ge=0, le=1, description="the network's instances with a lower score are left out")
+    min_points: int = Field(40, ge=1, description="smaller instances are left out")
+    rate_hz: float = Field(0.5, ge=0, le=30, description="segment at most so often; 0 = on ~/segment only")
+    min_new: float = Field(0.02, ge=0, le=1, description="segment when this share of the surface or its ids is new")
+    id_voxel_m: float = Field(0.05, gt=0, description="ids are kept by comparing surface in voxels of this size")
+    cloud_colours: Literal["instance", "camera"] = Field("instance", description="rgb of ~/cloud")
+    diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")
+    warn_after_s: float = Field(5.0, gt=0, le=3600, description="warn when no cloud came for so long")
+
+
+class QueryTopics(CloudTopic):
+    """Names of the topics that are read; remapping works as well."""
+
+    views: str = Field("mapping_node/views", description="where colour, depth, camera_info, depth_info and pose come")
+
+
+class QueryNodeConfig(Part):
+    """Settings of query_node."""
+
+    autostart: bool = Field(True, description="configure and activate without being told by a lifecycle manager")
+    topics: QueryTopics = QueryTopics()
+    model: str = Field(
+        "", description="a CLIP of gcseg weights, a folder as open_clip saves it, or an architecture; empty: the usual"
+    )
+    weights: str = Field("", description="file of weights, where model is an architecture")
+    device: str = Field("", description="of the model: cpu, cuda; empty: a GPU where there is one")
+    most_views: int = Field(120, ge=1, le=1000, description="views of the map that are kept")
+    views_per_object: int = Field(5, ge=1, le=20, description="views of an object that are looked at")
+    batch: int = Field(32, ge=1, le=1000, description="crops that go through the model at once")
+    best: int = Field(3, ge=1, le=100, description="objects that get a box, per text")
+    rate_hz: float = Field(0.2, ge=0, le=30, description="look at what is new at most so often; 0 = when asked only")
+    diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")
+    warn_after_s: float = Field(5.0, gt=0, le=3600, description="warn when no map came for so long")
+
+
 def declare(node: Node, model: type[Part]) -> None:
     """Declare every setting of `model`; `part.name` is nested. Raises UserError for a value of the wrong type or out of range.
 
