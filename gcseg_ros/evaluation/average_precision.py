@@ -32,6 +32,7 @@ class Overlap:
     scores      (P,) float64
     true_sizes  (G,) int64
     true_ids    (G,) int64, ascending
+    elsewhere   (P,) int64, points of a prediction on things that are not asked for and count against it; 0: none
     """
 
     shared: Ints
@@ -39,6 +40,7 @@ class Overlap:
     scores: Floats
     true_sizes: Ints
     true_ids: Ints
+    elsewhere: Ints | int = 0
 
     @classmethod
     def of_masks(
@@ -87,10 +89,14 @@ class Overlap:
         return self.true_sizes >= MIN_POINTS
 
     @property
+    def sizes(self) -> Ints:
+        """(P,) points of each prediction."""
+        return self.shared.sum(1) + self.void + self.elsewhere
+
+    @property
     def iou(self) -> Floats:
         """(P, G) intersection over union."""
-        sizes = self.shared.sum(1) + self.void
-        return self.shared / (sizes[:, None] + self.true_sizes - self.shared)
+        return self.shared / (self.sizes[:, None] + self.true_sizes - self.shared)
 
 
 @dataclass(frozen=True)
@@ -145,8 +151,7 @@ def match(scene: Overlap, iou: Floats, threshold: float) -> Matches:
             false.append(min(best[instance], score))
             best[instance] = max(best[instance], score)
     ignored = scene.void + scene.shared[:, ~scene.counted].sum(1)
-    sizes = scene.shared.sum(1) + scene.void
-    wrong = ~above.any(1) & (ignored / sizes <= threshold)
+    wrong = ~above.any(1) & (ignored / scene.sizes <= threshold)
     matched = best > -np.inf
     missed = int((scene.counted & ~matched).sum())
     return Matches(best[matched], np.append(false, scene.scores[wrong]), missed)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.export import object_entry, write_cloud
+from gcseg_ros.mapping.export import Cloud, object_entry, write_cloud
 from gcseg_ros.retrieval.encoder import Encoder, OpenClip, require_open_clip, resolve
 from gcseg_ros.retrieval.heat import heat_colours
 from gcseg_ros.retrieval.retrieval import Hit, Retrieval, checked
@@ -68,7 +68,7 @@ def write_heat(files: Sequence[Path], retrieval: Retrieval, answers: Sequence[An
     instances = retrieval.instances
     for file, answer in zip(files, answers):
         scores = retrieval.per_point(answer.scores)
-        cloud = {"points": instances.points, "colours": heat_colours(scores), "instance": instances.instance}
+        cloud: Cloud = {"points": instances.points, "colours": heat_colours(scores), "instance": instances.instance}
         write_cloud(file, {**cloud, "confidence": np.nan_to_num(scores)})
 
 

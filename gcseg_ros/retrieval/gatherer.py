@@ -15,7 +15,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics, Frame, back_project
 from gcseg_ros.mapping.state import Saved
 from gcseg_ros.retrieval.selection import detail
-from gcseg_ros.retrieval.views import StoredView, in_millimetres, packed, unpacked
+from gcseg_ros.retrieval.views import StoredView, in_metres, in_millimetres, packed, unpacked
 from gcseg_ros.views import View
 
 CELL_M = 0.1
@@ -65,7 +65,7 @@ class ViewGatherer:
         camera = frame.intrinsics
         if camera.width > self.config.width_px:
             camera = camera.scaled(self.config.width_px, round(camera.height * self.config.width_px / camera.width))
-        depth_m = in_millimetres(view.depth_m).astype(np.float32) / 1000  # as it comes back from a file
+        depth_m = in_metres(in_millimetres(view.depth_m))  # as it comes back from a file
         seen = seen_in(depth_m, view.intrinsics, camera.fx, view.pose)
         if self._gain(seen) <= NEW_SHARE * seen.amount.sum():
             self.passed_over += 1
@@ -104,7 +104,11 @@ class ViewGatherer:
             raise UserError(f"{saved.where}: {error}: the file is damaged, or gcseg_ros did not write it.") from None
         self.passed_over, self.dropped = saved.number("passed_over"), saved.number("dropped")
         for view in views:
-            self._keep(view, seen_in(view.depth_m(), view.depth_camera, view.camera.fx, view.pose))
+            self.keep(view)
+
+    def keep(self, view: StoredView) -> None:
+        """Add a view that another gatherer has chosen. Raises UserError where its depth image is broken."""
+        self._keep(view, seen_in(view.depth_m(), view.depth_camera, view.camera.fx, view.pose))
 
     def _gain(self, seen: Seen) -> float:
         """What this view would add to the worth of those kept."""
@@ -134,7 +138,7 @@ def most_of_each(views: Sequence[Seen]) -> tuple[Seen, npt.NDArray[np.float64]]:
     first = np.flatnonzero(np.diff(cells, prepend=-1))
     second = np.where(np.append(cells, -1)[first + 1] == cells[first], np.append(amount, 0)[first + 1], 0)
     loss = np.bincount(owner[first], amount[first] - second, minlength=len(views))
-    return Seen(cells[first], amount[first]), loss
+    return Seen(cells[first], amount[first]), loss.astype(np.float64)
 
 
 def seen_in(
@@ -152,4 +156,4 @@ def seen_in(
     z = depth[valid].astype(np.float64)
     area = z**2 / (coarse.fx * coarse.fy) * detail(z, focal_px)
     cells, row = np.unique(((i + EXTENT) << 42) | ((j + EXTENT) << 21) | (k + EXTENT), return_inverse=True)
-    return Seen(cells, np.bincount(row, area, minlength=len(cells)))
+    return Seen(cells, np.bincount(row, area, minlength=len(cells)).astype(np.float64))

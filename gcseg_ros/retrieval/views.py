@@ -53,7 +53,7 @@ class StoredView:
         size = self.depth_camera.height, self.depth_camera.width
         if image is None or image.shape != size or image.dtype != np.uint16:
             raise UserError(f"The stored view {self.name} has no readable depth image: run gcseg map again.")
-        return image.astype(np.float32) / 1000
+        return in_metres(image)
 
     @classmethod
     def encoded(
@@ -128,6 +128,11 @@ def unpacked(names: Sequence[str], arrays: Mapping[str, npt.NDArray]) -> list[St
 def in_millimetres(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
     """Depth in metres, 0 = none, up to 65 m."""
     return np.clip(np.round(1000 * depth_m), 0, 65535).astype(np.uint16)
+
+
+def in_metres(millimetres: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
+    """The inverse of `in_millimetres`, but for the rounding."""
+    return np.divide(millimetres, 1000, dtype=np.float32)
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray]:
