@@ -15,6 +15,7 @@ from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
@@ -90,6 +91,10 @@ class MappingNode(ManagedNode):
         self._markers = self._advertise(MarkerArray, "~/instances", LATCHED)
         if Detection3DArray is not None:
             self._detections = self._advertise(Detection3DArray, "~/detections", LATCHED)
+        views = QoSProfile(
+            depth=max(1, config.views.most), reliability=RELIABLE.reliability, durability=LATCHED.durability
+        )
+        self._views = [self._advertise(kind, f"~/views/{name}", views) for name, kind in messages.VIEW.items()]
         self._offer("~/save", self._save)
         self._offer("~/reset", self._reset)
 
@@ -257,7 +262,16 @@ class MappingNode(ManagedNode):
         self._delay_s = (self.get_clock().now().nanoseconds - found.stamp_ns) / 1e9
         self._statistics = self._session.statistics()
         self._stamp_ns, self._dirty = found.stamp_ns, True
+        self._publish_views(head)
         self._publish_map_if_due()
+
+    def _publish_views(self, head: Header) -> None:
+        """What query_node needs; the messages of a view have one stamp, those of no other view the same."""
+        for i, view in enumerate(self._session.new_views()):
+            frame = messages.header(self._stamp_ns + i, head.frame_id)
+            world = messages.header(self._stamp_ns + i, self._map_frame_id)
+            for publisher, message in zip(self._views, messages.view_messages(view, frame, world)):
+                publisher.publish(message)
 
     def _publish_map_if_due(self) -> None:
         rate_hz = self._config.cloud_rate_hz

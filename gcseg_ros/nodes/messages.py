@@ -17,12 +17,14 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovarianceStamped, Quaternion, TransformStamped, Vector3
 from nav_msgs.msg import Odometry
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from gcseg_ros.frames import Array, CameraIntrinsics
+from gcseg_ros.frames import Array, CameraIntrinsics, rigid
 from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
+from gcseg_ros.retrieval.views import StoredView
+from gcseg_ros.ros_messages import intrinsics_from_info, pose_matrix, stamp_ns
 from gcseg_ros.viewer.colours import instance_colours
 
 IMAGES = {"rgb8": (np.uint8, 3), "16UC1": (np.uint16, 1), "32FC1": (np.float32, 1)}
@@ -30,6 +32,16 @@ CLOUD = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("instance_id", "<u4"), ("confidence", "<f4")]
 )
 FIELD_TYPES = {"<f4": PointField.FLOAT32, "<u4": PointField.UINT32}
+
+
+VIEW = {
+    "colour": CompressedImage,
+    "depth": CompressedImage,
+    "camera_info": CameraInfo,
+    "depth_info": CameraInfo,
+    "pose": PoseStamped,
+}
+"""The messages that a view of query_node consists of, by the last part of their topic's name."""
 
 
 def header(stamp_ns: int, frame_id: str) -> Header:
@@ -166,6 +178,29 @@ def diagnostics_message(name: str, level: bytes, summary: str, values: dict[str,
         values=[KeyValue(key=key, value=value) for key, value in shown.items()],
     )
     return DiagnosticArray(header=Header(stamp=stamp), status=[status])
+
+
+def view_messages(view: StoredView, frame: Header, world: Header) -> tuple[Any, ...]:
+    """The messages of `VIEW`, in its order: colour as jpeg, depth as 16-bit png in millimetres, their calibrations, the pose."""
+    return (
+        CompressedImage(header=frame, format="rgb8; jpeg compressed bgr8", data=array("B", view.jpeg)),
+        CompressedImage(header=frame, format="16UC1; png compressed", data=array("B", view.png)),
+        camera_info_message(view.camera, frame),
+        camera_info_message(view.depth_camera, frame),
+        pose_message(view.pose, "PoseStamped", world, frame.frame_id),
+    )
+
+
+def view_of(colour: Any, depth: Any, camera_info: Any, depth_info: Any, pose: Any) -> StoredView:
+    """What `view_messages` was made from, named by its stamp. Raises UserError."""
+    return StoredView(
+        str(stamp_ns(pose.header.stamp)),
+        rigid(pose_matrix(pose)),
+        intrinsics_from_info(camera_info),
+        intrinsics_from_info(depth_info),
+        bytes(colour.data),
+        bytes(depth.data),
+    )
 
 
 def pose_of(position: npt.ArrayLike, rotation: npt.ArrayLike) -> Pose:

@@ -21,6 +21,7 @@ from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.nodes.parameters import MappingNodeConfig
 from gcseg_ros.nodes.synchroniser import FrameSet
 from gcseg_ros.output import OutputFolder, recover
+from gcseg_ros.retrieval.views import StoredView
 from gcseg_ros.ros_messages import intrinsics_from_info, seconds, to_depth_m, to_rgb
 from gcseg_ros.run import summarise
 
@@ -76,6 +77,7 @@ class MappingSession:
         """Start an empty map."""
         self._mapper = Mapper(self._config.core)
         self.frames = self._resumed = 0
+        self._told: set[str] = set()
         self._started_s = self._ended_s = 0.0
         for file in self._label_files():
             file.unlink()
@@ -100,6 +102,12 @@ class MappingSession:
     def instance_ids(self, labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
         """Tracked ids -> the ids of the cloud that was last published."""
         return self._mapper.instance_ids(labels)
+
+    def new_views(self) -> list[StoredView]:
+        """The views kept for queries since this was asked last."""
+        views = [view for view in self._mapper.gatherer.views if view.name not in self._told]
+        self._told |= {view.name for view in views}
+        return views
 
     def statistics(self) -> dict[str, Any]:
         return self._mapper.statistics()
