@@ -81,6 +81,10 @@ class ViewGatherer:
         self._keep(stored, seen)
         return any(kept is stored for kept, _ in self._kept)
 
+    def counts(self) -> dict[str, int]:
+        """Views kept, passed over and dropped, so far."""
+        return {"kept": len(self._kept), "passed_over": self.passed_over, "dropped": self.dropped}
+
     def state(self) -> dict[str, Any]:
         """All of it, to be saved with the map."""
         counters = {"passed_over": self.passed_over, "dropped": self.dropped}
