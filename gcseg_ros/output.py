@@ -29,9 +29,10 @@ from gcseg_ros.files import read_json, write_json_atomic
 from gcseg_ros.mapping.export import write_instances_json, write_instances_ply
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.mapping.state import STATE
+from gcseg_ros.retrieval.views import VIEWS, StoredView, write_views
 
 SUMMARY = "summary.json"
-FILES = ("instances.ply", "instances.json", "labels", "picture.png", STATE, SUMMARY)
+FILES = ("instances.ply", "instances.json", "labels", "picture.png", STATE, VIEWS, SUMMARY)
 """What an output holds. Anything else in the folder is the user's and survives a replacement."""
 
 PART, OLD = "gcseg-part-", "gcseg-old-"
@@ -78,6 +79,11 @@ class OutputFolder:
     def add_state(self, save: Callable[[Path], None]) -> None:
         """What mapping needs to go on from this output; `save` (`Mapper.save_state`) writes the file."""
         save(self._part / STATE)
+
+    def add_views(self, views: Sequence[StoredView]) -> None:
+        """What queries by words look at; no file if there are none."""
+        if views:
+            write_views(self._part / VIEWS, views)
 
     def finish(self, instances: InstanceMap, summary: Mapping[str, Any]) -> None:
         """Write the map, give the labels the ids of its instances (`of_tracked`) and put the folder in its place."""

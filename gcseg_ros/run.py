@@ -70,6 +70,7 @@ def map_recording(
         }
         if state:
             folder.add_state(mapper.save_state)
+        folder.add_views(mapper.gatherer.views)
         folder.finish(instances, summary)
     return instances, summary
 
@@ -87,6 +88,7 @@ def summarise(mapper: Mapper, instances: InstanceMap, frames: int, seconds: floa
         "instances": len(instances.objects),
         "objects": statistics["objects"],
         "voxels": statistics["voxels"],
+        "views": mapper.gatherer.counts(),
         "wall_seconds": round(seconds, 3),
         "frames_per_second": round(frames / seconds, 2) if seconds else 0.0,
         "seconds_per_stage": statistics["seconds"],

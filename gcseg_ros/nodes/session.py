@@ -123,6 +123,7 @@ class MappingSession:
             mapped, seconds = self.frames - self._resumed, self._ended_s - self._started_s
             summary = summarise(self._mapper, instances, mapped, seconds)
             output.add_state(self._mapper.save_state)
+            output.add_views(self._mapper.gatherer.views)
             output.finish(instances, {"recording": "ROS topics", "resumed": self._config.resume or None, **summary})
         where = Path(self._config.output_dir).resolve()
         return instances, f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}."
