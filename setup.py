@@ -32,7 +32,7 @@ setup(
     author_email="gcseg-ros@googlegroups.com",
     license="Apache-2.0",
     packages=find_packages(include=[f"{NAME}*", "offline_training*"]),
-    package_data={"gcseg_ros": ["py.typed", "**/*.onnx", "**/*.pt", "**/*.yaml"]},
+    package_data={"gcseg_ros": ["py.typed", "**/*.onnx", "**/*.pt", "**/*.yaml"], "offline_training": ["**/*.yaml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
@@ -58,14 +58,16 @@ setup(
         "viewer": ["rerun-sdk>=0.20"],
         "baselines": ["scikit-learn>=1.3"],
         "segmentation": ["torch>=2.6"],
-        "train": ["torch>=2.6", "onnx>=1.15"],
+        "train": ["torch>=2.6", "onnx>=1.15", "lightning>=2.4", "tensorboard>=2.10"],
+        "ray": ["ray>=2.10"],
         "test": TEST,
-        "dev": [*TEST, *COLCON, "torch==2.13.0", "onnx>=1.15", *LINT],
+        "dev": [*TEST, *COLCON, "torch==2.13.0", "onnx>=1.15", "lightning>=2.4", "tensorboard>=2.10", *LINT],
     },
     entry_points={
         "console_scripts": [
             "gcseg = gcseg_ros.cli:main",
             "mapping_node = gcseg_ros.nodes.mapping_node:main",
+            "query_node = gcseg_ros.nodes.query_node:main",
             "replay_node = gcseg_ros.nodes.replay_node:main",
             "segmentation_node = gcseg_ros.nodes.segmentation_node:main",
         ]

@@ -31,7 +31,9 @@ def label_with_ray(scenes: Sequence[str], folder: Path, settings: Labelling) -> 
     A task whose worker dies is tried once more. `folder` must be the same storage on all machines. Raises UserError without Ray.
     """
     if importlib.util.find_spec("ray") is None:
-        raise UserError("The Ray engine needs ray, which is not installed: pip install 'gcseg_ros[ray]', or use --engine local.")
+        raise UserError(
+            "The Ray engine needs ray, which is not installed: pip install 'gcseg_ros[ray]', or use --engine local."
+        )
     import ray
 
     started_here = not ray.is_initialized()

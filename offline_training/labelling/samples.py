@@ -74,11 +74,15 @@ def read_sample(path: Path) -> Sample:
         raise UserError(f"The sample {path} cannot be read: {error.strerror or error}.") from None
     except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())[:160]
-        raise UserError(f"The sample {path} is damaged ({reason}): delete its folder's index line or label again.") from None
+        raise UserError(
+            f"The sample {path} is damaged ({reason}): delete its folder's index line or label again."
+        ) from None
     count = len(sample.points)
     shapes = (sample.points.shape, sample.colours.shape, sample.instance.shape)
     if shapes != ((count, 3), (count, 3), (count,)) or sample.colours.dtype != np.uint8:
-        raise UserError(f"The sample {path} must hold points (N, 3), colours (N, 3) uint8, instance (N,); found {shapes}.")
+        raise UserError(
+            f"The sample {path} must hold points (N, 3), colours (N, 3) uint8, instance (N,); found {shapes}."
+        )
     if not np.isfinite(sample.points).all():
         raise UserError(f"The sample {path} has points that are not finite: label its scene again.")
     return sample
@@ -145,9 +149,12 @@ def begin(folder: Path, protocol: dict[str, Any]) -> list[Entry]:
 
 def thinned(sample: Sample, voxel_m: float) -> Sample:
     """One point a voxel: means of points and colours, and the label that most of its points have (the lower one of a tie)."""
+    if not len(sample):
+        return sample
     cells = np.floor(sample.points / voxel_m).astype(np.int64)
-    _, voxel = np.unique(cells, axis=0, return_inverse=True)
-    voxel = voxel.reshape(-1)
+    cells -= cells.min(0)
+    _, ny, nz = cells.max(0) + 1
+    _, voxel = np.unique((cells[:, 0] * ny + cells[:, 1]) * nz + cells[:, 2], return_inverse=True)
     count = np.bincount(voxel)
     means = [
         np.stack([np.bincount(voxel, values[:, k]) for k in range(3)], 1) / count[:, None]
@@ -155,7 +162,7 @@ def thinned(sample: Sample, voxel_m: float) -> Sample:
     ]
     labels, column = np.unique(sample.instance, return_inverse=True)
     pairs, votes = np.unique(voxel * len(labels) + column, return_counts=True)
-    of, label = np.divmod(pairs, max(len(labels), 1))
+    of, label = np.divmod(pairs, len(labels))
     order = np.lexsort((-votes, of))
     first = order[np.searchsorted(of[order], np.arange(len(count)))]
     return Sample(means[0].astype(np.float32), means[1].round().astype(np.uint8), labels[label[first]].astype(np.int32))

@@ -1,0 +1,274 @@
+"""The training loop on Lightning Fabric: the same on a laptop's processor and on several GPUs under torchrun."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.files import atomic_path
+from gcseg_ros.segmentation import checkpoint
+from gcseg_ros.segmentation.network import Mask3D
+from gcseg_ros.segmentation.sparse_tensor import SparseTensor
+from offline_training.labelling.samples import Entry, SampleFolder
+from offline_training.segmenter.examples import Batch, Examples, batched
+from offline_training.segmenter.losses import UNKNOWN, segmenter_loss
+from offline_training.segmenter.matcher import Weights
+from offline_training.segmenter.settings import Training
+from offline_training.segmenter.validation import Cloud, average_precision_of
+
+STATE, NETWORK, METRICS = "state.pt", "segmenter.pt", "metrics.jsonl"
+FORMAT = "gcseg_ros training state 1"
+
+
+class Objective(nn.Module):
+    """The network together with its loss, so that a step is one forward pass: forward(batch) -> the parts of the loss."""
+
+    def __init__(self, network: Mask3D, settings: Training) -> None:
+        super().__init__()
+        self.network, self.settings = network, settings.objective
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        x, rows = SparseTensor.of_points(batch["coordinates"], batch["features"])
+        positions = torch.zeros(len(x.level), 3, device=rows.device).index_copy_(0, rows, batch["positions"])
+        labels = torch.full((len(x.level),), UNKNOWN, device=rows.device).index_copy_(0, rows, batch["labels"])
+        predictions = self.network(x, positions)
+        o = self.settings
+        weights = Weights(o.objectness, o.mask, o.dice, o.no_object)
+        scenes = [labels[a:b] for a, b in pairwise(x.level.scene_ends)]
+        return segmenter_loss(predictions, scenes, weights, o.points, by_anchors=o.assignment == "anchors")
+
+
+def train(
+    settings: Training,
+    samples: Sequence[tuple[SampleFolder, Entry]],
+    output: Path,
+    start: Path | None = None,
+    resume: bool = False,
+    validation: Sequence[Cloud] = (),
+    accelerator: str = "auto",
+    devices: int | str = "auto",
+    workers: int = 0,
+    progress: Callable[[int, int, str], None] = lambda step, of, text: None,
+) -> Path:
+    """Train, and write to `output`: state.pt (to go on from), segmenter.pt (the network, float16), metrics.jsonl, TensorBoard's events.
+
+    start       a checkpoint whose parameters are the first ones; its architecture must be that of the settings
+    resume      go on from output/state.pt; the result is the same, bit for bit, as without the interruption
+    validation  clouds whose average precision is measured
+    progress    called after each step with steps done, steps in all, and a short text
+    Returns the network's file. Raises UserError. Ctrl-C saves the state and passes on.
+    """
+    fabric = launched(settings, accelerator, devices)
+    state_file, metrics_file = output / STATE, output / METRICS
+    total = settings.total_steps(len(samples))
+    torch.manual_seed(settings.seed)
+    network = Mask3D(settings.network)
+    network.backbone.final.requires_grad_(False)
+    if start is not None and not resume:
+        load_parameters(network, start)
+    trained = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.rate, total_steps=total, pct_start=settings.warm_up
+    )
+    done = restore(state_file, settings, samples, network, optimizer, schedule) if resume else 0
+    metrics = read_metrics(metrics_file, done) if resume else []
+    objective, optimizer = fabric.setup(Objective(network, settings), optimizer)
+    writer = event_writer(output, done) if fabric.is_global_zero else None
+
+    def save() -> None:
+        if fabric.is_global_zero:
+            write_state(state_file, step, settings, samples, network, optimizer, schedule)
+            write_metrics(metrics_file, metrics)
+
+    step = done
+    recent: dict[str, float] = {}
+    try:
+        for batch in batches(Examples(samples, settings), settings, done, total, fabric, workers):
+            if step == total:
+                break
+            # Everything random in a step follows from its number: there is no state of generators to keep.
+            torch.manual_seed(hash_of(settings.seed, step, fabric.global_rank))
+            network.train()
+            losses = objective(batch)
+            optimizer.zero_grad(set_to_none=True)
+            fabric.backward(losses["total"])
+            norm = fabric.clip_gradients(objective, optimizer, max_norm=settings.clip, error_if_nonfinite=False)
+            rate = schedule.get_last_lr()[0]
+            if torch.isfinite(norm):
+                optimizer.step()
+            schedule.step()
+            step += 1
+            recent = {f"loss/{name}": float(value.detach()) for name, value in losses.items()}
+            recent |= {"rate": rate, "gradient norm": float(norm)}
+            metrics.append({"step": step, **{name: round(value, 6) for name, value in recent.items()}})
+            if step % settings.validate_every == 0 or step == total:
+                if fabric.is_global_zero and validation:
+                    scores = average_precision_of(network, validation, settings)
+                    recent |= scores
+                    metrics[-1] |= {name: round(value, 4) for name, value in scores.items()}
+                fabric.barrier()
+            if writer is not None:
+                for name, value in recent.items():
+                    writer.add_scalar(name, value, step)
+            if step % settings.save_every == 0 or step == total:
+                save()
+            progress(step, total, f"loss {recent['loss/total']:.2f}")
+    except KeyboardInterrupt:
+        save()
+        raise
+    finally:
+        if writer is not None:
+            writer.close()
+    if fabric.is_global_zero:
+        notes = {"stage": settings.stage, "steps": total, "settings": settings.model_dump_json()}
+        checkpoint.save(network, output / NETWORK, **notes)
+    fabric.barrier()
+    return output / NETWORK
+
+
+def launched(settings: Training, accelerator: str, devices: int | str) -> Any:
+    """Fabric, ready. Under torchrun each process is one device; else all of this machine's, or as many as asked for. Raises UserError."""
+    from lightning.fabric import Fabric
+    from lightning.fabric.plugins.environments import TorchElasticEnvironment
+
+    if TorchElasticEnvironment.detect():
+        import os
+
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = max(1, int(os.environ["WORLD_SIZE"]) // devices)
+    else:
+        nodes = 1
+        if accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available()):
+            devices = 1 if devices == "auto" else devices
+    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=settings.precision)
+    fabric.launch()
+    if settings.batch % fabric.world_size:
+        raise UserError(
+            f"The setting batch = {settings.batch} must be a multiple of the number of devices: there are {fabric.world_size}."
+        )
+    return fabric
+
+
+def batches(
+    examples: Examples, settings: Training, done: int, total: int, fabric: Any, workers: int
+) -> Iterator[Batch]:
+    """This device's part of the batch of every step from `done` on."""
+    part = settings.batch // fabric.world_size
+    first = part * fabric.global_rank
+    numbers = [[step * settings.batch + first + i for i in range(part)] for step in range(done, total)]
+    loader = DataLoader(
+        examples, batch_sampler=numbers, collate_fn=batched, num_workers=workers, persistent_workers=workers > 0
+    )
+    for batch in loader:
+        yield fabric.to_device(batch)
+
+
+def hash_of(*numbers: int) -> int:
+    """One number below 2^63 that depends on all."""
+    result = 0
+    for number in numbers:
+        result = (result * 1_000_003 + number + 1) % (2**63 - 1)
+    return result
+
+
+def load_parameters(network: Mask3D, file: Path) -> None:
+    """The parameters of a checkpoint into a network of the same architecture. Raises UserError."""
+    other = checkpoint.load(file)
+    ours, theirs = network.state_dict(), other.state_dict()
+    wrong = sorted(ours.keys() ^ theirs.keys()) or [name for name in ours if ours[name].shape != theirs[name].shape]
+    if wrong:
+        raise UserError(
+            f"{file} has another architecture ({other.config.architecture}, hidden {other.config.hidden}) than the settings "
+            f"({network.config.architecture}, hidden {network.config.hidden}): {wrong[0]} differs; train with the settings of that checkpoint."
+        )
+    network.load_state_dict(theirs)
+
+
+def write_state(
+    file: Path,
+    step: int,
+    settings: Training,
+    samples: Sequence[tuple[SampleFolder, Entry]],
+    network: nn.Module,
+    optimizer: Any,
+    schedule: Any,
+) -> None:
+    content = {
+        "format": FORMAT,
+        "step": step,
+        "settings": settings.model_dump_json(),
+        "samples": names_of(samples),
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+    }
+    with atomic_path(file) as temporary:
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # torch's way to say that the disk is full
+            raise OSError(None, f"{' '.join(str(error).split())[:120]}; is the disk full?") from None
+
+
+def restore(
+    file: Path,
+    settings: Training,
+    samples: Sequence[tuple[SampleFolder, Entry]],
+    network: nn.Module,
+    optimizer: Any,
+    schedule: Any,
+) -> int:
+    """Steps done. Raises UserError if there is no such file, it is broken, or it belongs to other settings or samples."""
+    if not file.is_file():
+        raise UserError(f"There is no state {file} to go on from: start without --resume.")
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        if state["format"] != FORMAT:
+            raise ValueError(f"its format is {state['format']}")
+        before, names, step = json.loads(state["settings"]), state["samples"], int(state["step"])
+    except Exception as error:  # torch has no common type for broken files
+        raise UserError(
+            f"The state {file} cannot be read ({' '.join(str(error).split())[:160]}): start without --resume."
+        ) from None
+    now = json.loads(settings.model_dump_json())
+    different = sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
+    if different or names != names_of(samples):
+        what = ", ".join(different) or "samples"
+        raise UserError(f"The state {file} was trained with other {what}: give the same, or start without --resume.")
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["schedule"])
+    return step
+
+
+def names_of(samples: Sequence[tuple[SampleFolder, Entry]]) -> list[str]:
+    return [entry.file for _, entry in samples]
+
+
+def event_writer(output: Path, done: int) -> Any:
+    """TensorBoard's; what an interrupted run wrote beyond the step it is resumed from is dropped."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UserError("Curves need tensorboard, which is not installed: pip install 'gcseg_ros[train]'.") from None
+    return SummaryWriter(output, purge_step=done + 1 if done else None)
+
+
+def read_metrics(file: Path, until: int) -> list[dict[str, float]]:
+    if not file.is_file():
+        return []
+    rows = [json.loads(line) for line in file.read_text().splitlines() if line]
+    return [row for row in rows if row["step"] <= until]
+
+
+def write_metrics(file: Path, rows: list[dict[str, float]]) -> None:
+    with atomic_path(file) as temporary:
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))

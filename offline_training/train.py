@@ -1,0 +1,94 @@
+"""Train the 3D segmenter: `python -m offline_training.train SAMPLES... --stage 1|2|3 -o OUT`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gcseg_ros.errors import UserError
+from offline_training.commands import run
+
+errors = Console(stderr=True)
+
+
+def main(
+    samples: Annotated[list[Path], typer.Argument(metavar="SAMPLES...", help="Folders of offline_training.label.")],
+    stage: Annotated[int, typer.Option(min=1, max=3, help="1: fragments; 2: tracked labels; 3: own predictions.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Gets the network, the state, curves.")],
+    config: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="published, small (for two processors), or a YAML file.")
+    ] = "published",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One setting.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The network to begin with: stage 2 of 1's, stage 3 of 2's.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in OUT.")] = False,
+    validate: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Samples, or scenes with their truth; may be repeated.")
+    ] = None,
+    accelerator: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="What to train on.")] = "auto",
+    devices: Annotated[int, typer.Option(min=0, help="Of this machine; 0: all. Under torchrun: its processes.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: PyTorch's choice.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare examples.")] = 0,
+) -> None:
+    """One stage of the curriculum. OUT gets segmenter.pt, for `gcseg segment --checkpoint`; Ctrl-C saves the state for --resume."""
+    for name in ("torch", "lightning", "tensorboard"):
+        if find_spec(name) is None:
+            raise UserError(f"Training needs {name}, which is not installed: pip install 'gcseg_ros[train]'.")
+    import torch
+
+    from offline_training.labelling.samples import SampleFolder
+    from offline_training.segmenter.pseudo_labels import predict_labels
+    from offline_training.segmenter.settings import load_settings
+    from offline_training.segmenter.training import STATE, train
+    from offline_training.segmenter.validation import validation_clouds
+
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = load_settings(config, stage, settings or ())
+    if stage == 3 and start is None:
+        raise UserError("Stage 3 learns from the predictions of stage 2: give its network with --start.")
+    if not resume and (output / STATE).exists():
+        raise UserError(f"{output} holds a training already: go on with it (--resume), or give a new folder.")
+    folders = [SampleFolder(path) for path in samples]
+    clouds = validation_clouds(validate or [], chosen.validation_clouds, chosen.kinds)
+    if stage == 3:
+        assert start is not None
+        with progress_bar("predicting") as advance:
+            folders = [predict_labels(start, folders, output / "labels", chosen, advance)]
+    entries = [(folder, entry) for folder in folders for entry in folder.choose(chosen.kinds)]
+    with progress_bar("training") as advance:
+        network = train(
+            chosen, entries, output, start, resume, clouds, accelerator, devices or "auto", workers, advance
+        )
+    print(f"Wrote {network}; curves: tensorboard --logdir {output}")
+
+
+class Advance:
+    """advance(done, of, text) on a bar."""
+
+    def __init__(self, bar: Progress, what: str) -> None:
+        self.bar, self.task = bar, bar.add_task(what, total=None, text="")
+
+    def __call__(self, done: int, of: int, text: str = "") -> None:
+        self.bar.update(self.task, completed=done, total=of, text=text)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Advance]:
+    text = TextColumn("{task.fields[text]}")
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), text
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        yield Advance(bar, what)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,164 @@
+"""Three stages on toy rooms: what comes out, exact resumption, and what is refused."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs torch")
+pytest.importorskip("lightning", reason="training needs lightning")
+pytest.importorskip("tensorboard", reason="curves need tensorboard")
+
+from gcseg_ros.errors import UserError  # noqa: E402
+from gcseg_ros.segmentation import checkpoint  # noqa: E402
+from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
+from offline_training.commands import run  # noqa: E402
+from offline_training.labelling.samples import SampleFolder  # noqa: E402
+from offline_training.segmenter.settings import load_settings  # noqa: E402
+from offline_training.segmenter.training import STATE, train  # noqa: E402
+from offline_training.segmenter.validation import validation_clouds  # noqa: E402
+from offline_training.train import main  # noqa: E402
+
+TINY = ["network.hidden=16", "network.heads=2", "network.feedforward=16", "network.queries=8", "network.voxel_m=0.08",
+        "augmentation.crop_voxels=700", "steps=4", "save_every=2", "validate_every=4", "evaluation.min_score=0", "evaluation_queries=8"]  # fmt: skip
+SET = [word for setting in TINY for word in ("--set", setting)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def entries(folder, kinds=("map",)):
+    opened = SampleFolder(folder)
+    return [(opened, entry) for entry in opened.choose(kinds)]
+
+
+def settings(*more):
+    return load_settings("small", 2, [*TINY, *more])
+
+
+def parameters(folder):
+    return torch.load(folder / STATE, weights_only=True)["network"]
+
+
+class StopError(KeyboardInterrupt):
+    pass
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_interrupted_and_resumed_is_the_same_to_the_bit(samples, tmp_path, at):
+    def stop(step, of, text):
+        if step == at:
+            raise StopError
+
+    train(settings(), entries(samples), tmp_path / "whole", accelerator="cpu")
+    with pytest.raises(StopError):
+        train(settings(), entries(samples), tmp_path / "parts", accelerator="cpu", progress=stop)
+    train(settings(), entries(samples), tmp_path / "parts", resume=True, accelerator="cpu")
+    whole, parts = parameters(tmp_path / "whole"), parameters(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert (tmp_path / "whole" / "metrics.jsonl").read_text() == (tmp_path / "parts" / "metrics.jsonl").read_text()
+    assert not list((tmp_path / "parts").glob(".*"))
+
+
+def test_three_stages_one_command_each(samples, tmp_path, capsys):
+    assert run(main, [str(samples), "--stage", "2", "--config", "small", "-o", str(tmp_path / "two"), "--accelerator", "cpu",
+                      "--validate", str(samples), *SET]) == 0  # fmt: skip
+    rows = [json.loads(line) for line in (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert 0 <= rows[-1]["validation/AP25"] <= 1
+    assert list((tmp_path / "two").glob("events.out.tfevents.*"))
+    network = checkpoint.load(tmp_path / "two" / "segmenter.pt")
+    assert network.config.hidden == 16
+    again = ["--stage", "3", "--config", "small", "-o", str(tmp_path / "three"), "--accelerator", "cpu", *SET,
+             "--set", "pseudo_labels.min_confidence=0", "--set", "pseudo_labels.min_points=1", "--set", "steps=1"]  # fmt: skip
+    assert run(main, [str(samples), *again]) == 2
+    assert "--start" in capsys.readouterr().err
+    assert run(main, [str(samples), *again, "--start", str(tmp_path / "two" / "segmenter.pt")]) == 0
+    assert SampleFolder(tmp_path / "three" / "labels").choose(["map"])
+    assert (tmp_path / "three" / "segmenter.pt").is_file()
+
+
+def test_hungarian_matching_trains_as_well(samples, tmp_path):
+    chosen = settings("objective.assignment=hungarian", "network.query_features=false", "steps=1")
+    train(chosen, entries(samples), tmp_path, accelerator="cpu")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere", "--stage", "1"], "offline_training.label"),
+        (["SAMPLES", "--stage", "1", "--config", "small"], "no sample of the kind fragment"),
+        (["SAMPLES", "--stage", "2", "--config", "large"], "one of published, small"),
+        (["SAMPLES", "--stage", "2", "--set", "network.architecture=huge"], "architecture 'huge'"),
+        (["SAMPLES", "--stage", "2", "--set", "rates=1"], "did you mean rate"),
+        (["SAMPLES", "--stage", "2", "--resume"], "without --resume"),
+        (["SAMPLES", "--stage", "2", "--config", "small", "--start", "OTHER"], "another architecture"),
+    ],
+)
+def test_mistakes_are_one_sentence(samples, tmp_path, capsys, arguments, sentence):
+    other = tmp_path / "other.pt"
+    checkpoint.save(Mask3D(NetworkConfig("tiny", hidden=32, heads=2, feedforward=16)), other)
+    words = [{"SAMPLES": str(samples), "OTHER": str(other)}.get(word, word) for word in arguments]
+    assert run(main, [*words, "-o", str(tmp_path / "out"), "--accelerator", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out" / STATE).exists()
+
+
+def test_a_broken_sample_file_is_named(samples, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(samples, folder)
+    broken = folder / "samples" / "room1.map.npz"
+    broken.write_bytes(broken.read_bytes()[:200])
+    with pytest.raises(UserError, match=r"room1\.map\.npz is damaged"):
+        train(settings(), entries(folder), tmp_path / "out", accelerator="cpu")
+
+
+def test_a_state_of_other_settings_or_a_broken_one_is_refused(samples, tmp_path):
+    train(settings("steps=1"), entries(samples), tmp_path, accelerator="cpu")
+    with pytest.raises(UserError, match="other rate"):
+        train(settings("steps=1", "rate=0.5"), entries(samples), tmp_path, resume=True, accelerator="cpu")
+    (tmp_path / STATE).write_bytes(b"nothing")
+    with pytest.raises(UserError, match="cannot be read"):
+        train(settings("steps=1"), entries(samples), tmp_path, resume=True, accelerator="cpu")
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(samples, tmp_path, monkeypatch):
+    def full(content, file):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match="No space left"):
+        train(settings("steps=2"), entries(samples), tmp_path, accelerator="cpu")
+    assert not [file for file in tmp_path.iterdir() if file.suffix == ".pt"]
+
+
+def test_truth_of_scenes_can_be_the_validation(tmp_path, samples):
+    room = SampleFolder(samples)
+    sample = room.read(room.choose(["map"])[0])
+    np.savez(tmp_path / "scene.npz", points=sample.points, colours=sample.colours, instance=sample.instance)
+    assert len(validation_clouds([tmp_path / "scene.npz", samples], 8, ["map"])) == 4
+    assert len(validation_clouds([samples], 2, ["map"])) == 2
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no distributed training")
+def test_two_processes_under_torchrun(samples, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "offline_training.train",
+               str(samples), "--stage", "2", "--config", "small", "-o", str(tmp_path / "out"), "--accelerator", "cpu", "--threads", "1",
+               *SET, "--set", "steps=2"]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "segmenter.pt").is_file()
+    assert len((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()) == 2
