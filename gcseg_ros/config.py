@@ -36,10 +36,56 @@ class InputConfig(Part):
     filter_frames: float = Field(8.0, ge=0, description="frames averaged by the temporal depth filter; 0 = off")
 
 
+class FoundationConfig(Part):
+    """Where and how the networks of SAM and SAM 2 run."""
+
+    device: str = Field("auto", description="cpu, cuda, cuda:1; auto: a GPU where there is one")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of the arithmetic; auto: bfloat16 on a GPU, float32 on a CPU"
+    )
+    compile: bool = Field(False, description="compile the image encoders: minutes at the start, then faster")
+    weights_dir: str | None = Field(
+        None, description="folder of the weights; default: $GCSEG_WEIGHTS_DIR, else ~/.cache/gcseg/weights"
+    )
+
+
+class SamConfig(Part):
+    """Automatic masks of SAM or SAM 2, with the knobs of their packages' generators."""
+
+    weights: str | None = Field(
+        None, description="name of gcseg weights list, or a file; default: sam-vit-h, for SAM 2 sam2.1-large"
+    )
+    configuration: str | None = Field(
+        None, description="SAM 2: configuration of the package; default: the one that the weights fit"
+    )
+    overrides: str = Field("", description="SAM 2: changes to it, for example image_size=512; blanks between several")
+    points_per_side: int = Field(32, ge=1, description="prompts along one side of the image")
+    points_per_batch: int = Field(64, ge=1, description="prompts that are decoded at once")
+    crops_per_batch: int = Field(0, ge=0, description="crops that are encoded at once; 0: 1 on a CPU, 4 on a GPU")
+    pred_iou_thresh: float = Field(0.88, ge=0, le=1, description="least quality that the network predicts for a mask")
+    stability_score_thresh: float = Field(0.95, ge=0, le=1, description="least stability of a mask")
+    stability_score_offset: float = Field(1.0, ge=0, description="change of the cut that stability is measured with")
+    box_nms_thresh: float = Field(0.7, ge=0, le=1, description="IoU of boxes that makes masks of one crop duplicates")
+    crop_n_layers: int = Field(1, ge=0, le=4, description="layers of crops: layer i has 4^i; 0: the full image only")
+    crop_nms_thresh: float = Field(0.7, ge=0, le=1, description="IoU of boxes that makes masks of crops duplicates")
+    crop_overlap_ratio: float = Field(512 / 1500, ge=0, lt=1, description="overlap of crops, of the image's short side")
+    crop_n_points_downscale_factor: int = Field(2, ge=1, description="layer i has points_per_side / this^i prompts")
+    min_mask_region_area: int = Field(0, ge=0, description="smaller holes and islands are removed, px of the picture")
+    scales: Literal["apart", "together"] = Field(
+        "apart", description="whole, part and subpart masks each for themselves, or in one heap as in the packages"
+    )
+    containment: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="tau_c of Eq. 1: a fine mask that lies in a coarse one by more is redundant; 1: none",
+    )
+
+
 class MasksConfig(Part):
     """2D masks on keyframes."""
 
-    generator: Literal["learned", "geometric"] = Field("learned", description="what proposes masks")
+    generator: Literal["learned", "geometric", "sam", "sam2"] = Field("learned", description="what proposes masks")
     levels: tuple[float, ...] = Field(
         (0.4, 0.6, 0.8), min_length=1, description="merging costs at which regions are cut, from fine to coarse"
     )
@@ -47,6 +93,34 @@ class MasksConfig(Part):
         None, description="ONNX file of the learned generator; default: the shipped one"
     )
     tracked_level: int = Field(0, ge=0, description="which of the levels is tracked")
+    sam: SamConfig = SamConfig()
+
+
+class Sam2Config(Part):
+    """Propagation by SAM 2."""
+
+    weights: str = Field("sam2.1-large", description="name of gcseg weights list, or a file")
+    configuration: str | None = Field(
+        None, description="configuration of the package; default: the one that the weights fit"
+    )
+    overrides: str = Field("", description="changes to it, for example image_size=512; blanks between several")
+    objects_per_batch: int = Field(
+        0, ge=0, description="objects that are propagated at once; 0: 1 on a CPU, 16 on a GPU"
+    )
+    min_object_px: int = Field(30, ge=1, description="smaller objects are not propagated, pixels at working resolution")
+    max_growth: float = Field(
+        2.0, gt=1, description="a mask that has grown by more since the frame before floods the image: it is lost"
+    )
+    patience: int = Field(5, ge=1, description="an object lost for so many frames is given up until the next keyframe")
+
+
+class PropagationConfig(Part):
+    """From a keyframe's masks to those of the frames after it (Eq. 8, 10)."""
+
+    method: Literal["reprojection", "sam2"] = Field(
+        "reprojection", description="through depth and pose, or by SAM 2 from the images"
+    )
+    sam2: Sam2Config = Sam2Config()
 
 
 class TrackingConfig(Part):
@@ -80,6 +154,13 @@ class FinishingConfig(Part):
     structure: Literal["auto", "planes", "none"] = Field(
         "auto", description="find walls, floor and ceiling as planes; auto: where the masks do not tell them themselves"
     )
+    joining: Literal["auto", "learned", "votes"] = Field(
+        "votes",
+        description="how pieces are joined: by a learned decision or by the masks' votes; auto: learned with learned masks",
+    )
+    join_probability: float = Field(
+        0.4, gt=0, le=1, description="learned: least probability of being one object that joins two pieces"
+    )
     join_things: float = Field(0.4, gt=0, le=1, description="share of votes that joins two touching pieces")
     join_patches: float = Field(0.5, gt=0, le=1, description="share of votes that joins two patches of a plane")
     min_voxels: int = Field(40, ge=1, description="smallest instance")
@@ -98,10 +179,12 @@ class Config(Part):
 
     input: InputConfig = InputConfig()
     masks: MasksConfig = MasksConfig()
+    propagation: PropagationConfig = PropagationConfig()
     tracking: TrackingConfig = TrackingConfig()
     map: MapConfig = MapConfig()
     finishing: FinishingConfig = FinishingConfig()
     views: ViewsConfig = ViewsConfig()
+    foundation: FoundationConfig = FoundationConfig()
 
 
 def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Config:

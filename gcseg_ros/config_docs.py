@@ -42,11 +42,16 @@ def as_markdown() -> str:
 def as_yaml() -> str:
     """All defaults with their meaning as comments."""
     text = "# All settings of gcseg map with their defaults. Keep what you change.\n"
-    for name, model in parts():
-        text += f"{name}:\n"
-        for path, info in flat_fields(model):
-            text += f"  {path}: {shown(info.default)}  # {info.description}\n"
-    return text
+    return text + "".join(_yaml_lines(Config, ""))
+
+
+def _yaml_lines(model: type[Part], indent: str) -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Part):
+            yield f"{indent}{name}:\n"
+            yield from _yaml_lines(info.annotation, indent + "  ")
+        else:
+            yield f"{indent}{name}: {shown(info.default)}  # {info.description}\n"
 
 
 def shown(value: Any) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Protocol
 
-from gcseg_ros.config import MasksConfig
+from gcseg_ros.config import FoundationConfig, MasksConfig
+from gcseg_ros.errors import UserError
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.views import Image, View
 
@@ -30,8 +32,18 @@ class MaskGenerator(Protocol):
     def __call__(self, view: View) -> Proposals: ...
 
 
-def build_generator(config: MasksConfig) -> MaskGenerator:
-    """The generator that `masks.generator` names."""
+def build_generator(config: MasksConfig, foundation: FoundationConfig | None = None) -> MaskGenerator:
+    """The generator that `masks.generator` names. Raises UserError if its package, weights or device is not there."""
+    if config.generator in ("sam", "sam2"):
+        for package in ("torch", "torchvision", "segment_anything"):
+            if importlib.util.find_spec(package) is None:
+                raise UserError(
+                    f"masks.generator={config.generator} needs the package {package}: pip install torch torchvision "
+                    "segment-anything."
+                )
+        from gcseg_ros.masks.sam import build_sam_generator
+
+        return build_sam_generator(config, foundation or FoundationConfig())
     if config.generator == "geometric":
         from gcseg_ros.masks.geometric import GeometricGenerator
 
