@@ -99,12 +99,12 @@ def whole_scene(
         mapper.step(frame)
         progress(min((number + 1) * settings.every, len(recording)), len(recording))
     found = mapper.instances()
-    yield "map", "", Sample(found.points, found.colours, large(found.instance, settings.min_points))
+    instance = large(found.instance, settings.min_points)
+    yield "map", "", Sample(found.points, found.colours, instance)
     if own:
         points, colours = own.cloud()
-        labels, near = carry(found.points, found.instance, points)
-        seen = near.nonzero()[0]  # what no frame saw is left out
-        yield "complete", "", Sample(points[seen], colours[seen], large(labels[seen], settings.min_points))
+        labels, near = carry(found.points, instance, points)  # what no frame saw is left out
+        yield "complete", "", Sample(points[near], colours[near], labels[near].astype(np.int32))
 
 
 def large(labels: Any, min_points: int) -> Any:

@@ -20,7 +20,7 @@ def box_room(seed: int) -> Sample:
             [face[:, 0], flat, face[:, 1]],
             [flat, face[:, 0], face[:, 1]],
         ):
-            parts.append(np.column_stack(columns) + [x, y, 0.02])
+            parts.append(np.column_stack(columns) + np.array([x, y, 0.02]))
     instance = np.repeat([1, *np.repeat(np.arange(2, 6), 3)], [len(p) for p in parts])
     colours = rng.integers(40, 220, (6, 3))[instance].astype(np.uint8)
     return Sample(np.concatenate(parts).astype(np.float32), colours, instance.astype(np.int32))

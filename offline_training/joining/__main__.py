@@ -1,0 +1,50 @@
+"""Command line of the training."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.files import atomic_path
+
+
+def main(
+    output: Annotated[Path, typer.Option(help="folder for joining.npz, figures.json and the mapped rooms")],
+    rooms: Annotated[int, typer.Option(min=2, help="generated rooms of training styles, in turn")] = 66,
+    frames: Annotated[int, typer.Option(min=2, help="frames of each")] = 80,
+    test_rooms: Annotated[int, typer.Option(min=1, help="further rooms that are only measured")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="of the rooms and of the trees")] = 1100,
+    rounds: Annotated[int, typer.Option(min=0, help="rounds of agglomeration and training")] = 2,
+) -> None:
+    """Train the decision that joins pieces, on generated rooms. Same settings, same result. Mapped rooms are kept: resumable."""
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        raise UserError("Training needs scikit-learn: pip install gcseg_ros[train].") from None
+    from offline_training.joining.rooms import labelled_graphs, room_names
+    from offline_training.joining.training import Settings, measure, train
+
+    console = Console()
+    names = room_names(rooms + test_rooms, frames, seed)
+    mapped = list(track(labelled_graphs(names, output / "rooms"), "mapping", total=len(names), console=console))
+    trees = train(mapped[:rooms], Settings(seed=seed, rounds=rounds), console)
+    figures = measure(mapped[rooms:], trees)
+    with atomic_path(output / "joining.npz") as part, open(part, "wb") as out:
+        trees.save(out)
+    (output / "figures.json").write_text(
+        json.dumps({"rooms": names[:rooms], "test": names[rooms:], **figures}, indent=1)
+    )
+    console.print(figures)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,94 @@
+"""Generated rooms, mapped: the graph of their pieces, and how much of each true instance is in each piece."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from gcseg_ros.files import atomic_path
+from gcseg_ros.mapper import Mapper
+from gcseg_ros.mapping import pieces
+from gcseg_ros.mapping.pieces import AREA, Ids, PieceGraph, piece_graph
+from gcseg_ros.masks import boundary_network
+from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings.synthetic import TRAINING_STYLES, SyntheticRecording
+
+TRUTH_STRIDE = 3  # every third pixel each way is enough to know what a voxel of 3 cm is
+TRUTH_REACH_M = 0.06
+
+
+@dataclass(frozen=True)
+class LabelledGraph:
+    """graph; truth (n, instances): voxels of each piece that belong to each true instance, column 0 = to none."""
+
+    graph: PieceGraph
+    truth: Ids
+
+    def same(self, pairs: Ids, truth: Ids | None = None) -> npt.NDArray[np.bool_]:
+        """Whether most of both pieces (m, 2) is the same true instance."""
+        truth = self.truth if truth is None else truth
+        rows = truth[pairs][:, :, 1:]
+        return (rows.argmax(2)[:, 0] == rows.argmax(2)[:, 1]) & (rows.max(2) > 0).all(1)
+
+    def importance(self, pairs: Ids) -> npt.NDArray[np.float64]:
+        """What a decision about pairs (m, 2) weighs: the square root of the smaller piece's area."""
+        return np.sqrt(self.graph.nodes[pairs, AREA].min(1))
+
+
+def room_names(count: int, frames: int, seed: int) -> list[str]:
+    """`count` generated rooms, the training styles in turn."""
+    styles = list(TRAINING_STYLES)
+    return [f"synthetic:{seed + i}:{styles[i % len(styles)]}:{frames}" for i in range(count)]
+
+
+def labelled_graphs(names: list[str], cache: Path) -> Iterator[LabelledGraph]:
+    """Map the rooms one after the other; what is in the cache already is read from there."""
+    cache.mkdir(parents=True, exist_ok=True)
+    key = _digest()
+    for name in names:
+        file = cache / f"{name.replace(':', '_')}_{key}.npz"
+        if not file.is_file():
+            with atomic_path(file) as part:
+                save(map_room(name), part)
+        yield load(file)
+
+
+def map_room(name: str) -> LabelledGraph:
+    """The graph of a generated room as the default settings map it, with its truth."""
+    recording = open_recording(name)
+    assert isinstance(recording, SyntheticRecording)
+    mapper = Mapper()
+    for frame in recording:
+        mapper.step(frame)
+    surface = mapper.voxel_map.surface()
+    graph = piece_graph(surface, mapper.tracker.evidence, mapper.tracker.borders)
+    truth = recording.truth(TRUTH_STRIDE)
+    _, nearest = cKDTree(truth.points).query(surface.points, distance_upper_bound=TRUTH_REACH_M)
+    instance = np.append(truth.instance, 0)[nearest]
+    counts = np.zeros((int(surface.label.max(initial=0)) + 1, int(instance.max(initial=0)) + 1), np.int64)
+    np.add.at(counts, (surface.label, instance), 1)
+    return LabelledGraph(graph, counts[graph.labels])
+
+
+def save(sample: LabelledGraph, file: Path) -> None:
+    with open(file, "wb") as out:
+        np.savez_compressed(out, truth=sample.truth, **vars(sample.graph))
+
+
+def load(file: Path) -> LabelledGraph:
+    with np.load(file, allow_pickle=False) as saved:
+        graph = PieceGraph(**{field.name: saved[field.name] for field in fields(PieceGraph)})
+        return LabelledGraph(graph, saved["truth"])
+
+
+def _digest() -> str:
+    """Changes with the boundary network and with what is known of pieces."""
+    digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
+    digest.update(Path(pieces.__file__).read_bytes())
+    return digest.hexdigest()[:8]

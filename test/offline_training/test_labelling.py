@@ -1,0 +1,175 @@
+"""From recordings to samples: what is written, going on, what goes wrong."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.evaluation.truth import load_truth
+from gcseg_ros.recordings.synthetic import export
+from offline_training import label
+from offline_training.commands import run
+from offline_training.labelling import engines, scene
+from offline_training.labelling.samples import Entry, Sample, SampleFolder, read_sample, thinned, write_sample
+from offline_training.labelling.scene import Labelling, label_scene
+
+ROOM = "synthetic:3:bathroom:4"
+
+
+@pytest.fixture(scope="module")
+def stage1(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("labels") / "stage1"
+    assert run(label.main, [ROOM, "-o", str(folder), "--stage", "1", "--keyframe-stride", "2"]) == 0
+    return folder
+
+
+def test_each_keyframe_is_a_sample_of_its_own(stage1):
+    opened = SampleFolder(stage1)
+    chosen = opened.choose(["fragment"])
+    assert [entry.frame for entry in chosen] == ["000000", "000002"]
+    sample = opened.read(chosen[0])
+    assert len(np.unique(sample.instance)) > 3
+    assert sample.points.dtype == np.float32
+    assert chosen[0].points == len(sample)
+    assert opened.protocol["mapping"]["masks"]["generator"] == "learned"
+    assert opened.protocol["versions"]["numpy"]
+    assert opened.protocol["seed"] == 0
+
+
+def test_going_on_labels_only_what_is_missing(stage1, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: asked.append(spec) or [Entry(spec, "fragment", "")])
+    assert (
+        run(label.main, [ROOM, "synthetic:4:bathroom:4", "-o", str(stage1), "--stage", "1", "--keyframe-stride", "2"])
+        == 0
+    )
+    assert asked == ["synthetic:4:bathroom:4"]
+    assert "has no instances" in capsys.readouterr().err
+    assert run(label.main, [ROOM, "-o", str(stage1), "--stage", "1"]) == 2
+    assert "another keyframe_stride" in capsys.readouterr().err
+
+
+def test_tracked_labels_and_the_complete_cloud(tmp_path):
+    entries = label_scene(ROOM, tmp_path, Labelling(stage=2, complete=True))
+    assert [entry.kind for entry in entries] == ["map", "complete"]
+    mapped, complete = (read_sample(tmp_path / entry.file) for entry in entries)
+    assert set(np.unique(complete.instance)) <= {0, *np.unique(mapped.instance)}
+    assert len(complete) > len(mapped) > 1000
+
+
+def test_a_folders_truth_is_not_looked_at(tmp_path):
+    room = export(ROOM, tmp_path / "room", frames=2)
+    with np.load(room / "gt_cloud.npz") as file:
+        arrays = dict(file)
+    before = label_scene(str(room), tmp_path / "a", Labelling(stage=2, complete=True))
+    np.savez(room / "gt_cloud.npz", **{**arrays, "instance": arrays["instance"][::-1]})
+    assert len(load_truth(room).instance)
+    after = label_scene(str(room), tmp_path / "b", Labelling(stage=2, complete=True))
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(
+            read_sample(tmp_path / "a" / one.file).instance, read_sample(tmp_path / "b" / other.file).instance
+        )
+
+
+def test_small_masks_are_dropped():
+    assert scene.large(np.array([1, 1, 1, 2, 0]), 3).tolist() == [1, 1, 1, 0, 0]
+
+
+@given(st.integers(0, 60), st.integers(0, 5))
+def test_thinning_keeps_majorities(count, seed):
+    rng = np.random.default_rng(seed)
+    points = rng.integers(-3, 3, (count, 3)) + 0.5
+    sample = Sample(
+        points.astype(np.float32), np.full((count, 3), 7, np.uint8), rng.integers(0, 3, count).astype(np.int32)
+    )
+    thin = thinned(sample, 1.0)
+    assert len(thin) == len(np.unique(points, axis=0))
+    for point, label_ in zip(thin.points, thin.instance, strict=True):
+        votes = np.bincount(sample.instance[(points == point).all(1)])
+        assert votes[label_] == votes.max()
+    assert (thin.colours == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "cannot be read|damaged"),
+        (b"PK\x03\x04 not a zip", "damaged"),
+    ],
+)
+def test_broken_samples(tmp_path, content, words):
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(UserError, match=words) as error:
+        read_sample(tmp_path / "x.npz")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        Sample(np.zeros((2, 3), np.float32), np.zeros((3, 3), np.uint8), np.zeros(2, np.int32)),
+        Sample(np.full((2, 3), np.nan, np.float32), np.zeros((2, 3), np.uint8), np.zeros(2, np.int32)),
+    ],
+)
+def test_samples_of_wrong_shapes_or_not_finite(tmp_path, sample):
+    write_sample(tmp_path / "x.npz", sample)
+    with pytest.raises(UserError, match=r"x\.npz"):
+        read_sample(tmp_path / "x.npz")
+
+
+def test_a_recording_that_cannot_be_used_does_not_stop_the_others(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        engines,
+        "label_scene",
+        lambda spec, *_: [Entry(spec, "map", "f")] if spec == "a" else _raise(UserError("no such folder")),
+    )
+    assert run(label.main, ["missing", "a", "-o", str(tmp_path / "out"), "--stage", "2"]) == 2
+    assert "1 of 2 scenes could not be labelled" in capsys.readouterr().err
+    assert [entry.scene for entry in SampleFolder(tmp_path / "out").entries] == ["a"]
+
+
+def _raise(error):
+    raise error
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("x")
+    assert run(label.main, [ROOM, "-o", str(tmp_path), "--stage", "1"]) == 2
+    assert "holds something else" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_ray_missing_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"gcseg_ros\[ray\]"):
+        list(engines.label_with_ray([ROOM], tmp_path, Labelling(stage=1)))
+
+
+def test_a_dead_ray_worker_is_one_sentence(tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="ray is not installed")
+    import ray
+
+    def die(spec, folder, settings):
+        if spec == "bad":
+            os._exit(1)
+        return [Entry(spec, "map", "")]
+
+    monkeypatch.setattr(engines, "label_scene", die)
+    try:
+        ray.init(num_cpus=1, log_to_driver=False, include_dashboard=False, logging_level="error")
+        results = dict(engines.label_with_ray(["bad", "good"], tmp_path, Labelling(stage=1)))
+    finally:
+        ray.shutdown()
+    assert "worker died" in results["bad"]
+    assert results["good"][0].scene == "good"
+
+
+def test_an_index_that_is_none_is_refused(stage1, tmp_path):
+    (tmp_path / "index.jsonl").write_text(json.dumps({"what": 1}))
+    (tmp_path / "protocol.json").write_text("{}")
+    with pytest.raises(UserError, match="not an index"):
+        SampleFolder(tmp_path)
