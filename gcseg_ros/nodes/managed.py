@@ -45,6 +45,8 @@ class ManagedNode(LifecycleNode, ABC):
     settings: ClassVar[type[Part]]
     task: ClassVar[str]
     """What the node does, in a word: its name in /diagnostics."""
+    optional: ClassVar[frozenset[str]] = frozenset({"tf_static"})
+    """Inputs that may be silent."""
 
     def __init__(self, name: str, **arguments: Any) -> None:
         super().__init__(name, **arguments)
@@ -236,7 +238,7 @@ class ManagedNode(LifecycleNode, ABC):
         if silent_s < self._pause_s:
             return
         self._pause_s = silent_s + min(silent_s, LONGEST_PAUSE_S)
-        states = [input_.state() for input_ in self._inputs if input_.name != "tf_static"]
+        states = [input_.state() for input_ in self._inputs if input_.name not in self.optional]
         if self._complete.count and not any(state.publishers for state in states):
             self._pause_s = float("inf")  # until something comes again
             self.get_logger().info(self._farewell())

@@ -23,6 +23,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from gcseg_ros.frames import Array, CameraIntrinsics, rigid
 from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
+from gcseg_ros.retrieval.answers import Answer
+from gcseg_ros.retrieval.heat import heat_colours
 from gcseg_ros.retrieval.views import StoredView
 from gcseg_ros.ros_messages import intrinsics_from_info, pose_matrix, stamp_ns
 from gcseg_ros.viewer.colours import instance_colours
@@ -31,6 +33,7 @@ IMAGES = {"rgb8": (np.uint8, 3), "16UC1": (np.uint16, 1), "32FC1": (np.float32, 
 CLOUD = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("instance_id", "<u4"), ("confidence", "<f4")]
 )
+HEAT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("instance_id", "<u4"), ("score", "<f4")])
 FIELD_TYPES = {"<f4": PointField.FLOAT32, "<u4": PointField.UINT32}
 
 
@@ -115,12 +118,27 @@ def cloud_message(instances: InstanceMap, head: Header, colours: Literal["instan
     points["rgb"] = rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
     points["instance_id"] = instances.instance.clip(0)
     points["confidence"] = instances.confidence
+    return _cloud(points, head)
+
+
+def heat_message(instances: InstanceMap, scores: npt.NDArray[np.float32], head: Header) -> PointCloud2:
+    """x y z rgb instance_id score: scores (N,) from green through yellow to red; grey and NaN where there is none."""
+    rgb = heat_colours(scores).astype(np.uint32)
+    points = np.empty(len(instances.points), HEAT)
+    points["x"], points["y"], points["z"] = instances.points.T
+    points["rgb"] = rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
+    points["instance_id"], points["score"] = instances.instance.clip(0), scores
+    return _cloud(points, head)
+
+
+def _cloud(points: npt.NDArray[np.void], head: Header) -> PointCloud2:
+    """Structured (N,), one field of the message for each of its own."""
     fields = [
         # RViz and PCL read the packed colour as a float's bits
         PointField(
             name=name, offset=offset, datatype=PointField.FLOAT32 if name == "rgb" else FIELD_TYPES[dtype.str], count=1
         )
-        for name, (dtype, offset) in CLOUD.fields.items()  # type: ignore[union-attr]
+        for name, (dtype, offset) in points.dtype.fields.items()  # type: ignore[union-attr]
     ]
     return PointCloud2(
         header=head,
@@ -128,7 +146,7 @@ def cloud_message(instances: InstanceMap, head: Header, colours: Literal["instan
         width=len(points),
         fields=fields,
         is_bigendian=False,
-        point_step=CLOUD.itemsize,
+        point_step=points.itemsize,
         row_step=points.nbytes,
         data=data_of(points),
         is_dense=True,
@@ -139,16 +157,45 @@ def markers_message(objects: Iterable[ObjectInstance], head: Header) -> MarkerAr
     """A translucent box and the id for every object; markers of earlier messages are removed."""
     markers = [Marker(header=head, action=Marker.DELETEALL)]
     for found in objects:
-        centre, rotation, size = found.oriented_box
-        red, green, blue = (instance_colours(np.array(found.id)) / 255).tolist()
-        box = Marker(header=head, ns="boxes", id=found.id, type=Marker.CUBE, pose=pose_of(centre, rotation))
-        box.scale = Vector3(**dict(zip("xyz", np.maximum(size, 0.01).tolist())))
-        box.color = ColorRGBA(r=red, g=green, b=blue, a=0.3)
-        top = np.array([centre[0], centre[1], found.axis_aligned_box[1][2] + 0.05])
-        text = Marker(header=head, ns="ids", id=found.id, type=Marker.TEXT_VIEW_FACING, pose=pose_of(top, np.eye(3)))
-        text.text, text.scale.z, text.color = str(found.id), 0.1, ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
-        markers += [box, text]
+        colour = instance_colours(np.array(found.id))
+        markers += [
+            box_marker(found, colour, "boxes", found.id, head),
+            text_marker(found, str(found.id), "ids", found.id, head),
+        ]
     return MarkerArray(markers=markers)
+
+
+def answers_message(answers: Iterable[Answer], best: int, head: Header) -> MarkerArray:
+    """A box and "text score" for the `best` objects of each answer, in the colour of its heat map; earlier ones are removed."""
+    markers = [Marker(header=head, action=Marker.DELETEALL)]
+    for answer in answers:
+        colours = heat_colours(np.array([hit.score for hit in answer.hits]))
+        for hit, colour in list(zip(answer.hits, colours))[:best]:
+            text = f"{answer.text} {hit.score:.2f}"
+            markers += [
+                box_marker(hit.object, colour, "boxes", len(markers), head),
+                text_marker(hit.object, text, "texts", len(markers), head),
+            ]
+    return MarkerArray(markers=markers)
+
+
+def box_marker(found: ObjectInstance, colour: npt.NDArray[np.uint8], space: str, id: int, head: Header) -> Marker:
+    """The object's oriented box, translucent; colour (3,) RGB."""
+    centre, rotation, size = found.oriented_box
+    red, green, blue = (colour / 255).tolist()
+    box = Marker(header=head, ns=space, id=id, type=Marker.CUBE, pose=pose_of(centre, rotation))
+    box.scale = Vector3(**dict(zip("xyz", np.maximum(size, 0.01).tolist())))
+    box.color = ColorRGBA(r=red, g=green, b=blue, a=0.3)
+    return box
+
+
+def text_marker(found: ObjectInstance, text: str, space: str, id: int, head: Header) -> Marker:
+    """A text above the object."""
+    x, y, _ = found.oriented_box[0]
+    top = np.array([x, y, found.axis_aligned_box[1][2] + 0.05])
+    marker = Marker(header=head, ns=space, id=id, type=Marker.TEXT_VIEW_FACING, pose=pose_of(top, np.eye(3)))
+    marker.text, marker.scale.z, marker.color = text, 0.1, ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+    return marker
 
 
 def detections_message(objects: Iterable[ObjectInstance], head: Header) -> Any:

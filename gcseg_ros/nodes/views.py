@@ -1,0 +1,57 @@
+"""The views that mapping_node publishes for queries, put together again from their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.nodes import messages
+from gcseg_ros.nodes.inputs import Input
+from gcseg_ros.retrieval.views import StoredView
+from gcseg_ros.ros_messages import stamp_ns
+
+MOST_INCOMPLETE = 200
+
+
+class ViewInputs:
+    """Reads the topics `prefix`/colour, /depth, ... (`messages.VIEW`) and hands over each view that is complete.
+
+    inputs  one for each topic
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        prefix: str,
+        most: int,
+        take: Callable[[StoredView], None],
+        refuse: Callable[[str], None],
+    ) -> None:
+        """most: views that DDS keeps; refuse: is given a sentence about a view that cannot be used."""
+        self._take, self._refuse = take, refuse
+        self._incomplete: dict[int, dict[str, Any]] = {}
+        qos = QoSProfile(
+            depth=most, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+        )
+        self.inputs = [
+            Input(node, f"view {name}", f"{prefix}/{name}", [kind], partial(self._add, name), qos, True)
+            for name, kind in messages.VIEW.items()
+        ]
+
+    def _add(self, name: str, message: Any) -> None:
+        stamp = stamp_ns(message.header.stamp)
+        parts = self._incomplete.setdefault(stamp, {})
+        parts[name] = message
+        if len(parts) == len(messages.VIEW):
+            del self._incomplete[stamp]
+            try:
+                self._take(messages.view_of(**parts))
+            except UserError as error:
+                self._refuse(str(error))
+        elif len(self._incomplete) > MOST_INCOMPLETE:
+            del self._incomplete[min(self._incomplete)]
