@@ -1,4 +1,8 @@
 import json
+import os
+import signal
+import sys
+import traceback
 
 import cv2
 import numpy as np
@@ -7,7 +11,8 @@ import pytest
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.export import read_instance_map
 from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
-from gcseg_ros.output import OutputFolder, is_output
+from gcseg_ros.mapping.state import STATE
+from gcseg_ros.output import OLD, PART, OutputFolder, is_output, recover
 
 
 @pytest.fixture
@@ -139,3 +144,92 @@ def test_a_failure_while_finishing_keeps_the_earlier_result(tmp_path, instances)
         write(out, instances, run=float("nan"))
     assert json.loads((out / "summary.json").read_text())["run"] == 1
     assert parts_beside(out) == []
+
+
+EMPTY = InstanceMap(*(np.zeros(shape, kind) for shape, kind in (((0, 3), "f4"), ((0, 3), "u1"), (0, "i4"), (0, "f4"))))
+CHANGES = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir")
+
+
+def killed(function, change):
+    """Run `function` in a process that is killed -9 before its `change`-th change of the file system; whether it was."""
+    process = os.fork()
+    if process == 0:
+        left = change
+
+        def count(event, arguments):
+            nonlocal left
+            left -= event in CHANGES
+            if left < 0 and event in CHANGES:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        try:
+            function()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    assert status in (0, -signal.SIGKILL)
+    return status != 0
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_killed_at_any_change_it_is_the_map_before_or_after(tmp_path, first):
+    out = tmp_path / "out"
+
+    def save(run):
+        with OutputFolder(out) as folder:
+            folder.add_state(lambda file: file.write_text(str(run)))
+            folder.finish(EMPTY, {"run": run})
+
+    save(0)  # what is imported late is imported now
+    seen, run, change = set(), 0, 0
+    if first:
+        remove(out)
+    else:
+        (out / "notes.txt").write_text("mine")
+    while True:
+        before, run = run, run + 1
+        died = killed(lambda: save(run), change)  # noqa: B023 - called at once
+        killed(lambda: recover(out), change % 7)
+        recover(out)
+        assert parts_beside(out) == [], f"killed before change {change}"
+        if out.exists():
+            found = json.loads((out / "summary.json").read_text())["run"]
+            assert (out / STATE).read_text() == str(found)
+            assert found in (before, run)
+            seen.add("after" if found == run else "before")
+            assert first or (out / "notes.txt").read_text() == "mine"
+            run = found
+            if first:
+                remove(out)
+        else:
+            assert first
+            seen.add("before")
+        if not died:
+            break
+        change += 1
+    assert seen == {"before", "after"}
+    assert change > 15
+
+
+def remove(out):
+    for file in out.iterdir():
+        file.unlink()
+    out.rmdir()
+
+
+def test_recovery_leaves_alone_what_others_write_or_own(tmp_path):
+    out = tmp_path / "out"
+    write(out, EMPTY, run=1)
+    theirs = [tmp_path / name for name in ("out.old-backup", f"out.{PART}1", f".other.{OLD}1", ".out.old")]
+    for folder in theirs:
+        folder.mkdir()
+    with OutputFolder(out) as folder:
+        folder.add("a", np.zeros((2, 2), np.uint16))
+        recover(out)  # another process, at the same time
+        folder.finish(EMPTY, {"run": 2})
+    assert json.loads((out / "summary.json").read_text())["run"] == 2
+    assert all(folder.is_dir() for folder in theirs)
+    recover(tmp_path / "nowhere" / "out")

@@ -1,0 +1,143 @@
+"""mapping_node saved, killed and resumed: as processes over DDS, and in process."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+
+from conftest import DOMAIN_ID, Camera, tiny_frame
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image, PointCloud2
+from std_srvs.srv import Trigger
+
+from gcseg_ros.files import read_json
+from gcseg_ros.mapper import Mapper
+from gcseg_ros.mapping.export import read_instance_map
+from gcseg_ros.mapping.state import read_state
+from gcseg_ros.nodes import graph
+from gcseg_ros.nodes.mapping_node import MappingNode
+from gcseg_ros.output import recover
+
+KILLED_ONCE_THERE_IS = ("labels", "state.npz", "summary.json")
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@pytest.fixture
+def processes(ros, tmp_path):
+    """start(parameters) -> an active mapping_node process in the test's namespace; its output is in `process.log`."""
+    running = []
+    quiet = {**os.environ, **graph.mapping({}).environment, "ROS_DOMAIN_ID": str(DOMAIN_ID), "PYTHONUNBUFFERED": "1"}
+
+    def start(**parameters):
+        command = [sys.executable, "-m", "gcseg_ros.nodes.mapping_node", "--ros-args", "-r", f"__ns:={ros.namespace}"]
+        for name, value in {"mode": "bag", "topic_queue_size": 50, **parameters}.items():
+            command += ["-p", f"{name}:={value}"]
+        log = tmp_path / f"{len(running)}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(command, env=quiet, stdout=file, stderr=subprocess.STDOUT, cwd=tmp_path)
+        process.log = log
+        running.append(process)
+        ros.until(lambda: "Mapping in bag mode" in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        return process
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def test_killed_while_it_saves_the_map_is_the_one_before_or_after(ros, processes, tmp_path):
+    """Each process goes on with what the last one, killed -9 at some moment of its save, has left."""
+    out, moments = tmp_path / "map", random.Random(6)
+    saved, at = 0, 0
+    for written in (None, *KILLED_ONCE_THERE_IS):
+        ros.namespace = f"/t{uuid.uuid4().hex[:8]}"  # DDS takes a while to forget the dead
+        node = processes(output_dir=out, **({"resume": out} if saved else {}))
+        if saved:
+            assert f"Going on with the map of {saved} frames" in node.log.read_text()
+        camera, labels = Camera(ros), heard_labels(ros)
+        camera.wait()
+        for _ in range(2):
+            camera.send(tiny_frame(at))
+            at += 1
+        ros.until(lambda: len(labels) == 2)  # noqa: B023 - called at once
+        client = camera.node.create_client(Trigger, "mapping_node/save")
+        ros.until(client.service_is_ready)
+        answer = client.call_async(Trigger.Request())
+        if written:
+            ros.until(lambda: list(tmp_path.glob(f".map.*/{written}")) or answer.done())  # noqa: B023
+            time.sleep(moments.uniform(0, 0.05))  # any moment after that
+        else:
+            ros.until(answer.done)
+        node.send_signal(signal.SIGKILL)
+        node.wait()
+        recover(out)
+        before, saved = saved, read_state(out).header["frames"]
+        assert saved in (before, before + 2)
+        assert read_json(out / "summary.json")["total_frames"] == saved
+        mapper = Mapper()
+        mapper.resume(out)
+        np.testing.assert_array_equal(mapper.instances().instance, read_instance_map(out).instance)
+        assert [p.name for p in tmp_path.iterdir() if p.suffix != ".log"] == ["map"], "nothing is left lying about"
+
+
+def heard_labels(ros):
+    """The label images that come from the test's mapping_node."""
+    heard = []
+    ros.helper("listener").create_subscription(Image, f"{ros.namespace}/mapping_node/labels", heard.append, 50)
+    return heard
+
+
+def test_saved_and_resumed_it_is_the_map_of_one_go(ros, camera, frames, tmp_path):
+    heard = heard_labels(ros)
+    parameters = {"mode": "bag", "topic_queue_size": 50, "output_dir": str(tmp_path / "first")}
+    first = ros.add(MappingNode, **parameters)
+    first.start()
+    camera.wait()
+    for frame in frames[:3]:
+        camera.send(frame)
+    ros.until(lambda: len(heard) == 3)
+    assert ros.call(camera.node, "mapping_node/save").success
+    first.stop()
+    ros.executor.remove_node(first)
+    ros.nodes.remove(first)
+    first.destroy_node()
+
+    clouds = []
+    ros.helper("viewer").create_subscription(PointCloud2, f"{ros.namespace}/mapping_node/cloud", clouds.append, LATCHED)
+    parameters |= {"resume": str(tmp_path / "first"), "output_dir": str(tmp_path / "second")}
+    ros.add(MappingNode, **parameters).start()
+    ros.until(lambda: clouds)  # the saved map is seen before anything new is
+    assert clouds[0].width == len(read_instance_map(tmp_path / "first").points)
+    camera.wait()
+    for frame in frames[3:]:
+        camera.send(frame)
+    ros.until(lambda: len(heard) == len(frames))
+    assert ros.call(camera.node, "mapping_node/save").success
+    summary = read_json(tmp_path / "second" / "summary.json")
+    assert (summary["frames"], summary["total_frames"]) == (len(frames) - 3, len(frames))
+    names = sorted(file.stem for file in (tmp_path / "second" / "labels").iterdir())
+    assert names == [frame.name for frame in frames[3:]]
+
+    mapper = Mapper()
+    for frame in frames:
+        mapper.step(frame)
+    whole, resumed = mapper.instances(), read_instance_map(tmp_path / "second")
+    for name in ("points", "colours", "instance", "confidence"):
+        np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
+
+
+def test_nothing_to_resume_is_said(ros, tmp_path):
+    node = ros.add(MappingNode, resume=str(tmp_path / "nowhere"))
+    with pytest.raises(SystemExit):
+        node.start()
