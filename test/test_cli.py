@@ -115,7 +115,9 @@ def test_map_writes_what_it_promises(mapped):
         "instances.json",
         "labels",
         "picture.png",
+        "state.npz",
         "summary.json",
+        "views.npz",
     }
     assert sorted(p.name for p in (out / "labels").iterdir()) == [f"{i:06}.png" for i in range(12)]
     summary = json.loads((out / "summary.json").read_text())
@@ -180,6 +182,23 @@ def test_bag_is_a_recording_again(walk, tmp_path, capsys):
     assert "bag" in refused(capsys, "bag", walk, "-o", tmp_path / "bag")
     assert main(["map", str(tmp_path / "bag"), "-o", str(tmp_path / "out"), "--max-frames", "2"]) == 0
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["format"] == "rosbag"
+
+
+def test_mapped_in_two_halves_it_is_the_same_map(mapped, walk, tmp_path, capsys):
+    whole, _ = mapped
+    out, voxels = tmp_path / "out", ("--set", "map.voxel_m=0.04")
+    assert main(["map", str(walk), "-o", str(out), "--frames", ":5", *voxels]) == 0
+    assert "map.voxel_m is 0.03" in refused(capsys, "map", walk, "-o", out, "--resume", out)
+    assert main(["map", str(walk), "-o", str(out), "--frames", "5:", "--resume", str(out), *voxels]) == 0
+    for name in ("instances.ply", "instances.json", "picture.png"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+    for file in (out / "labels").iterdir():
+        assert file.read_bytes() == (whole / "labels" / file.name).read_bytes()
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["frames"], summary["total_frames"], summary["resumed"]) == (7, 12, str(out))
+    assert main(["map", str(walk), "-o", str(out), "--max-frames", "1", "--no-state"]) == 0
+    assert "no saved map" in refused(capsys, "map", walk, "-o", tmp_path / "b", "--resume", out)
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize(
