@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 
-from gcseg_ros.cli import Signals, exit_status, explanation
+from gcseg_ros.cli import INTERRUPTED, Signals, exit_status, explanation
 
 
-def run(command: Callable[..., Any], arguments: list[str] | None = None) -> int:
-    """Run a typer command with these arguments (default: the process's): the exit status. --debug shows where an error came from."""
+def run(command: Callable[..., Any], arguments: list[str] | None = None, interrupted: str = "Interrupted.") -> int:
+    """Run a typer command with these arguments (default: the process's): the exit status. --debug shows where an error came from.
+
+    interrupted: what is said after Ctrl-C
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     app = typer.Typer(add_completion=False)
@@ -27,7 +32,28 @@ def run(command: Callable[..., Any], arguments: list[str] | None = None) -> int:
         except BaseException as error:
             if debug:
                 traceback.print_exc()
-            sentence = "Interrupted." if signals.status else explanation(error)
+            stopped = signals.status or isinstance(error, KeyboardInterrupt)
+            sentence = interrupted if stopped else explanation(error)
             if sentence:
                 print(f"error: {sentence}", file=sys.stderr)
-            return signals.status or exit_status(error)
+            return signals.status or (INTERRUPTED if stopped else exit_status(error))
+
+
+@contextmanager
+def deferred() -> Iterator[Callable[[], bool]]:
+    """Within it the first Ctrl-C or SIGTERM is a wish: the function given tells whether there was one. The second unwinds."""
+    asked: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def receive(number: int, frame: Any) -> None:
+        asked.append(number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in before:
+        signal.signal(number, receive)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -113,4 +113,4 @@ def progress_bar(done: int, scenes: int) -> Iterator[Bar]:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run(main, interrupted="Interrupted: what is labelled stays; the same command goes on."))

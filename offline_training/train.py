@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gcseg_ros.errors import UserError
-from offline_training.commands import run
+from offline_training.commands import deferred, run
 
 errors = Console(stderr=True)
 
@@ -65,9 +65,9 @@ def main(
         with progress_bar("predicting") as advance:
             folders = [predict_labels(start, folders, output / "labels", chosen, advance)]
     entries = [(folder, entry) for folder in folders for entry in folder.choose(chosen.kinds)]
-    with progress_bar("training") as advance:
+    with progress_bar("training") as advance, deferred() as asked:
         network = train(
-            chosen, entries, output, start, resume, clouds, accelerator, devices or "auto", workers, advance
+            chosen, entries, output, start, resume, clouds, accelerator, devices or "auto", workers, advance, asked
         )
     print(f"Wrote {network}; curves: tensorboard --logdir {output}")
 
@@ -91,4 +91,4 @@ def progress_bar(what: str) -> Iterator[Advance]:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run(main, interrupted="Interrupted: the state is saved; the same command with --resume goes on."))

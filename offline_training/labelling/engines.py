@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def label_with_ray(scenes: Sequence[str], folder: Path, settings: Labelling) -> 
 
     started_here = not ray.is_initialized()
     if started_here:
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
     try:
         task = ray.remote(num_cpus=1, max_retries=1)(label_scene)
         running = {task.remote(scene, folder.resolve(), settings): scene for scene in scenes}

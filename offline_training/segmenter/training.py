@@ -57,6 +57,7 @@ def train(
     devices: int | str = "auto",
     workers: int = 0,
     progress: Callable[[int, int, str], None] = lambda step, of, text: None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Train, and write to `output`: state.pt (to go on from), segmenter.pt (the network, float16), metrics.jsonl, TensorBoard's events.
 
@@ -64,7 +65,8 @@ def train(
     resume      go on from output/state.pt; the result is the same, bit for bit, as without the interruption
     validation  clouds whose average precision is measured
     progress    called after each step with steps done, steps in all, and a short text
-    Returns the network's file. Raises UserError. Ctrl-C saves the state and passes on.
+    interrupted asked after each step; once true the state is saved and KeyboardInterrupt raised
+    Returns the network's file. Raises UserError.
     """
     fabric = launched(settings, accelerator, devices)
     state_file, metrics_file = output / STATE, output / METRICS
@@ -108,7 +110,7 @@ def train(
             schedule.step()
             step += 1
             recent = {f"loss/{name}": float(value.detach()) for name, value in losses.items()}
-            recent |= {"rate": rate, "gradient norm": float(norm)}
+            recent |= {"rate": float(rate), "gradient norm": float(norm)}
             metrics.append({"step": step, **{name: round(value, 6) for name, value in recent.items()}})
             if step % settings.validate_every == 0 or step == total:
                 if fabric.is_global_zero and validation:
@@ -119,18 +121,18 @@ def train(
             if writer is not None:
                 for name, value in recent.items():
                     writer.add_scalar(name, value, step)
-            if step % settings.save_every == 0 or step == total:
+            stop = asked_anywhere(fabric, interrupted())
+            if stop or step % settings.save_every == 0 or step == total:
                 save()
             progress(step, total, f"loss {recent['loss/total']:.2f}")
-    except KeyboardInterrupt:
-        save()
-        raise
+            if stop and step < total:
+                raise KeyboardInterrupt
     finally:
         if writer is not None:
             writer.close()
     if fabric.is_global_zero:
-        notes = {"stage": settings.stage, "steps": total, "settings": settings.model_dump_json()}
-        checkpoint.save(network, output / NETWORK, **notes)
+        notes = settings.model_dump_json()
+        checkpoint.save(network, output / NETWORK, stage=settings.stage, steps=total, settings=notes)
     fabric.barrier()
     return output / NETWORK
 
@@ -156,6 +158,13 @@ def launched(settings: Training, accelerator: str, devices: int | str) -> Any:
             f"The setting batch = {settings.batch} must be a multiple of the number of devices: there are {fabric.world_size}."
         )
     return fabric
+
+
+def asked_anywhere(fabric: Any, asked: bool) -> bool:
+    """Whether one of the processes was asked to stop: they all stop after the same step."""
+    if fabric.world_size == 1:
+        return asked
+    return bool(fabric.all_reduce(torch.tensor(float(asked), device=fabric.device), reduce_op="max") > 0)
 
 
 def batches(
