@@ -19,7 +19,12 @@ from gcseg_ros.errors import UserError
 
 PACKAGE = "gcseg_ros"
 SENSORS = ("realsense_d435i", "azure_kinect", "orbbec", "zed", "oak_d", "phone")
-VIEWED = ("labels", "overlay", "cloud", "instances")
+VIEWED = {
+    "mapping_node": ("labels", "overlay", "cloud", "instances"),
+    "segmentation_node": ("cloud", "instances"),
+    "query_node": ("heatmap", "result"),
+}
+"""What RViz shows of each node."""
 BAG_DELAY_S = 3
 """A bag starts so much later than the nodes, so that its first images find readers."""
 
@@ -91,13 +96,25 @@ def config_file(name: str) -> str:
 COMMON = (
     Argument("namespace", "", "namespace of all nodes"),
     Argument("log_level", "info", "least severe messages that are shown", ("debug", "info", "warn", "error", "fatal")),
+    Argument("rviz", "false", "start RViz", ("true", "false")),
+    Argument("rviz_cfg", "", "RViz configuration; empty: config/gcseg.rviz"),
+)
+NETWORK = (
+    Argument("source", "", "of segmentation_node's instances; empty: tracked", ("", "tracked", "network", "fused")),
+    Argument("checkpoint", "", "of the 3D network; empty: the one of this version"),
+    Argument("device", "", "of the networks: cpu, cuda; empty: a GPU where there is one"),
+)
+MAPPED = (
     Argument(
         "config_file", "", "a YAML file of mapping_node's parameters that wins over mapping.yaml and the sensor's"
     ),
     Argument("output_dir", "", "folder that ~/save writes"),
     Argument("resume", "", "folder that ~/save or gcseg map has written: its map is gone on with"),
-    Argument("rviz", "false", "start RViz", ("true", "false")),
-    Argument("rviz_cfg", "", "RViz configuration; empty: config/gcseg.rviz"),
+    Argument("segmentation", "false", "start segmentation_node on the map", ("true", "false")),
+    *NETWORK,
+    Argument("query", "false", "start query_node on the map", ("true", "false")),
+    Argument("clip_model", "", "of query_node: a CLIP of gcseg weights, or a folder; empty: the usual"),
+    *COMMON,
 )
 MAPPING_ARGUMENTS = (
     Argument("sensor", "", "topics and limits of a known camera (config/SENSOR.yaml)", ("", *SENSORS)),
@@ -119,13 +136,21 @@ MAPPING_ARGUMENTS = (
     Argument("autostart", "true", "the node configures and activates itself", ("true", "false")),
     Argument("rosbag", "", "a bag to play; switches simulated time on"),
     Argument("rosbag_args", "", "further arguments of `ros2 bag play`, for example --rate 0.5"),
-    *COMMON,
+    *MAPPED,
 )
 REPLAY_ARGUMENTS = (
     Argument("recording", "synthetic:1", "folder, bag or synthetic:SEED[:STYLE[:FRAMES]]"),
     Argument("rate", "0", "speed of time; 0 = as fast as frames are mapped"),
     Argument("loop", "false", "start again at the end", ("true", "false")),
     Argument("max_frames", "0", "frames replayed; 0 = all"),
+    *MAPPED,
+)
+SEGMENTATION_ARGUMENTS = (
+    Argument("cloud_topic", "", "PointCloud2 in a fixed frame; empty: that of mapping_node"),
+    Argument("config_file", "", "a YAML file of segmentation_node's parameters that wins over segmentation.yaml"),
+    *NETWORK,
+    Argument("use_sim_time", "false", "time from /clock", ("true", "false")),
+    Argument("autostart", "true", "the node configures and activates itself", ("true", "false")),
     *COMMON,
 )
 
@@ -150,7 +175,8 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
             parameters[name] = _typed(given[name])
     play = ["ros2", "bag", "play", bag, "--clock", "--delay", str(BAG_DELAY_S)]
     play += ["--qos-profile-overrides-path", config_file("rosbag_qos.yaml"), *given["rosbag_args"].split()]
-    nodes = [_mapping_node(given, parameters), *_rviz(given, use_sim_time=parameters["use_sim_time"])]
+    common = {name: parameters[name] for name in ("use_sim_time", "autostart") if name in parameters}
+    nodes = [_mapping_node(given, parameters), *_on_the_map(given, common), *_rviz(given, common["use_sim_time"])]
     return Graph(nodes, [play] if bag else [], environment())
 
 
@@ -167,19 +193,53 @@ def replay(arguments: Mapping[str, str], **parameters: Any) -> Graph:
         "flow_control": True,
     }
     player = NodeSpec(PACKAGE, "replay_node", given["namespace"], [], replayed, log_level=given["log_level"])
-    nodes = [_mapping_node(given, mapped), player, *_rviz(given, use_sim_time=True)]
+    on_the_map = _on_the_map(given, {"use_sim_time": True})
+    nodes = [_mapping_node(given, mapped), player, *on_the_map, *_rviz(given, use_sim_time=True)]
     return Graph(nodes, [], environment())
+
+
+def segmentation(arguments: Mapping[str, str]) -> Graph:
+    """segmentation_node on any cloud. `arguments` as in SEGMENTATION_ARGUMENTS. Raises UserError."""
+    given = _given(SEGMENTATION_ARGUMENTS, arguments)
+    common = {name: _typed(given[name]) for name in ("use_sim_time", "autostart")}
+    topic = {"topics.cloud": given["cloud_topic"]} if given["cloud_topic"] else {}
+    node = _segmentation_node(given, {**topic, **common}, given["config_file"])
+    return Graph([node, *_rviz(given, common["use_sim_time"])], [], environment())
 
 
 def _mapping_node(given: Mapping[str, str], parameters: dict[str, Any]) -> NodeSpec:
     files = [config_file("mapping.yaml")]
     if given.get("sensor"):
         files.append(config_file(f"{given['sensor']}.yaml"))
-    if given["config_file"]:
-        if not Path(given["config_file"]).is_file():
-            raise UserError(f"The config_file {given['config_file']} does not exist: give the path of a YAML file.")
-        files.append(given["config_file"])
+    if given["segmentation"] == "true" and given["source"] in ("network", "fused"):
+        parameters = {"cloud_colours": "camera", **parameters}  # the network is to see them
+    files += _own_file(given["config_file"])
     return NodeSpec(PACKAGE, "mapping_node", given["namespace"], files, parameters, log_level=given["log_level"])
+
+
+def _on_the_map(given: Mapping[str, str], parameters: dict[str, Any]) -> list[NodeSpec]:
+    """The nodes that work on mapping_node's map, as far as they are asked for."""
+    nodes = [_segmentation_node(given, parameters)] if given["segmentation"] == "true" else []
+    if given["query"] == "true":
+        asked = {"topics.cloud": "segmentation_node/cloud"} if nodes else {}
+        asked |= {name: given[key] for name, key in (("model", "clip_model"), ("device", "device")) if given[key]}
+        files = [config_file("query.yaml")]
+        space, level = given["namespace"], given["log_level"]
+        nodes.append(NodeSpec(PACKAGE, "query_node", space, files, {**asked, **parameters}, log_level=level))
+    return nodes
+
+
+def _segmentation_node(given: Mapping[str, str], parameters: dict[str, Any], file: str = "") -> NodeSpec:
+    files = [config_file("segmentation.yaml"), *_own_file(file)]
+    chosen = {name: given[name] for name in ("source", "checkpoint", "device") if given[name]}
+    space, level = given["namespace"], given["log_level"]
+    return NodeSpec(PACKAGE, "segmentation_node", space, files, {**chosen, **parameters}, log_level=level)
+
+
+def _own_file(file: str) -> list[str]:
+    if file and not Path(file).is_file():
+        raise UserError(f"The config_file {file} does not exist: give the path of a YAML file.")
+    return [file] if file else []
 
 
 def _rviz(given: Mapping[str, str], use_sim_time: bool) -> list[NodeSpec]:
@@ -187,7 +247,7 @@ def _rviz(given: Mapping[str, str], use_sim_time: bool) -> list[NodeSpec]:
         return []
     space = given["namespace"].strip("/")
     # the configuration has absolute names
-    names = [f"/mapping_node/{topic}" for topic in VIEWED] if space else []
+    names = [f"/{node}/{topic}" for node, topics in VIEWED.items() for topic in topics] if space else []
     file = given["rviz_cfg"] or config_file("gcseg.rviz")
     return [
         NodeSpec(

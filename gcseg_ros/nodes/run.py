@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from gcseg_ros.nodes.quiet_start import leave  # first: what is imported below takes a second
+
+# isort: split
 import os
 import signal
 import sys
@@ -36,6 +39,8 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
     """
     node, status = None, 0
     try:
+        if signal.getsignal(signal.SIGINT) is leave:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.update(environment())
         rclpy.init()
         node = make()

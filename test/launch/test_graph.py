@@ -10,7 +10,15 @@ import yaml
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import graph
-from gcseg_ros.nodes.graph import MAPPING_ARGUMENTS, REPLAY_ARGUMENTS, SENSORS, mapping, replay
+from gcseg_ros.nodes.graph import (
+    MAPPING_ARGUMENTS,
+    REPLAY_ARGUMENTS,
+    SEGMENTATION_ARGUMENTS,
+    SENSORS,
+    mapping,
+    replay,
+    segmentation,
+)
 
 ROOT = Path(__file__).parents[2]
 SETUP = (ROOT / "setup.py").read_text()
@@ -70,6 +78,7 @@ def test_rviz_follows_the_namespace():
     assert rviz.package == "rviz2"
     assert ("/mapping_node/cloud", "/robot/mapping_node/cloud") in rviz.remappings
     assert rviz.arguments == ["-d", graph.config_file("gcseg.rviz")]
+    assert ("/query_node/heatmap", "/robot/query_node/heatmap") in rviz.remappings
     assert len(mapping({}).nodes) == 1
 
 
@@ -79,6 +88,50 @@ def test_replay_maps_every_frame():
     assert (mapper.parameters["output_dir"], mapper.parameters["warn_after_s"]) == ("out", 30.0)
     assert player.parameters["flow_control"] is True
     assert player.parameters["rate"] == 2.0
+
+
+ASKED = {"segmentation": "true", "query": "true", "namespace": "robot", "log_level": "warn"}
+
+
+@pytest.mark.parametrize("graph_of", [mapping, replay])
+def test_segmentation_and_queries_on_the_map(graph_of):
+    planned = graph_of({**ASKED, "device": "cpu", "clip_model": "mine", "checkpoint": "net.pt", "source": "fused"})
+    by_name = {node.executable: node for node in planned.nodes}
+    assert list(by_name)[-2:] == ["segmentation_node", "query_node"]
+    segmenter, asker = by_name["segmentation_node"], by_name["query_node"]
+    assert {node.namespace for node in planned.nodes} == {"robot"}
+    assert {node.log_level for node in planned.nodes} == {"warn"}
+    chosen = {"source": "fused", "checkpoint": "net.pt", "device": "cpu"}
+    assert segmenter.parameters.items() >= chosen.items()
+    assert by_name["mapping_node"].parameters["cloud_colours"] == "camera", "the network sees what the camera saw"
+    assert asker.parameters.items() >= {"topics.cloud": "segmentation_node/cloud", "model": "mine"}.items()
+    times = {node.parameters.get("use_sim_time") for node in planned.nodes if node.executable != "replay_node"}
+    assert times == {graph_of is replay}
+    assert [Path(file).name for file in segmenter.parameter_files] == ["segmentation.yaml"]
+
+
+def test_queries_without_segmentation_take_mapping_node_s_instances():
+    mapper, asker = mapping({"query": "true"}).nodes
+    assert asker.executable == "query_node"
+    assert "topics.cloud" not in asker.parameters
+    assert "cloud_colours" not in mapper.parameters
+
+
+def test_segmentation_of_any_cloud(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("")
+    given = {"cloud_topic": "/rtabmap/cloud_map", "source": "network", "config_file": str(mine), "rviz": "true"}
+    node, rviz = segmentation(given).nodes
+    assert node.parameters == {
+        "source": "network",
+        "topics.cloud": "/rtabmap/cloud_map",
+        "use_sim_time": False,
+        "autostart": True,
+    }
+    assert [Path(file).name for file in node.parameter_files] == ["segmentation.yaml", "mine.yaml"]
+    assert rviz.package == "rviz2"
+    with pytest.raises(UserError, match="does not exist"):
+        segmentation({"config_file": "/nowhere.yaml"})
 
 
 def test_commands_are_what_ros_reads():
@@ -115,13 +168,13 @@ def test_arguments_are_described_and_their_defaults_allowed():
     usual = "rgb_topic depth_topic camera_info_topic pose_topic frame_id map_frame_id approx_sync sync_queue_size topic_queue_size"
     usual += " qos use_sim_time rviz rviz_cfg namespace log_level config_file sensor rosbag rosbag_args"
     assert set(usual.split()) <= {argument.name for argument in MAPPING_ARGUMENTS}
-    for argument in (*MAPPING_ARGUMENTS, *REPLAY_ARGUMENTS):
+    for argument in (*MAPPING_ARGUMENTS, *REPLAY_ARGUMENTS, *SEGMENTATION_ARGUMENTS):
         assert argument.description
         assert not argument.choices or argument.default in argument.choices
 
 
 def test_executables_are_installed():
-    for node in replay({}).nodes:
+    for node in replay({"segmentation": "true", "query": "true"}).nodes:
         assert re.search(rf'"{node.executable} = gcseg_ros\.nodes\.{node.executable}:main"', SETUP)
 
 
@@ -147,6 +200,19 @@ def test_parameter_files_hold_known_and_allowed_values(name):
         assert config == MappingNodeConfig(), "the base file shows the defaults"
 
 
+def test_the_other_nodes_files_show_their_defaults():
+    pytest.importorskip("rclpy", reason="rclpy is not installed")
+    from gcseg_ros.config import build_config, flat_fields, set_value
+    from gcseg_ros.nodes.parameters import QueryNodeConfig, SegmentationNodeConfig
+
+    for name, model in (("segmentation.yaml", SegmentationNodeConfig), ("query.yaml", QueryNodeConfig)):
+        values = {}
+        for path, value in parameters_of(graph.config_file(name)).items():
+            assert path in dict(flat_fields(model))
+            set_value(values, path, value)
+        assert build_config(values, model) == model()
+
+
 def test_every_sensor_names_its_topics_or_how_it_differs():
     for sensor in SENSORS:
         assert parameters_of(graph.config_file(f"{sensor}.yaml"))
@@ -156,13 +222,14 @@ def test_rviz_shows_what_the_node_publishes():
     config = yaml.safe_load((ROOT / "config" / "gcseg.rviz").read_text())
     displays = config["Visualization Manager"]["Displays"]
     topics = {display["Topic"]["Value"]: display for display in displays if "Topic" in display}
-    assert set(topics) == {f"/mapping_node/{name}" for name in graph.VIEWED}
-    node = (ROOT / "gcseg_ros" / "nodes" / "mapping_node.py").read_text()
-    for name in graph.VIEWED:
-        assert f'"~/{name}"' in node
-    cloud = topics["/mapping_node/cloud"]
-    assert cloud["Color Transformer"] == "RGB8", "the field rgb: instance colours"
-    assert cloud["Topic"]["Durability Policy"] == "Transient Local"
+    assert set(topics) == {f"/{node}/{name}" for node, names in graph.VIEWED.items() for name in names}
+    for node, names in graph.VIEWED.items():
+        code = (ROOT / "gcseg_ros" / "nodes" / f"{node}.py").read_text()
+        assert all(f'"~/{name}"' in code for name in names)
+    for name in ("mapping_node/cloud", "segmentation_node/cloud", "query_node/heatmap"):
+        cloud = topics[f"/{name}"]
+        assert cloud["Color Transformer"] == "RGB8", "the field rgb: instance colours, heat"
+        assert cloud["Topic"]["Durability Policy"] == "Transient Local"
     assert config["Visualization Manager"]["Global Options"]["Fixed Frame"] == "map"
 
 

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
-from gcseg_ros.nodes.graph import MAPPING_ARGUMENTS, REPLAY_ARGUMENTS
+from gcseg_ros.nodes.graph import MAPPING_ARGUMENTS, REPLAY_ARGUMENTS, SEGMENTATION_ARGUMENTS
 
 FOLDER = Path(__file__).parents[2] / "launch"
-FILES = {"mapping.launch.py": MAPPING_ARGUMENTS, "replay.launch.py": REPLAY_ARGUMENTS}
+FILES = {
+    "mapping.launch.py": MAPPING_ARGUMENTS,
+    "replay.launch.py": REPLAY_ARGUMENTS,
+    "segmentation.launch.py": SEGMENTATION_ARGUMENTS,
+}
 
 
 @dataclass
@@ -112,17 +116,38 @@ def test_replay(recorder, monkeypatch):
     assert isinstance(actions[0], recorder.SetEnvironmentVariable), "set before anything starts"
 
 
+def test_everything_at_once(recorder):
+    actions = launched(description_of("mapping.launch.py"), segmentation="true", query="true", rviz="true")
+    executables = [node.given["executable"] for node in of_kind(actions, recorder.Node)]
+    assert executables == ["mapping_node", "segmentation_node", "query_node", "rviz2"]
+
+
+def test_segmentation(recorder):
+    (node,) = of_kind(launched(description_of("segmentation.launch.py"), cloud_topic="/map"), recorder.Node)
+    assert (node.given["package"], node.given["executable"]) == ("gcseg_ros", "segmentation_node")
+    assert node.given["parameters"][-1]["topics.cloud"] == "/map"
+
+
 def test_parameters_are_those_that_the_nodes_declare(recorder):
     pytest.importorskip("rclpy", reason="rclpy is not installed")
     from gcseg_ros.config import flat_fields
-    from gcseg_ros.nodes.parameters import MappingNodeConfig, ReplayNodeConfig
+    from gcseg_ros.nodes.parameters import (
+        MappingNodeConfig,
+        QueryNodeConfig,
+        ReplayNodeConfig,
+        SegmentationNodeConfig,
+    )
 
     values = {a.name: (a.choices[-1] if a.choices else "1") for a in MAPPING_ARGUMENTS if a.name != "config_file"}
+    values |= {"segmentation": "true", "query": "true"}
     started = launched(description_of("mapping.launch.py"), **values) + launched(description_of("replay.launch.py"))
-    declared = {
-        "mapping_node": {path for path, _ in flat_fields(MappingNodeConfig)},
-        "replay_node": {path for path, _ in flat_fields(ReplayNodeConfig)},
+    models = {
+        "mapping_node": MappingNodeConfig,
+        "replay_node": ReplayNodeConfig,
+        "segmentation_node": SegmentationNodeConfig,
+        "query_node": QueryNodeConfig,
     }
+    declared = {name: {path for path, _ in flat_fields(model)} for name, model in models.items()}
     for node in of_kind(started, recorder.Node):
         if node.given["package"] == "gcseg_ros":
             assert set(node.given["parameters"][-1]) - {"use_sim_time"} <= declared[node.given["executable"]]
