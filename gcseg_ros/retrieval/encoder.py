@@ -6,7 +6,9 @@ import hashlib
 import importlib.util
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -28,6 +30,8 @@ ARCHITECTURES = {
 }
 """Names of `gcseg weights` -> open_clip's architecture."""
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+LOCAL = "local-dir:"
+"""Open_clip's sign for a folder."""
 MULTILINGUAL = re.compile(r"xlm|mt5|nllb|siglip2|i18n|multilingual", re.IGNORECASE)
 
 
@@ -72,26 +76,33 @@ class OpenClip:
         """model: a CLIP of `gcseg weights list`; a folder with open_clip_config.json and weights; or one of open_clip's
         architectures, with the file `weights`. device: "cpu", "cuda"; default: a GPU where there is one.
 
-        Nothing is fetched, nothing pickled is run. Raises UserError if the package or the weights are missing or do not fit.
+        Weights are not fetched here, and nothing pickled is run. Raises UserError if the package or the weights are missing or do not fit.
         """
         source, file, name = resolve(model, weights)
         require_open_clip()
         import open_clip
         import torch
 
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-            raise UserError("There is no usable GPU for the device cuda: choose cpu.")
+        gpu = torch.cuda.is_available()
+        device = device or ("cuda" if gpu else "cpu")
+        if device.split(":")[0] not in ("cpu", "cuda") or (device.startswith("cuda") and not gpu):
+            raise UserError(
+                f"CLIP cannot run on {device!r}: give cpu, or cuda where PyTorch finds a GPU (it finds {'one' if gpu else 'none'})."
+            )
+        if file is not None and source not in open_clip.list_models():
+            close = get_close_matches(source, open_clip.list_models(), 1)
+            hint = f"did you mean {close[0]}?" if close else "see open_clip.list_models()."
+            raise UserError(f"open_clip has no architecture {source!r}: {hint}")
         try:
             network, preprocess = open_clip.create_model_from_pretrained(
                 source, None if file is None else str(file), weights_only=True
             )
             tokenize = open_clip.get_tokenizer(source)
         except Exception as error:  # whatever a file that is no such model makes of open_clip's loading
-            reason = " ".join(str(error).split())[:300]
+            reason = "it is damaged, or holds more than weights" if isinstance(error, UnpicklingError) else str(error)
             raise UserError(
-                f"{file or model} cannot be loaded as a CLIP model ({type(error).__name__}: {reason}): give weights that "
-                "belong to the architecture."
+                f"{file or model} cannot be loaded as {source.removeprefix(LOCAL)} ({' '.join(reason.split())[:300]}): give weights "
+                "that belong to the architecture."
             ) from None
         return cls(name, network, preprocess, tokenize, device, bool(MULTILINGUAL.search(source)))
 
@@ -131,12 +142,12 @@ def resolve(model: str | Path, weights: str | Path | None = None) -> tuple[str, 
     if Path(model).is_dir():
         if not (Path(model) / "open_clip_config.json").is_file():
             raise UserError(f"The folder {model} has no open_clip_config.json: expected a model as open_clip saves it.")
-        files = sorted(file for suffix in SUFFIXES for file in Path(model).glob(f"*{suffix}"))
+        files = sorted(file for suffix in SUFFIXES if suffix != ".pt" for file in Path(model).glob(f"*{suffix}"))
         if not files:
             raise UserError(
                 f"The folder {model} has no weights: put open_clip_model.safetensors beside its configuration."
             )
-        return f"local-dir:{model}", None, _marked(Path(model).resolve().name, files[0])
+        return f"{LOCAL}{model}", None, _marked(Path(model).resolve().name, files[0])
     known = ", ".join(entry.name for entry in TABLE if entry.name in ARCHITECTURES)
     if weights is None:
         raise UserError(

@@ -75,7 +75,9 @@ def instance_features(
     if waiting:
         encode()
     if sums is None:
-        sums = np.zeros((masks.shape[0], encoder.texts(["object"]).shape[1]))
+        raise UserError(
+            f"None of the {masks.shape[0]} instances is seen in any of the {len(views)} stored views: they must be of the same map."
+        )
     length = np.linalg.norm(sums, axis=1, keepdims=True)
     used = np.bincount([shot.instance for shot in found], minlength=masks.shape[0])
     return Features((sums / np.maximum(length, 1e-12)).astype(np.float32), used.astype(np.int64))

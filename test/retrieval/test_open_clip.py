@@ -1,0 +1,163 @@
+"""open_clip's own code with a tiny, untrained model."""
+
+import logging
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+open_clip = pytest.importorskip("open_clip")
+
+import torch  # noqa: E402
+from PIL import Image  # noqa: E402
+from planted import ColourEncoder  # noqa: E402
+from tiny_clip import TINY, write_tiny_clip  # noqa: E402
+
+from gcseg_ros.errors import UserError  # noqa: E402
+from gcseg_ros.retrieval import Encoder, OpenClip  # noqa: E402
+from gcseg_ros.retrieval.encoder import ARCHITECTURES, resolve  # noqa: E402
+from gcseg_ros.weights import TABLE  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet():
+    logging.getLogger().setLevel(logging.ERROR)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def encoder(folder):
+    return OpenClip.load(folder, device="cpu")
+
+
+@pytest.fixture
+def crops():
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (h, w, 3)).astype(np.uint8) for h, w in ((4, 40), (50, 20), (32, 32))]
+
+
+def test_features_are_open_clip_s(folder, encoder, crops):
+    model, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
+    model.eval()
+    with torch.no_grad():
+        images = torch.cat([model.encode_image(preprocess(Image.fromarray(c))[None], normalize=True) for c in crops])
+        texts = model.encode_text(open_clip.get_tokenizer("ViT-B-32")(["red mug", "chair"]), normalize=True)
+    np.testing.assert_allclose(encoder.images(crops), images, atol=1e-5)
+    np.testing.assert_allclose(encoder.texts(["red mug", "chair"]), texts, atol=1e-5)
+    assert encoder.images(crops).dtype == np.float32
+
+
+def test_every_text_is_answered(encoder):
+    for text in ("赤いマグ", "красная кружка", "🙂", "x" * 900, "a b " * 200, "<end_of_text>", "\u202e\u0301"):
+        assert np.isfinite(encoder.texts([text])).all()
+
+
+@pytest.mark.parametrize("weights", ["open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.pth"])
+def test_folders_in_every_format(tmp_path, encoder, crops, weights):
+    other = OpenClip.load(write_tiny_clip(tmp_path / "other", weights), device="cpu")
+    np.testing.assert_allclose(other.images(crops), encoder.images(crops), atol=1e-6)
+    assert other.name.startswith("other-")
+    assert other.name != encoder.name
+
+
+@pytest.fixture
+def architectures(monkeypatch):
+    """Two more of open_clip's architectures, small enough for tests."""
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "tiny-test", TINY)
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "tiny-wide", {**TINY, "embed_dim": 48})
+
+
+def test_an_architecture_with_a_file_of_weights(folder, encoder, architectures):
+    loaded = OpenClip.load("tiny-test", folder / "open_clip_model.safetensors", "cpu")
+    np.testing.assert_allclose(loaded.texts(["mug"]), encoder.texts(["mug"]), atol=1e-6)
+
+
+class Trap:
+    """What would leave a file behind if it were unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_nothing_pickled_is_run(tmp_path):
+    folder = write_tiny_clip(tmp_path / "bad", "model.pth")
+    torch.save({"state_dict": {}, "extra": Trap(tmp_path / "trapped")}, folder / "model.pth")
+    with pytest.raises(UserError, match="holds more than weights"):
+        OpenClip.load(folder)
+    assert not (tmp_path / "trapped").exists()
+
+
+def refusal(*arguments):
+    with pytest.raises(UserError) as error:
+        OpenClip.load(*arguments)
+    return str(error.value)
+
+
+def test_what_does_not_fit_is_said(tmp_path, folder, architectures):
+    weights = folder / "open_clip_model.safetensors"
+    assert "did you mean ViT-B-32" in refusal("ViT-B-33", weights)
+    assert "cannot be loaded as tiny-wide" in refusal("tiny-wide", weights)
+    assert "There is no file" in refusal("ViT-B-32", tmp_path / "none.pt")
+    assert "cuda" in refusal(folder, None, "gpu")
+    assert "no open_clip_config.json" in refusal(tmp_path)
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    assert "no weights" in refusal(tmp_path)
+    (tmp_path / "model.pth").write_bytes(b"")
+    assert "cannot be loaded" in refusal(tmp_path)
+    (tmp_path / "notes.txt").write_text("")
+    assert "no file of weights" in refusal("ViT-B-32", tmp_path / "notes.txt")
+
+
+def test_every_clip_of_the_table_has_its_architecture():
+    assert {entry.name for entry in TABLE if entry.name.startswith("clip-")} == set(ARCHITECTURES)
+    assert set(ARCHITECTURES.values()) <= set(open_clip.list_models())
+
+
+def test_names_tell_files_of_weights_apart(tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"a")
+    (tmp_path / "b.pt").write_bytes(b"b")
+    names = {resolve("ViT-B-32", tmp_path / file)[2] for file in ("a.pt", "b.pt")}
+    assert len(names) == 2
+    assert resolve("clip-vit-b-32", tmp_path / "a.pt")[0] == "ViT-B-32-quickgelu"
+
+
+def test_a_stand_in_is_an_encoder(encoder):
+    encoders: list[Encoder] = [encoder, ColourEncoder()]
+    assert all(isinstance(one.name, str) and one.multilingual is False for one in encoders)
+
+
+def test_the_command_line_with_a_model_from_a_folder(tmp_path, folder, capsys):
+    """From a mapped folder to a heat map."""
+    import json
+
+    from planted import PALETTE, instance_map, patch, stored, wall_frame
+
+    from gcseg_ros.cli import main
+    from gcseg_ros.files import write_json_atomic
+    from gcseg_ros.mapping.export import read_cloud, write_instances_json, write_instances_ply
+    from gcseg_ros.retrieval import write_views
+
+    points = np.concatenate([patch(-0.5, 0, 2), patch(0.3, 0, 2)])
+    instances = instance_map(points, np.repeat([1, 2], len(points) // 2))
+    write_instances_ply(tmp_path / "instances.ply", instances)
+    write_instances_json(tmp_path / "instances.json", instances)
+    write_json_atomic(tmp_path / "summary.json", {"gcseg_ros": "test"})
+    write_views(tmp_path / "views.npz", [stored(wall_frame(colour=PALETTE[9]))])
+    heat = tmp_path / "heat.ply"
+    arguments = [str(tmp_path), "red mug", "--not", "chair", "--model", str(folder), "-o", str(heat), "--json"]
+    assert main(["query", *arguments]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["text"] == "red mug"
+    assert {found["id"] for found in answer["objects"]} == {1, 2}
+    assert all(0 <= found["score"] <= 1 for found in answer["objects"])
+    assert len(read_cloud(heat)["points"]) == len(points)
+    assert main(["query", str(tmp_path), "кружка", "--model", str(folder)]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "not in Latin letters" in said
