@@ -32,7 +32,7 @@ setup(
     author_email="gcseg-ros@googlegroups.com",
     license="Apache-2.0",
     packages=find_packages(include=[f"{NAME}*", "offline_training*"]),
-    package_data={"gcseg_ros": ["py.typed", "**/*.onnx", "**/*.pt", "**/*.yaml"], "offline_training": ["**/*.yaml"]},
+    package_data={"gcseg_ros": ["py.typed", "**/*.onnx", "**/*.npz", "**/*.pt", "**/*.yaml", "**/*.html"], "offline_training": ["**/*.yaml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

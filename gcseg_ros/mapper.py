@@ -87,10 +87,12 @@ class Mapper:
         return table[labels]
 
     def instances(self) -> InstanceMap:
-        """The finished map: structure found, pieces joined by evidence, specks cleaned up; about a second."""
+        """The finished map: pieces joined, specks cleaned up; one or two seconds."""
         with self._stage("finishing"):
             surface = self.voxel_map.surface()
-            instance, confidence, of_tracked = finish(surface, self.tracker.evidence, self.config.finishing)
+            instance, confidence, of_tracked = finish(
+                surface, self.tracker.evidence, self.tracker.borders, self.config.finishing
+            )
             return self._instance_map(surface, instance, confidence, of_tracked)
 
     def save_state(self, path: str | Path) -> None:
@@ -128,6 +130,7 @@ class Mapper:
             "tracking": tracker,
             "objects": tracker.objects,
             "evidence": tracker.evidence,
+            "borders": tracker.borders,
             "association": tracker.associate,
             "propagation": tracker.propagate,
         }

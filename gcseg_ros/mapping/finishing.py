@@ -1,4 +1,4 @@
-"""From tracked labels to instances: structure is found, pieces are joined by evidence, specks are cleaned up."""
+"""From tracked labels to instances: pieces are joined, by learned decision or by the masks' votes; specks are cleaned up."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from gcseg_ros.config import FinishingConfig
+from gcseg_ros.mapping.joining import join
+from gcseg_ros.mapping.pieces import LEAST_VOXELS, piece_graph
 from gcseg_ros.mapping.structure import Plane, structural_planes
 from gcseg_ros.mapping.voxel_map import Surface
+from gcseg_ros.tracking.borders import Borders
 from gcseg_ros.tracking.evidence import Evidence
 
 PLANE_TOLERANCE_M = 0.05  # what stands further off a plane is not part of it
@@ -31,14 +34,40 @@ SURE, UNSURE = 0.625, 0.125
 Ids = npt.NDArray[np.int64]
 
 
-def finish(surface: Surface, evidence: Evidence, config: FinishingConfig) -> tuple[Ids, npt.NDArray[np.float32], Ids]:
+def finish(
+    surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig
+) -> tuple[Ids, npt.NDArray[np.float32], Ids]:
     """-> instance (n,) per voxel, 0 = none; confidence (n,) 0..1; instance of each tracked label (max label + 1,)."""
     tracked = surface.label
     if not len(tracked):
         return tracked, surface.share, np.zeros(1, np.int64)
-    label = tracked.copy()
-    label[np.bincount(label)[label] < 10] = 0
-    count = 1 + max([int(tracked.max(initial=0))] + [b for _, b in evidence.weight])
+    if config.joining == "learned" or (config.joining == "auto" and len(borders)):
+        instance, nearest = _by_learned_decision(surface, evidence, borders, config)
+    else:
+        instance, nearest = _by_votes(surface, evidence, config)
+    instance = _smooth(instance, surface)
+    instance[np.bincount(instance)[instance] < config.min_voxels] = 0
+    return instance, _confidence(instance, surface, nearest), _label_table(tracked, instance)
+
+
+def _by_learned_decision(
+    surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig
+) -> tuple[Ids, npt.NDArray[np.float64]]:
+    """Instance of each voxel by learned joining; per instance, the probability of being one with its likeliest neighbour."""
+    graph = piece_graph(surface, evidence, borders)
+    joined = join(graph, config.join_probability)
+    instance_of = np.zeros(int(surface.label.max()) + 1, np.int64)
+    instance_of[graph.labels] = graph.labels[joined.groups()]
+    nearest = np.zeros(len(instance_of))
+    nearest[graph.labels] = joined.doubts()
+    return instance_of[surface.label], nearest
+
+
+def _by_votes(surface: Surface, evidence: Evidence, config: FinishingConfig) -> tuple[Ids, npt.NDArray[np.float64]]:
+    """Instance of each voxel by the masks' votes; per instance, the highest share of votes with a neighbour that stayed apart."""
+    label = surface.label.copy()
+    label[np.bincount(label)[label] < LEAST_VOXELS] = 0
+    count = 1 + max([int(surface.label.max())] + [b for _, b in evidence.weight])
     if config.structure == "planes" or (config.structure == "auto" and not evidence.seen):
         label, count, patch, home = _split_off_planes(surface, label, count)
     else:
@@ -50,11 +79,7 @@ def finish(surface: Surface, evidence: Evidence, config: FinishingConfig) -> tup
     patches = evidence.join(config.join_patches, alike, lambda a, b: bool(patch[a] and patch[b]), touching)
     joined = np.array([0] + [(patches if patch[i] else things).of(i) for i in range(1, count)])
     nearest = np.array([(patches if patch[i] else things).nearest.get(i, 0.0) for i in range(count)])
-    instance = joined[label]
-    instance = _absorb_small_patches(surface.points, instance, patch)
-    instance = _smooth(instance, surface)
-    instance[np.bincount(instance)[instance] < config.min_voxels] = 0
-    return instance, _confidence(instance, surface, nearest), _label_table(tracked, instance)
+    return _absorb_small_patches(surface.points, joined[label], patch), nearest
 
 
 def same_colour(surface: Surface) -> Callable[[int, int], float]:

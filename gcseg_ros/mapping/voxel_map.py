@@ -100,15 +100,24 @@ class VoxelMap:
 
     def surface(self) -> Surface:
         """Copies of the voxels' contents."""
-        return Surface(self.sums[: self.count], self.labels[: self.count], self.votes[: self.count])
+        n = self.count
+        return Surface(self.sums[:n], self.labels[:n], self.votes[:n], self.voxel_m)
 
 
 class Surface:
-    """Arrays over the n voxels: points (n, 3) m world, normals (n, 3), lab (n, 3), weight (n,), label (n,), share (n,) 0..1."""
+    """Arrays over the n voxels: points (n, 3) m world, normals (n, 3), lab (n, 3), weight (n,), label (n,), share (n,) 0..1.
+
+    voxel_m  edge of a voxel
+    """
 
     def __init__(
-        self, sums: npt.NDArray[np.float32], labels: npt.NDArray[np.int32], votes: npt.NDArray[np.float32]
+        self,
+        sums: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.int32],
+        votes: npt.NDArray[np.float32],
+        voxel_m: float,
     ) -> None:
+        self.voxel_m = voxel_m
         self.weight = sums[:, 0].copy()
         w = self.weight[:, None]
         self.points = sums[:, 1:4] / w

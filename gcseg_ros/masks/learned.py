@@ -36,4 +36,4 @@ class LearnedGenerator:
         evidence = (maps.boundary, nothing, nothing, nothing)
         hierarchy = build_hierarchy(ridge, view.depth_m, view.lab, evidence, COST, affinities)
         levels = tuple(np.where(view.depth_m > 0, hierarchy.cut(level), 0) for level in self.config.levels)
-        return Proposals(levels[self.config.tracked_level], levels, maps.structure)
+        return Proposals(levels[self.config.tracked_level], levels, maps)

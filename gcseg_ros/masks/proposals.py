@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gcseg_ros.config import FoundationConfig, MasksConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.masks.masks import Labels
-from gcseg_ros.views import Image, View
+from gcseg_ros.views import View
+
+if TYPE_CHECKING:
+    from gcseg_ros.masks.boundary_network import BoundaryMaps
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,12 @@ class Proposals:
 
     detections  (h, w) int32: the masks that are tracked (S1 of Algorithm 1), 0 = none
     levels      label images from fine to coarse: each votes on which touching objects are one
-    structure   (h, w) float32 0..1: part of the room itself (wall, floor, ceiling); None if the generator cannot tell
+    maps        what the boundary network says of each pixel; None if the generator has none
     """
 
     detections: Labels
     levels: tuple[Labels, ...]
-    structure: Image | None = None
+    maps: BoundaryMaps | None = None
 
 
 class MaskGenerator(Protocol):

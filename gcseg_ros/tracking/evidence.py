@@ -57,8 +57,8 @@ class Evidence:
         levels = proposals.levels
         valid = (in_map > 0) & (depth_m > 0) & (levels[0] > 0)
         masked = np.where(valid, in_map, 0)
-        if proposals.structure is not None:
-            self._add_structure(masked, proposals.structure)
+        if proposals.maps is not None:
+            self._add_structure(masked, proposals.maps.structure)
         pairs = _touching_pairs(in_map, depth_m, valid)
         if not len(pairs):
             return

@@ -13,6 +13,7 @@ from gcseg_ros.masks import MaskGenerator
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.propagation import Propagator
 from gcseg_ros.tracking.algorithm1 import Algorithm1
+from gcseg_ros.tracking.borders import Borders
 from gcseg_ros.tracking.evidence import Evidence
 from gcseg_ros.tracking.map_association import MapAssociation
 from gcseg_ros.tracking.objects import Objects
@@ -45,6 +46,7 @@ class Tracker:
         self.associate: Association = MapAssociation(config) if by_map else Algorithm1(config)
         self.objects = Objects(None if by_map else config.max_dormant_frames)
         self.evidence = Evidence()
+        self.borders = Borders()
         self.frames = 0
         self.keyframes = 0
 
@@ -58,6 +60,8 @@ class Tracker:
         proposals = self.generate(view)  # S1: Eq. 2
         in_map = self.voxel_map.look_up(view.depth_m, view)
         self.evidence.add(in_map, proposals, view.depth_m)
+        if proposals.maps is not None:
+            self.borders.add(in_map, proposals.maps, view.depth_m)
         labels = self.associate(proposals.detections, propagated, in_map, self.objects, view.name, now)
         self.objects.update(_ids(labels), view.name, now)
         self.propagate.prompt(view, labels)  # the prompts of the next window

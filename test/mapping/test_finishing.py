@@ -8,6 +8,7 @@ from gcseg_ros.mapping.finishing import finish
 from gcseg_ros.mapping.instances import describe_objects, upright_box
 from gcseg_ros.mapping.structure import structural_planes
 from gcseg_ros.mapping.voxel_map import SLOTS, Surface
+from gcseg_ros.tracking.borders import Borders
 from gcseg_ros.tracking.evidence import Evidence
 from gcseg_ros.tracking.objects import Objects
 
@@ -36,7 +37,7 @@ def surface(parts: list[tuple[np.ndarray, np.ndarray, int]]) -> Surface:
     labels[:, 0] = np.concatenate([np.full(len(p), label) for p, _, label in parts])
     votes = np.zeros((len(points), SLOTS), np.float32)
     votes[:, 0] = 5.0
-    return Surface(sums, labels, votes)
+    return Surface(sums, labels, votes, 0.03)
 
 
 FLOOR = patch([0, 0, 0], [3, 0, 0], [0, 3, 0], [0, 0, 1])
@@ -51,7 +52,7 @@ def room(top: int = 2, front: int = 3) -> Surface:
 def test_evidence_joins_the_sides_of_a_box():
     evidence = Evidence()
     evidence.put((2, 3), 0.9, 30)
-    instance, confidence, of_tracked = finish(room(), evidence, FinishingConfig())
+    instance, confidence, of_tracked = finish(room(), evidence, Borders(), FinishingConfig())
     assert len(np.unique(instance)) == 2
     assert of_tracked[2] == of_tracked[3] != of_tracked[1]
     assert ((confidence > 0) & (confidence <= 1)).all()
@@ -59,7 +60,7 @@ def test_evidence_joins_the_sides_of_a_box():
 
 @pytest.mark.parametrize("structure", ["planes", "none"])
 def test_without_evidence_they_stay_apart(structure):
-    instance, _, _ = finish(room(), Evidence(), FinishingConfig(structure=structure))
+    instance, _, _ = finish(room(), Evidence(), Borders(), FinishingConfig(structure=structure))
     assert len(np.unique(instance)) == 3
 
 
@@ -71,30 +72,32 @@ def test_a_carpet_of_another_colour_is_not_the_floor():
     for lightness, groups in ((60, 1), (60 + 80, 2)):
         whole = surface([(*FLOOR, 1), (*carpet, 2)])
         whole.lab[len(FLOOR[0]) :, 0] = lightness
-        instance, _, _ = finish(whole, evidence, FinishingConfig(structure="none"))
+        instance, _, _ = finish(whole, evidence, Borders(), FinishingConfig(structure="none"))
         assert len(np.unique(instance)) == groups
 
 
 def test_the_floor_is_never_joined_with_a_thing_when_structure_is_looked_for():
     evidence = Evidence()
     evidence.put((1, 3), 1.0, 100)
-    instance, _, of_tracked = finish(room(), evidence, FinishingConfig(structure="planes"))
+    instance, _, of_tracked = finish(room(), evidence, Borders(), FinishingConfig(structure="planes"))
     assert of_tracked[1] != of_tracked[3]
-    joined, _, of_tracked = finish(room(), evidence, FinishingConfig(structure="none"))
+    joined, _, of_tracked = finish(room(), evidence, Borders(), FinishingConfig(structure="none"))
     assert of_tracked[1] == of_tracked[3]
     assert len(np.unique(joined)) < len(np.unique(instance))
 
 
 def test_what_stands_off_the_floor_leaves_the_floors_label():
     """The box's front carries the floor's label by mistake."""
-    instance, _, of_tracked = finish(room(front=1), Evidence(), FinishingConfig(structure="planes"))
+    instance, _, of_tracked = finish(room(front=1), Evidence(), Borders(), FinishingConfig(structure="planes"))
     front = instance[-len(FRONT[0]) :]
     assert (front[FRONT[0][:, 2] > 0.1] != of_tracked[1]).all()
 
 
 def test_specks_are_no_instances():
     speck = (FLOOR[0][:12] + np.array([0, 0, 1]), FLOOR[1][:12])
-    instance, confidence, of_tracked = finish(surface([(*FLOOR, 1), (*speck, 2)]), Evidence(), FinishingConfig())
+    instance, confidence, of_tracked = finish(
+        surface([(*FLOOR, 1), (*speck, 2)]), Evidence(), Borders(), FinishingConfig()
+    )
     assert not instance[-12:].any()
     assert not confidence[-12:].any()
     assert of_tracked[2] == 0
@@ -103,7 +106,7 @@ def test_specks_are_no_instances():
 def test_an_empty_map_and_an_unlabelled_one():
     for labels in (np.zeros((0, 3)), FLOOR[0]):
         parts = [(labels, np.tile([0.0, 0, 1], (len(labels), 1)), 0)]
-        instance, confidence, of_tracked = finish(surface(parts), Evidence(), FinishingConfig())
+        instance, confidence, of_tracked = finish(surface(parts), Evidence(), Borders(), FinishingConfig())
         assert not instance.any()
         assert not confidence.any()
         assert of_tracked.tolist() == [0]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gcseg_ros.masks import Proposals
+from gcseg_ros.masks.boundary_network import BoundaryMaps
 from gcseg_ros.tracking.evidence import Evidence
 
 DEPTH = np.ones((30, 40), np.float32)
@@ -62,7 +63,8 @@ def test_what_is_part_of_the_room_is_not_joined_with_a_thing():
     structure = np.repeat(np.array([1, 1, 0], np.float32), 12)[None].repeat(30, axis=0)
     labels = np.repeat(np.array([1, 2, 3], np.int32), 12)[None].repeat(30, axis=0)
     one = np.ones_like(labels)
-    for given, apart in ((structure, True), (None, False)):
+    said = BoundaryMaps(np.zeros_like(structure), np.zeros((0, 1, 1), np.float32), structure)
+    for given, apart in ((said, True), (None, False)):
         evidence = Evidence()
         for _ in range(10):
             evidence.add(labels, Proposals(one, (one,), given), DEPTH[:, :36])

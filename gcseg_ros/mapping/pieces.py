@@ -1,0 +1,223 @@
+"""The graph of pieces: tracked labels as nodes, pairs that touch or were seen together as edges, and what is known of both.
+
+All that is known is held as sums (and extents), so that the statistics of two joined pieces follow from those of the pieces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from gcseg_ros.mapping.voxel_map import Surface
+from gcseg_ros.tracking.borders import KINDS, Borders
+from gcseg_ros.tracking.evidence import DOUBT, Evidence
+
+UNIT_M = 0.03  # areas are counted in squares of this edge
+TOUCH = 1.85  # voxels nearer than this many edges touch
+LEAST_VOXELS = 10  # smaller labels are no pieces
+
+# Columns of `nodes`: sums over a piece's voxels, weighted by the area of a voxel.
+AREA, POINT, NORMAL, LAB, LAB2, PRODUCTS, SHARE, SEEN_WELL = (
+    0,
+    slice(1, 4),
+    slice(4, 7),
+    slice(7, 10),
+    slice(10, 13),
+    slice(13, 19),
+    19,
+    20,
+)
+SEEN, STRUCTURAL = 21, 22  # sums over views
+NODE = 23
+AXES = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+
+# Columns of `edges`: sums over pairs of touching voxels, weighted likewise; sums over views; sums of `Borders`.
+CONTACT, TOUCHING = 0, slice(1, 7)
+VOTES, SAME = 7, 8
+BORDERS = slice(9, 9 + 2 * KINDS)
+EDGE = 9 + 2 * KINDS
+
+Floats = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PieceGraph:
+    """What is known of n pieces and of the m pairs of them that touch or were seen together.
+
+    labels  (n,) tracked label of each piece
+    nodes   (n, NODE), low, high (n, 3) m: sums over the piece, its axis-aligned extent in the world
+    pairs   (m, 2) pieces, the smaller index first
+    edges   (m, EDGE)
+    """
+
+    labels: Ids
+    nodes: Floats
+    low: Floats
+    high: Floats
+    pairs: Ids
+    edges: Floats
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> PieceGraph:
+    """The graph of a map's tracked labels of at least LEAST_VOXELS voxels."""
+    size = np.bincount(surface.label)
+    labels = np.flatnonzero(size >= LEAST_VOXELS)
+    labels = labels[labels > 0]
+    index = np.full(len(size), -1)
+    index[labels] = np.arange(len(labels))
+    voxels = np.flatnonzero(index[surface.label] >= 0)
+    piece, area = index[surface.label[voxels]], (surface.voxel_m / UNIT_M) ** 2
+    points, lab = surface.points[voxels].astype(np.float64), surface.lab[voxels].astype(np.float64)
+    normals = surface.normals[voxels].astype(np.float64)
+
+    columns = [
+        np.ones(len(voxels)), *points.T, *normals.T, *lab.T, *(lab**2).T, *(points[:, i] * points[:, j] for i, j in AXES),
+        surface.share[voxels], np.sqrt(surface.weight[voxels]),
+    ]  # fmt: skip
+    nodes = np.zeros((len(labels), NODE))
+    for k, column in enumerate(columns):
+        nodes[:, k] = area * np.bincount(piece, column, minlength=len(labels))
+    nodes[:, SEEN] = [evidence.seen.get(label, 0.0) for label in labels.tolist()]
+    nodes[:, STRUCTURAL] = [evidence.structural.get(label, 0.0) for label in labels.tolist()]
+    low, high = np.full((len(labels), 3), np.inf), np.full((len(labels), 3), -np.inf)
+    np.minimum.at(low, piece, points)
+    np.maximum.at(high, piece, points)
+
+    found, sums = _contacts(points, normals, lab, piece, TOUCH * surface.voxel_m)
+    rows = {(a, b): row for row, (a, b) in enumerate(found.tolist())}
+    votes = [(_row(pair, index, rows), pair) for pair in evidence.weight]
+    seen = [(_row(pair, index, rows), at) for pair, at in borders.row_of.items()]
+    edges = np.zeros((len(rows), EDGE))
+    edges[: len(sums), : sums.shape[1]] = area * sums
+    for row, pair in votes:
+        if row is not None:
+            edges[row, VOTES], edges[row, SAME] = evidence.weight[pair], evidence.same[pair]
+    for row, at in seen:
+        if row is not None:
+            edges[row, BORDERS] = borders.sums[at].ravel()
+    return PieceGraph(labels, nodes, low, high, np.array(list(rows), np.int64).reshape(-1, 2), edges)
+
+
+def _row(labels: tuple[int, int], index: Ids, rows: dict[tuple[int, int], int]) -> int | None:
+    """The row of two labels' edge, a new one if need be; None where one of them is no piece (any more)."""
+    if max(labels) >= len(index):
+        return None
+    a, b = sorted((int(index[labels[0]]), int(index[labels[1]])))
+    return rows.setdefault((a, b), len(rows)) if a >= 0 else None
+
+
+def _contacts(points: Floats, normals: Floats, lab: Floats, piece: Ids, reach_m: float) -> tuple[Ids, Floats]:
+    """Pairs (m, 2) of pieces with touching voxels, and the first columns of their edges.
+
+    Sums over pairs of voxels of: 1, the dot product of the normals, whether the edge is convex (> 0) or concave, the step
+    from one's plane to the other's (m), the steps of lightness and of colour (Lab units), the distance (m).
+    """
+    if not len(points):
+        return np.zeros((0, 2), np.int64), np.zeros((0, 7))
+    touching = cKDTree(points).query_pairs(reach_m, output_type="ndarray")
+    a, b = touching[piece[touching[:, 0]] != piece[touching[:, 1]]].T
+    offset = points[b] - points[a]
+    distance = np.linalg.norm(offset, axis=1) + 1e-6
+    one, other, step = normals[a], normals[b], np.abs(lab[a] - lab[b])
+    columns = [
+        np.ones(len(a)),
+        (one * other).sum(1),
+        ((other - one) * offset).sum(1) / distance,
+        (np.abs((one * offset).sum(1)) + np.abs((other * offset).sum(1))) / 2,
+        step[:, 0],
+        np.hypot(step[:, 1], step[:, 2]),
+        distance,
+    ]
+    low, high = np.minimum(piece[a], piece[b]), np.maximum(piece[a], piece[b])
+    code, at = np.unique(low << 32 | high, return_inverse=True)
+    sums = [np.bincount(at, column, minlength=len(code)) for column in columns]
+    return np.stack([code >> 32, code & 0xFFFFFFFF], axis=1), np.stack(sums, axis=1)
+
+
+NAMES = """share votes normals convexity step lightness_step colour_step gap contact contact_smaller contact_larger
+area_smaller area_larger lightness colour lightness_spread_smaller colour_spread_smaller lightness_spread_larger
+colour_spread_larger structure_smaller structure_larger flat_smaller flat_larger parallel off_plane_smaller off_plane_larger
+upright_smaller upright_larger lows highs low_over_high high_over_low width_smaller length_smaller height_smaller
+width_larger length_larger height_larger inside boundary affinity_near affinity_middle affinity_far looked_at
+looked_at_far thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larger reach_smaller reach_larger
+agreement_smaller agreement_larger seen_smaller seen_larger"""
+FEATURES = NAMES.split()
+
+
+def features(
+    nodes: tuple[Floats, Floats], low: tuple[Floats, Floats], high: tuple[Floats, Floats], edges: Floats
+) -> Floats:
+    """What the decision to join pairs of pieces rests on, (m, len(FEATURES)); NaN = not known.
+
+    nodes, low, high: of the first and of the second piece of each pair, as in PieceGraph. Nothing depends on which is first
+    (but for `convexity` and `gap`, which are of both), on where in the room they are, or on which way they face; heights do matter.
+    """
+    larger = nodes[0][:, AREA] > nodes[1][:, AREA]
+    (a, b), (low_a, low_b), (high_a, high_b) = (_smaller_first(larger, pair) for pair in (nodes, low, high))
+    area_a, area_b = a[:, AREA], b[:, AREA]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        votes, contact = edges[:, VOTES], edges[:, CONTACT]
+        columns = [(edges[:, SAME] + 0.3) / (votes + 1), np.log1p(votes)]
+        columns += list(np.where(contact > 0, edges[:, TOUCHING].T / contact, np.nan))
+        columns += [np.log1p(contact), contact / area_a**0.5, contact / area_b**0.5, np.log(area_a), np.log(area_b)]
+
+        mean_a, mean_b = a[:, LAB].T / area_a, b[:, LAB].T / area_b
+        spread_a = np.maximum(a[:, LAB2].T / area_a - mean_a**2, 0) ** 0.5
+        spread_b = np.maximum(b[:, LAB2].T / area_b - mean_b**2, 0) ** 0.5
+        difference = np.abs(mean_a - mean_b)
+        for lab in (difference, spread_a, spread_b):
+            columns += [lab[0], np.hypot(lab[1], lab[2])]
+        columns += [(x[:, STRUCTURAL] + 0.5 * DOUBT) / (x[:, SEEN] + DOUBT) for x in (a, b)]
+
+        normal_a, normal_b = a[:, NORMAL] / area_a[:, None], b[:, NORMAL] / area_b[:, None]
+        flat_a, flat_b = np.linalg.norm(normal_a, axis=1) + 1e-6, np.linalg.norm(normal_b, axis=1) + 1e-6
+        between = a[:, POINT] / area_a[:, None] - b[:, POINT] / area_b[:, None]
+        columns += [flat_a, flat_b, (normal_a * normal_b).sum(1) / flat_a / flat_b]
+        columns += [np.abs((between * normal_a).sum(1)) / flat_a, np.abs((between * normal_b).sum(1)) / flat_b]
+        columns += [normal_a[:, 2], normal_b[:, 2]]
+        columns += [
+            low_a[:, 2] - low_b[:, 2], high_a[:, 2] - high_b[:, 2],
+            low_a[:, 2] - high_b[:, 2], high_a[:, 2] - low_b[:, 2],
+        ]  # fmt: skip
+        extent_a, extent_b = high_a - low_a, high_b - low_b
+        for extent in (extent_a, extent_b):
+            columns += [extent[:, :2].min(1), extent[:, :2].max(1), extent[:, 2]]
+        common = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)
+        columns += [(common + UNIT_M).prod(1) / (extent_a + UNIT_M).prod(1)]
+
+        said = edges[:, BORDERS].reshape(len(edges), KINDS, 2)
+        columns += list(((said[:, :, 1] + 0.5 * DOUBT) / (said[:, :, 0] + DOUBT)).T)
+        columns += [np.log1p(said[:, 0, 0]), np.log1p(said[:, -1, 0])]
+        axes_a, axes_b, axes_joined = _principal_lengths(a), _principal_lengths(b), _principal_lengths(a + b)
+        columns += [
+            axes_a[:, 0],
+            axes_b[:, 0],
+            axes_joined[:, 0],
+            axes_a[:, 1],
+            axes_b[:, 1],
+            axes_a[:, 2],
+            axes_b[:, 2],
+        ]
+        columns += [a[:, SHARE] / area_a, b[:, SHARE] / area_b, a[:, SEEN_WELL] / area_a, b[:, SEEN_WELL] / area_b]
+    return np.stack(columns, axis=1)
+
+
+def _smaller_first(larger: npt.NDArray[np.bool_], pair: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    a, b = pair
+    return np.where(larger[:, None], b, a), np.where(larger[:, None], a, b)
+
+
+def _principal_lengths(nodes: Floats) -> Floats:
+    """Standard deviations (n, 3) m of the points along their principal axes, ascending."""
+    mean, products = nodes[:, POINT] / nodes[:, [AREA]], nodes[:, PRODUCTS] / nodes[:, [AREA]]
+    covariance = np.empty((len(nodes), 3, 3))
+    for k, (i, j) in enumerate(AXES):
+        covariance[:, i, j] = covariance[:, j, i] = products[:, k] - mean[:, i] * mean[:, j]
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(covariance), 0))
