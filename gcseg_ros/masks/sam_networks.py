@@ -42,11 +42,11 @@ class PromptedImages(Protocol):
 class SamImages:
     """With `segment_anything.modeling.Sam`, or mobile_sam's."""
 
-    def __init__(self, network: nn.Module) -> None:
-        self.network: Any = network
+    def __init__(self, network: Any) -> None:
+        self.network = network
         self.transform = ResizeLongestSide(self.network.image_encoder.img_size)
         self.features = torch.empty(0)
-        self.sizes: list[tuple[tuple[int, int], tuple[int, int]]] = []  # resized, and as it came
+        self.sizes: list[tuple[tuple[int, ...], tuple[int, ...]]] = []  # resized, and as it came
 
     def encode(self, pictures: Sequence[Picture]) -> None:
         inputs, self.sizes = [], []

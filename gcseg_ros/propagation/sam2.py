@@ -1,0 +1,90 @@
+"""`propagation: sam2`: masks carried from a keyframe by SAM 2, from the images alone (Eq. 8, 10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gcseg_ros.config import FoundationConfig, Sam2Config
+from gcseg_ros.foundation import Runtime
+from gcseg_ros.masks.masks import Labels
+from gcseg_ros.propagation.sam2_network import load_sam2
+from gcseg_ros.propagation.sam2_window import Sam2Window, Tracks
+from gcseg_ros.views import View
+
+SLACK = 0.01
+"""Share of the image that a mask may grow by in any case: what enters the view grows fast at first."""
+
+
+class Sam2Propagator:
+    """Every object of a keyframe's label image is a prompt; objects come and go from window to window.
+
+    An object is lost in a frame when the network says so (its score) or when its mask has grown too much at once: the network
+    answers a lost object with a mask that floods the image. Lost for `patience` frames it is given up and costs nothing until
+    a keyframe prompts it again. Where masks overlap, the pixel goes to the one with the highest logit.
+    """
+
+    def __init__(self, config: Sam2Config, network: Any, runtime: Runtime) -> None:
+        self.config = config
+        self.window = Sam2Window(network, runtime, objects_per_batch=config.objects_per_batch)
+        self.shape = (0, 0)
+        self.area: dict[int, int] = {}  # object -> pixels when it was last seen
+        self.lost: dict[int, int] = {}  # object -> frames since then
+        self._seen: npt.NDArray[np.uint8] | None = None  # the picture that the window looks at
+
+    def prompt(self, view: View, labels: Labels) -> None:
+        area = np.bincount(labels.ravel())
+        ids = (np.flatnonzero(area[1:] >= self.config.min_object_px) + 1).tolist()
+        self.shape, self.area, self.lost = labels.shape, {id: int(area[id]) for id in ids}, dict.fromkeys(ids, 0)
+        if ids:
+            self._look(view)
+        self.window.prompt(ids, labels[None] == np.array(ids, np.int32)[:, None, None])
+
+    def __call__(self, view: View) -> Labels:
+        if not self.window.groups or view.depth_m.shape != self.shape:
+            return np.zeros(view.depth_m.shape, np.int32)
+        self._look(view)
+        best = torch.zeros(self.shape, device=self.window.runtime.device)
+        labels = torch.zeros(self.shape, dtype=torch.int32, device=best.device)
+        for tracks in self.window.track(self.shape):
+            there = self._there(tracks)
+            if there:
+                logit, row = tracks.logits[there].max(0)
+                ids = torch.tensor([tracks.ids[i] for i in there], dtype=torch.int32, device=best.device)
+                better = logit > best
+                best, labels = torch.where(better, logit, best), torch.where(better, ids[row], labels)
+        self.window.give_up({id for id, frames in self.lost.items() if frames >= self.config.patience})
+        return labels.cpu().numpy()
+
+    def _there(self, tracks: Tracks) -> list[int]:
+        """Rows of the objects that are in the frame; keeps account of those that are lost."""
+        there = []
+        for row, (id, score, area) in enumerate(zip(tracks.ids, tracks.scores, _areas(tracks.logits))):
+            most = self.config.max_growth * self.area[id] + SLACK * self.shape[0] * self.shape[1]
+            if score > 0 and 0 < area <= most:
+                self.area[id], self.lost[id] = area, 0
+                there.append(row)
+            else:
+                self.lost[id] += 1
+        return there
+
+    def _look(self, view: View) -> None:
+        """A keyframe is the last frame of one window and the first of the next: it is encoded once."""
+        if view.picture is not self._seen:
+            self.window.look(view.picture)
+            self._seen = view.picture
+
+
+def _areas(logits: Tensor) -> list[int]:
+    return (logits > 0).sum((1, 2)).tolist()
+
+
+def build_sam2_propagator(config: Sam2Config, foundation: FoundationConfig) -> Sam2Propagator:
+    """The propagator with its weights. Raises UserError if its package, weights or device is not there."""
+    runtime = Runtime.of(foundation)
+    network = load_sam2(config.weights, config.configuration, config.overrides, foundation, runtime)
+    return Sam2Propagator(config, network, runtime)
