@@ -13,6 +13,7 @@ from gcseg_ros.segmentation.layers import SparseConvolution
 from gcseg_ros.segmentation.positions import FourierEncoding, furthest_points
 from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor
+from gcseg_ros.segmentation.windows import WindowHead, monomials, product
 
 LEVELS = 4
 """The decoder attends to the U-Net's strides 16, 8, 4 and 2."""
@@ -32,6 +33,8 @@ class NetworkConfig:
     keys             in training a level's voxels are drawn down to this many, from stride 16 to 2
     voxel_m          edge of a voxel
     query_features   queries start from their voxel's features (Mask3D's `use_np_features`); else from zeros
+    box_m            positions are encoded in a cube of this edge from the scene's corner on; 0: in the scene's own box
+    windows          masks fade outside of an ellipsoid that each query tells (windows.py)
     colour_mean, colour_std   colours (0..1) are normalised with these
     """
 
@@ -47,6 +50,8 @@ class NetworkConfig:
     keys: tuple[int, ...] = (200, 800, 3200, 12800)
     voxel_m: float = 0.02
     query_features: bool = False
+    box_m: float = 0.0
+    windows: bool = False
     colour_mean: tuple[float, ...] = (0.47793125906962, 0.4303257521323044, 0.3749598901421883)
     colour_std: tuple[float, ...] = (0.2834475483823543, 0.27566157565723015, 0.27018971370874995)
 
@@ -82,7 +87,7 @@ class ScenePrediction:
 
     def mask_logits(self, step: Step, voxels: Tensor | slice = slice(None)) -> Tensor:
         """(Q, N): positive where a voxel belongs to the query's mask. voxels: only these."""
-        return step.embeddings @ self.features[voxels].t()
+        return product(step.embeddings, self.features[voxels])
 
 
 class Mask3D(nn.Module):
@@ -116,6 +121,8 @@ class Mask3D(nn.Module):
         self.decoder_norm = nn.LayerNorm(c.hidden)
         self.mask_embed_head = nn.Sequential(nn.Linear(c.hidden, c.hidden), nn.ReLU(), nn.Linear(c.hidden, c.hidden))
         self.class_embed_head = nn.Linear(c.hidden, c.classes)
+        if c.windows:
+            self.window_head = WindowHead(c.hidden)
 
     def forward(
         self, x: SparseTensor, positions: Tensor, queries: int | None = None, scenes: int | None = None
@@ -128,8 +135,10 @@ class Mask3D(nn.Module):
         scenes     of the batch; default: up to the last that has voxels
         """
         pyramid = [y.with_features(y.features.float()) for y in self.backbone(x)]
-        mask_features = self.mask_features_head(pyramid[-1])
-        levels = self._levels(pyramid, mask_features.features, positions)
+        mask_features = self.mask_features_head(pyramid[-1]).features
+        if self.config.windows:
+            mask_features = torch.cat([mask_features, monomials(positions)], 1)
+        levels = self._levels(pyramid, mask_features, positions)
         if scenes is None:
             scenes = len(x.level.scene_ends) - 1
         return [
@@ -152,32 +161,40 @@ class Mask3D(nn.Module):
         finest = levels[-1]
         anchors = furthest_points(finest.positions, count)
         if not len(anchors):
-            nothing = self._step(finest.features.new_zeros(0, self.config.hidden))
+            nothing = self._step(finest.features.new_zeros(0, self.config.hidden), finest.positions[anchors])
             return ScenePrediction(finest.mask_features, [nothing] * (self.config.rounds * LEVELS + 1), anchors)
-        corners = finest.positions.amin(0), finest.positions.amax(0)
-        query_positions = self.query_projection(self.pos_enc(finest.positions[anchors], *corners))
+        query_positions = self.query_projection(self._encoded(finest.positions)[anchors])
         queries = torch.zeros_like(query_positions)
         if self.config.query_features:
             queries = self.np_feature_projection(finest.features[anchors])
-        encoded = [self.pos_enc(y.positions, y.positions.amin(0), y.positions.amax(0)) for y in levels[:LEVELS]]
+        encoded = [self._encoded(y.positions) for y in levels[:LEVELS]]
+        starts = finest.positions[anchors]
         steps = []
         for _ in range(self.config.rounds):
             for i, level in enumerate(levels[:LEVELS]):
-                step = self._step(queries)
+                step = self._step(queries, starts)
                 steps.append(step)
                 # A mask's mean over children is the product with the mean feature: masks are linear in the features.
-                blocked = (step.embeddings.detach() @ level.mask_features.t()) < 0
+                blocked = product(step.embeddings.detach(), level.mask_features) < 0
                 keys = self._drawn(len(level.features), i, queries.device)
                 values = self.lin_squeeze[0][i](level.features[keys])  # type: ignore[index]
                 cross = self.cross_attention[0][i]  # type: ignore[index]
                 queries = cross(queries, query_positions, values, encoded[i][keys], blocked[:, keys])
                 queries = self.self_attention[0][i](queries, query_positions)  # type: ignore[index]
                 queries = self.ffn_attention[0][i](queries)  # type: ignore[index]
-        return ScenePrediction(finest.mask_features, [*steps, self._step(queries)], anchors)
+        return ScenePrediction(finest.mask_features, [*steps, self._step(queries, starts)], anchors)
 
-    def _step(self, queries: Tensor) -> Step:
+    def _encoded(self, positions: Tensor) -> Tensor:
+        """(N, 3) -> (N, hidden). A training's crops and whole scenes are only alike in a box of fixed size."""
+        low = positions.amin(0)
+        return self.pos_enc(positions, low, low + self.config.box_m if self.config.box_m else positions.amax(0))
+
+    def _step(self, queries: Tensor, starts: Tensor) -> Step:
         normed = self.decoder_norm(queries)
-        return Step(self.class_embed_head(normed), self.mask_embed_head(normed))
+        embeddings = self.mask_embed_head(normed)
+        if self.config.windows:
+            embeddings = torch.cat([embeddings, self.window_head(normed, starts)], 1)
+        return Step(self.class_embed_head(normed), embeddings)
 
     def _drawn(self, voxels: int, level: int, device: torch.device) -> Tensor | slice:
         """In training a random part of a level's voxels, against overfitting and for memory; else all."""

@@ -120,3 +120,18 @@ def test_a_crop_without_instances_has_a_loss_with_gradients():
     sum(parts.values()).backward()
     assert torch.isfinite(scores.grad).all()
     assert float(parts["mask"].detach()) == 0
+
+
+def test_a_windows_logits_are_its_ellipsoids():
+    from gcseg_ros.segmentation.windows import WindowHead, monomials
+
+    torch.manual_seed(0)
+    head = WindowHead(4)
+    queries, starts, points = torch.randn(5, 4), torch.rand(5, 3) * 8, torch.rand(40, 3) * 10
+    values = head.linear(queries)
+    logits = head(queries, starts) @ monomials(points).t()
+    for q in range(5):
+        L = torch.diag(values[q, :3].exp())
+        L[1, 0], L[2, 0], L[2, 1] = values[q, 3], values[q, 4], values[q, 5]
+        inside = (points - starts[q] - values[q, 6:9]) @ L
+        torch.testing.assert_close(logits[q], values[q, 9] - inside.square().sum(1), atol=1e-3, rtol=1e-4)
