@@ -32,7 +32,10 @@ setup(
     author_email="gcseg-ros@googlegroups.com",
     license="Apache-2.0",
     packages=find_packages(include=[f"{NAME}*", "offline_training*"]),
-    package_data={"gcseg_ros": ["py.typed", "**/*.onnx", "**/*.npz", "**/*.pt", "**/*.yaml", "**/*.html"], "offline_training": ["**/*.yaml"]},
+    package_data={
+        "gcseg_ros": ["py.typed", "**/*.onnx", "**/*.npz", "**/*.pt", "**/*.yaml", "**/*.html"],
+        "offline_training": ["**/*.yaml"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
@@ -58,10 +61,20 @@ setup(
         "viewer": ["rerun-sdk>=0.20"],
         "baselines": ["scikit-learn>=1.3"],
         "segmentation": ["torch>=2.6"],
+        "retrieval": ["open_clip_torch>=3.0", "torch>=2.6", "torchvision"],
         "train": ["torch>=2.6", "onnx>=1.15", "lightning>=2.4", "tensorboard>=2.10"],
         "ray": ["ray>=2.10"],
         "test": TEST,
-        "dev": [*TEST, *COLCON, "torch==2.13.0", "onnx>=1.15", "lightning>=2.4", "tensorboard>=2.10", *LINT],
+        "dev": [
+            *TEST,
+            *COLCON,
+            "torch==2.13.0",
+            "onnx>=1.15",
+            "lightning>=2.4",
+            "tensorboard>=2.10",
+            "open_clip_torch>=3.0",
+            *LINT,
+        ],
     },
     entry_points={
         "console_scripts": [

@@ -47,6 +47,7 @@ def checks() -> list[Check]:
         ros(),
         shared_memory(),
         dds_profile(),
+        package("open_clip_torch", "for gcseg query: pip install 'gcseg_ros[retrieval]'"),
         package("rerun-sdk", "for gcseg view --rrd: pip install 'gcseg_ros[viewer]'"),
     ]
 

@@ -101,7 +101,7 @@ class Retrieval:
     def query(self, texts: Sequence[str], negatives: Sequence[str] = ()) -> Scores:
         """(T, I) float32 scores; NaN for instances that no view shows.
 
-        Without negatives: the cosine. With them: LERF's relevancy (Kerr et al., ICCV 2023, Eq. 3), the probability, 0 to 1, that
+        Without negatives: the cosine. With them: LERF's relevancy (Kerr et al., ICCV 2023), the probability, 0 to 1, that
         CLIP takes the text and not the negative, of the negative that comes closest. Raises UserError.
         """
         asked, against = checked(texts), checked(negatives) if len(negatives) else []
