@@ -165,11 +165,11 @@ def map_(
     config: ConfigFile = None,
     settings: Settings = None,
     masks: Annotated[
-        Literal["geometric", "learned"] | None, typer.Option(help="Short for --set masks.generator=...")
+        Literal["geometric", "learned", "sam", "sam2"] | None, typer.Option(help="Short for --set masks.generator=...")
     ] = None,
     propagation: Annotated[
-        Literal["reprojection"], typer.Option(help="How masks reach the next frame.")
-    ] = "reprojection",
+        Literal["reprojection", "sam2"] | None, typer.Option(help="Short for --set propagation.method=...")
+    ] = None,
     poses: Poses = None,
     options: Options = None,
     frames: Annotated[str | None, typer.Option(metavar="A:B[:STEP]", help="Only these frames, counted from 0.")] = None,
@@ -189,7 +189,9 @@ def map_(
     from gcseg_ros.recordings import open_recording
 
     chosen = _frames(frames, max_frames)
-    loaded = load_config(config, [*([f"masks.generator={masks}"] if masks else []), *(settings or [])])
+    short = {"masks.generator": masks, "propagation.method": propagation}
+    given = [f"{name}={value}" for name, value in short.items() if value]
+    loaded = load_config(config, [*given, *(settings or [])])
     check_replaceable(output.resolve(), overwrite)
     source = open_recording(recording, **_options(poses, options))
 
@@ -242,8 +244,11 @@ def view(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="A folder of gcseg map.")],
     rrd: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a recording for the rerun viewer.")] = None,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a picture.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page in 3D for any browser, without a server.")
+    ] = None,
 ) -> None:
-    """Show the objects of a map: as a table, a picture (--png) or in 3D (--rrd)."""
+    """Show the objects of a map: as a table, a picture (--png) or in 3D (--html, --rrd)."""
     from gcseg_ros.mapping.export import read_instance_map
 
     instances = read_instance_map(output)
@@ -257,7 +262,12 @@ def view(
 
         write_rrd(instances, rrd)
         console.print(f"Wrote {rrd}: open it with `rerun --bind 127.0.0.1 {rrd}`.", markup=False, soft_wrap=True)
-    if not (png or rrd):
+    if html:
+        from gcseg_ros.viewer.page import write_page
+
+        write_page(instances, html, output.resolve().name)
+        console.print(f"Wrote {html}: open it in a browser.", markup=False, soft_wrap=True)
+    if not (png or rrd or html):
         from gcseg_ros.viewer.table import objects_table
 
         console.print(objects_table(instances.objects))

@@ -20,7 +20,7 @@ from gcseg_ros.mapping.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.state import Stateful, read_state, write_state
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import build_generator
-from gcseg_ros.propagation import ReprojectionPropagator
+from gcseg_ros.propagation import build_propagator
 from gcseg_ros.retrieval.gatherer import ViewGatherer
 from gcseg_ros.tracking.tracker import Tracker
 from gcseg_ros.views import ViewBuilder
@@ -49,14 +49,20 @@ class Mapper:
     extensions  by name, whatever else is to be saved and restored with the map
     """
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, live: bool = False) -> None:
+        """live: never wait for a slow generator's masks; they are adopted when they are there, so runs differ.
+
+        Raises UserError if the configuration needs a package, weights or a device that is not there.
+        """
         self.config = config or Config()
         self.stages: dict[str, float] = {}
         self._of_tracked: Ids = np.zeros(1, np.int64)
         self.view_of = ViewBuilder(self.config.input)
         self.voxel_map = VoxelMap(self.config.map)
-        generate = build_generator(self.config.masks)
-        self.tracker = Tracker(self.config.tracking, generate, ReprojectionPropagator(), self.voxel_map)
+        generate = build_generator(self.config.masks, self.config.foundation)
+        propagate = build_propagator(self.config.propagation, self.config.foundation)
+        background = live and self.config.masks.generator in ("sam", "sam2")
+        self.tracker = Tracker(self.config.tracking, generate, propagate, self.voxel_map, background)
         self.gatherer = ViewGatherer(self.config.views)
         self.extensions: dict[str, Stateful] = {"views": self.gatherer}
 

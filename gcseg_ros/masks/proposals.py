@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gcseg_ros.config import FoundationConfig, MasksConfig
-from gcseg_ros.errors import UserError
 from gcseg_ros.masks.masks import Labels
+from gcseg_ros.packages import SAM, require_packages
 from gcseg_ros.views import View
 
 if TYPE_CHECKING:
@@ -38,12 +37,8 @@ class MaskGenerator(Protocol):
 def build_generator(config: MasksConfig, foundation: FoundationConfig | None = None) -> MaskGenerator:
     """The generator that `masks.generator` names. Raises UserError if its package, weights or device is not there."""
     if config.generator in ("sam", "sam2"):
-        for package in ("torch", "torchvision", "segment_anything"):
-            if importlib.util.find_spec(package) is None:
-                raise UserError(
-                    f"masks.generator={config.generator} needs the package {package}: pip install torch torchvision "
-                    "segment-anything."
-                )
+        needed = SAM if config.generator == "sam" else (*SAM, "sam2")
+        require_packages(f"masks.generator={config.generator}", needed)
         from gcseg_ros.masks.sam import build_sam_generator
 
         return build_sam_generator(config, foundation or FoundationConfig())

@@ -205,6 +205,8 @@ class ManagedNode(LifecycleNode, ABC):
         """A defect is said in full and the node lives on; a call that the end of the node interrupts says nothing."""
         try:
             function(*arguments)
+        except UserError as error:
+            self._drops("failed", str(error))
         except Exception:
             if self.context.ok():
                 self._drops("failed", traceback.format_exc())

@@ -75,7 +75,7 @@ class MappingSession:
 
     def reset(self) -> None:
         """Start an empty map."""
-        self._mapper = Mapper(self._config.core)
+        self._mapper = Mapper(self._config.core, live=self._config.mode == "live")
         self.frames = self._resumed = 0
         self._told: set[str] = set()
         self._started_s = self._ended_s = 0.0

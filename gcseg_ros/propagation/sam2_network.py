@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ def load_sam2(
     weights: str, configuration: str | None, overrides: str, foundation: FoundationConfig, runtime: Runtime
 ) -> Any:
     """A SAM2VideoPredictor with these weights, ready on the device; the same one while somebody uses it. Raises UserError."""
-    require_sam2()
     changes = tuple(overrides.split())
     for change in changes:
         if not OVERRIDE.fullmatch(change) or "_target_" in change:
@@ -33,15 +31,6 @@ def load_sam2(
     file = locate(weights, foundation.weights_dir)
     key = ("sam2", file.resolve(), configuration, changes, runtime)
     return shared(key, lambda: _load(file, configuration, changes, runtime))
-
-
-def require_sam2() -> None:
-    """Raises UserError where the package is missing."""
-    if importlib.util.find_spec("sam2") is None:
-        raise UserError(
-            "SAM 2 needs the package sam2: pip install torch torchvision, then "
-            "SAM2_BUILD_CUDA=0 pip install --no-build-isolation sam2."
-        )
 
 
 def _load(file: Path, configuration: str | None, changes: tuple[str, ...], runtime: Runtime) -> Any:

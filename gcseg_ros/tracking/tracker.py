@@ -9,7 +9,8 @@ import numpy as np
 from gcseg_ros.config import TrackingConfig
 from gcseg_ros.mapping.state import Saved
 from gcseg_ros.mapping.voxel_map import VoxelMap
-from gcseg_ros.masks import MaskGenerator
+from gcseg_ros.masks import MaskGenerator, Proposals
+from gcseg_ros.masks.background import BackgroundGenerator
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.propagation import Propagator
 from gcseg_ros.tracking.algorithm1 import Algorithm1
@@ -36,15 +37,22 @@ class Tracker:
     """
 
     def __init__(
-        self, config: TrackingConfig, generate: MaskGenerator, propagate: Propagator, voxel_map: VoxelMap
+        self,
+        config: TrackingConfig,
+        generate: MaskGenerator,
+        propagate: Propagator,
+        voxel_map: VoxelMap,
+        background: bool = False,
     ) -> None:
+        """background: find the masks of keyframes beside the tracking, which adopts them when they are there."""
         self.config = config
         self.generate = generate
+        self.background = BackgroundGenerator(generate) if background else None
         self.propagate = propagate
         self.voxel_map = voxel_map
-        by_map = config.association == "map"
-        self.associate: Association = MapAssociation(config) if by_map else Algorithm1(config)
-        self.objects = Objects(None if by_map else config.max_dormant_frames)
+        self.by_map = config.association == "map"
+        self.associate: Association = MapAssociation(config) if self.by_map else Algorithm1(config)
+        self.objects = Objects(None if self.by_map else config.max_dormant_frames)
         self.evidence = Evidence()
         self.borders = Borders()
         self.frames = 0
@@ -53,11 +61,12 @@ class Tracker:
     def step(self, view: View) -> tuple[Labels, bool]:
         """Tracked masks (h, w) int32 of this view, and whether it was a keyframe."""
         now, self.frames = self.frames, self.frames + 1
-        propagated = self.propagate(view)  # S2: Eq. 8, 10
-        if now % self.config.keyframe_stride != 0:
-            return propagated, False
+        proposals = self._detect(view, now % self.config.keyframe_stride == 0)  # S1: Eq. 2
+        if proposals is None:
+            return self.propagate(view), False  # S2: Eq. 8, 10
         self.keyframes += 1
-        proposals = self.generate(view)  # S1: Eq. 2
+        # association through the map does not look at the propagated masks
+        propagated = np.zeros_like(proposals.detections) if self.by_map else self.propagate(view)
         in_map = self.voxel_map.look_up(view.depth_m, view)
         self.evidence.add(in_map, proposals, view.depth_m)
         if proposals.maps is not None:
@@ -66,6 +75,11 @@ class Tracker:
         self.objects.update(_ids(labels), view.name, now)
         self.propagate.prompt(view, labels)  # the prompts of the next window
         return labels, True
+
+    def _detect(self, view: View, due: bool) -> Proposals | None:
+        if self.background is not None:
+            return self.background(view, due)
+        return self.generate(view) if due else None
 
     def state(self) -> dict[str, Any]:
         """The counts; objects, evidence, association and propagation have states of their own."""

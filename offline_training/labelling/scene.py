@@ -77,7 +77,7 @@ def fragments(
     recording: Recording, settings: Labelling, progress: Callable[[int, int], None]
 ) -> Iterator[tuple[str, str, Sample]]:
     """Each keyframe alone: its 2D masks (Eq. 2), lifted (Eq. 3-5), those of few points dropped."""
-    generate = build_generator(settings.mapping.masks)
+    generate = build_generator(settings.mapping.masks, settings.mapping.foundation)
     for number, frame in enumerate(recording):
         if number % settings.keyframe_stride == 0:
             view = ViewBuilder(settings.mapping.input)(frame)

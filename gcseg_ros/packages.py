@@ -1,0 +1,23 @@
+"""Packages that only some settings need."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from gcseg_ros.errors import UserError
+
+INSTALL = {
+    "torch": "pip install torch torchvision",
+    "torchvision": "pip install torchvision",
+    "segment_anything": "pip install segment-anything",
+    "sam2": "SAM2_BUILD_CUDA=0 pip install --no-build-isolation sam2",
+}
+SAM = "torch", "torchvision", "segment_anything"
+SAM2 = "torch", "torchvision", "sam2"
+
+
+def require_packages(who: str, names: tuple[str, ...]) -> None:
+    """Raises UserError, with how to install it, for the first of these that is not there. Imports nothing."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise UserError(f"{who} needs the package {name}, which is not installed: {INSTALL[name]}.")
