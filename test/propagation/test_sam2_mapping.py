@@ -167,9 +167,9 @@ def test_what_fails_beside_the_mapper_is_raised_in_it():
 def test_carried_masks_keep_their_levels():
     views = [ViewBuilder(load_config(None, ["input.working_width_px=96"]).input)(frame) for frame in walk(1)]
     labels = np.arange(72 * 96, dtype=np.int32).reshape(72, 96) // 3000 + 1  # no holes, which would be closed
-    there = carried(Proposals(labels, (labels, labels // 2)), views[0], views[0])
+    there = carried(Proposals(labels, (labels, (labels + 1) // 2)), views[0], views[0])
     np.testing.assert_array_equal(there.detections, labels)
-    np.testing.assert_array_equal(there.levels[1], labels // 2)
+    np.testing.assert_array_equal(there.levels[1], (labels + 1) // 2)
 
 
 def test_live_means_in_the_background_only_where_masks_are_slow(settings):
