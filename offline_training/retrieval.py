@@ -23,9 +23,8 @@ from gcseg_ros.evaluation.scannet200 import (
 )
 from gcseg_ros.evaluation.truth import Truth, carry, load_truth
 from gcseg_ros.mapping.export import read_cloud
-from gcseg_ros.mapping.instances import InstanceMap, labelled_map
-from gcseg_ros.retrieval import OpenClip, Retrieval, read_views
-from gcseg_ros.retrieval.encoder import DEFAULT_MODEL, Encoder
+from gcseg_ros.retrieval import OpenClip, Retrieval
+from gcseg_ros.retrieval.encoder import DEFAULT_MODEL
 from gcseg_ros.retrieval.retrieval import label_masks
 from gcseg_ros.retrieval.views import VIEWS
 from offline_training.commands import run
@@ -63,7 +62,8 @@ def main(
     found = []
     for i, scene in enumerate(scenes):
         errors.print(f"{i + 1}/{len(scenes)} {scene}", markup=False)
-        retrieval = load_retrieval(maps / scene, instances / f"{scene}.ply" if instances else None, encoder)
+        cloud = instances / f"{scene}.ply" if instances else None
+        retrieval = Retrieval.load(maps / scene, encoder, cloud=cloud)
         found.append(evaluate_scene(retrieval, truths[scene].load()))
     report = class_report(found)
     if as_json:
@@ -116,22 +116,6 @@ def find_truth(folder: Path, scene: str, scans: Path | None) -> SceneTruth:
     if not mesh.is_file():
         raise UserError(f"There is no {mesh}, which has the points of {file}.")
     return SceneTruth(file, mesh)
-
-
-def load_retrieval(out: Path, cloud: Path | None, encoder: Encoder) -> Retrieval:
-    """A map's own instances, or those of another cloud of the same scene, looked at in the map's views. Raises UserError."""
-    if cloud is None:
-        return Retrieval.load(out, encoder)
-    return Retrieval.of(read_labelled(cloud), read_views(out), encoder)
-
-
-def read_labelled(file: Path) -> InstanceMap:
-    """A PLY with an instance per point. Raises UserError."""
-    cloud = read_cloud(file)
-    if "instance" not in cloud:
-        raise UserError(f"{file} has no instance per point: expected a cloud written by gcseg segment.")
-    confidence = cloud.get("confidence", np.ones(len(cloud["points"]), np.float32))
-    return labelled_map(cloud["points"], cloud.get("colours"), cloud["instance"], confidence)
 
 
 def evaluate_scene(retrieval: Retrieval, truth: Truth) -> dict[int, Overlap]:

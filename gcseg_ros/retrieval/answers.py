@@ -31,6 +31,7 @@ class Answer:
 
 def query_map(
     out: Path,
+    cloud: Path | None,
     texts: Sequence[str],
     negatives: Sequence[str],
     model: str,
@@ -38,7 +39,7 @@ def query_map(
     device: str | None,
     progress: Callable[[int, int], None],
 ) -> tuple[Retrieval, list[Answer]]:
-    """Ask a folder of `gcseg map`. What can be wrong is looked at before the model is loaded. Raises UserError."""
+    """Ask a folder of `gcseg map`, or another `cloud` of the same place. What can be wrong is looked at before the model is loaded. Raises UserError."""
     asked, against = checked(texts), checked(negatives) if negatives else []
     if not out.is_dir():
         raise UserError(f"There is no folder {out}: expected one written by `gcseg map`.")
@@ -46,7 +47,7 @@ def query_map(
     require_open_clip()
     resolve(model, weights)
     encoder: Encoder = OpenClip.load(model, weights, device)
-    retrieval = Retrieval.load(out, encoder, progress=progress)
+    retrieval = Retrieval.load(out, encoder, progress=progress, cloud=cloud)
     scores = retrieval.query(asked, against)
     return retrieval, [Answer(text, row, retrieval.ranking(row)) for text, row in zip(asked, scores)]
 

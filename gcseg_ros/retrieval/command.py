@@ -26,6 +26,12 @@ def query(
             "--output", "-o", metavar="HEAT.ply", help="The heat map to write; a number is added for each text."
         ),
     ] = None,
+    instances: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CLOUD.ply", help="Ask for the instances of this cloud of the same place, of gcseg segment."
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(metavar="NAME|FOLDER", help="A CLIP of gcseg weights, or a model's folder as open_clip saves it."),
@@ -50,7 +56,7 @@ def query(
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("looking at objects", total=None)
         retrieval, found = answers.query_map(
-            folder, texts, negatives or [], model or DEFAULT_MODEL, weights, device,
+            folder, instances, texts, negatives or [], model or DEFAULT_MODEL, weights, device,
             lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     answers.write_heat(files, retrieval, found)

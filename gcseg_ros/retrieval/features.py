@@ -83,9 +83,10 @@ def instance_features(
     return Features((sums / np.maximum(length, 1e-12)).astype(np.float32), used.astype(np.int64))
 
 
-def features_file(folder: Path, encoder: Encoder) -> Path:
-    """Where the features of a map are kept."""
-    return folder / f"features_{re.sub(r'[^A-Za-z0-9.-]+', '-', encoder.name)}.npz"
+def features_file(folder: Path, encoder: Encoder, cloud: Path | None = None) -> Path:
+    """Where the features of a map are kept, or those of another cloud of it."""
+    names = [encoder.name, *([cloud.stem] if cloud else [])]
+    return folder / f"features_{'_'.join(re.sub(r'[^A-Za-z0-9.-]+', '-', name) for name in names)}.npz"
 
 
 def fingerprint(files: Sequence[Path], encoder: Encoder, config: FeatureConfig) -> str:

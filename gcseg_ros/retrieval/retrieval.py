@@ -13,8 +13,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.export import read_instance_map
-from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
+from gcseg_ros.mapping.export import read_cloud, read_instance_map
+from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance, labelled_map
 from gcseg_ros.retrieval.encoder import Encoder
 from gcseg_ros.retrieval.features import (
     FeatureConfig,
@@ -80,16 +80,18 @@ class Retrieval:
         encoder: Encoder,
         config: FeatureConfig | None = None,
         progress: Progress = lambda done, total: None,
+        cloud: str | Path | None = None,
     ) -> Retrieval:
         """From a folder of `gcseg map`. Features are computed the first time and kept in it, `features_MODEL.npz`.
 
+        cloud: a labelled PLY in the same world frame (of `gcseg segment`), whose instances are asked instead of the map's.
         Raises UserError.
         """
-        out, config = Path(out), config or FeatureConfig()
-        instances, views = read_instance_map(out), read_views(out)
+        out, config, cloud = Path(out), config or FeatureConfig(), Path(cloud) if cloud else None
+        instances, views = read_labelled(cloud) if cloud else read_instance_map(out), read_views(out)
         check_instances(instances)
-        file = features_file(out, encoder)
-        mark = fingerprint([out / "instances.ply", out / VIEWS], encoder, config)
+        file = features_file(out, encoder, cloud)
+        mark = fingerprint([cloud or out / "instances.ply", out / VIEWS], encoder, config)
         kept = read_features(file, mark, len(instance_ids(instances)))
         if kept is not None:
             return cls(instances, kept, encoder)
@@ -142,6 +144,16 @@ class Retrieval:
         if hidden:
             found.append(f"{hidden} of {len(self.ids)} instances are in no stored view and were not scored.")
         return found
+
+
+def read_labelled(file: Path) -> InstanceMap:
+    """A PLY with an instance per point. Raises UserError."""
+    cloud = read_cloud(file)
+    if "instance" not in cloud:
+        raise UserError(f"{file} has no instance per point: expected a cloud written by gcseg segment.")
+    labels = np.maximum(cloud["instance"], 0)
+    confidence = cloud.get("confidence", np.ones(len(labels), np.float32))
+    return labelled_map(cloud["points"], cloud.get("colours"), labels, confidence)
 
 
 def instance_ids(instances: InstanceMap) -> npt.NDArray[np.int64]:

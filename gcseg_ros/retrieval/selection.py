@@ -46,8 +46,8 @@ def shots(
     rows = [_thinned(masks.indices[a:b]) for a, b in zip(masks.indptr[:-1], masks.indptr[1:])]
     ends = np.cumsum([0] + [len(row) for row in rows])
     sampled = np.asarray(points, np.float64)[np.concatenate([*rows, np.zeros(0, np.int64)]).astype(np.int64)]
-    shown = [visibility(sampled, view) for view in views]
-    seen = sparse.csc_array(sparse.csr_array(np.stack(shown)) if shown else sparse.csr_array((0, len(sampled))))
+    none = sparse.csr_array((0, len(sampled)), dtype=np.float32)
+    seen = sparse.vstack([none, *(sparse.csr_array(visibility(sampled, view)[None]) for view in views)], "csc")
     found = []
     for i, (a, b) in enumerate(pairwise(ends)):
         worth = seen[:, a:b].toarray()

@@ -11,7 +11,7 @@ from scipy import sparse
 from gcseg_ros.cli import main
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
-from gcseg_ros.mapping.export import read_cloud, write_instances_json, write_instances_ply
+from gcseg_ros.mapping.export import read_cloud, write_cloud, write_instances_json, write_instances_ply
 from gcseg_ros.retrieval import Retrieval, heat_colours, write_views
 from gcseg_ros.retrieval.answers import Answer, as_json, heat_files, write_heat
 from gcseg_ros.retrieval.features import FeatureConfig, Features, instance_features
@@ -145,6 +145,20 @@ def test_views_of_another_map_are_said_to_be(out):
     write_views(out / "views.npz", [])
     with pytest.raises(UserError, match="0 stored views"):
         Retrieval.load(out, ColourEncoder())
+
+
+def test_another_cloud_of_the_place_can_be_asked(out, shelf):
+    encoder, points, ids = ColourEncoder(), shelf[0].points, shelf[0].instance
+    write_cloud(out / "network.ply", {"points": points, "instance": np.where(ids == 12, 1, np.where(ids == 7, 2, -1))})
+    retrieval = Retrieval.load(out, encoder, cloud=out / "network.ply")
+    assert retrieval.ids.tolist() == [1, 2]
+    assert retrieval.ranking(retrieval.query(["colour 12"])[0])[0].object.id == 1
+    looked = len(encoder.batches)
+    Retrieval.load(out, encoder, cloud=out / "network.ply")
+    assert len(encoder.batches) == looked
+    write_cloud(out / "plain.ply", {"points": points})
+    with pytest.raises(UserError, match="no instance per point"):
+        Retrieval.load(out, encoder, cloud=out / "plain.ply")
 
 
 def test_a_folder_that_cannot_be_written_to_can_be_asked(out, monkeypatch):

@@ -11,6 +11,7 @@ from planted import facing, wall_frame
 
 from gcseg_ros.config import InputConfig, ViewsConfig
 from gcseg_ros.errors import UserError
+from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.state import read_state, write_state
 from gcseg_ros.retrieval import ViewGatherer
 from gcseg_ros.retrieval.gatherer import Seen, most_of_each
@@ -81,6 +82,19 @@ def test_a_restored_gatherer_goes_on_as_the_first(tmp_path):
     assert second.counts() == first.counts()
     assert offered(first, *along(*places[15:])) == offered(second, *along(*places[15:]))
     assert [view.jpeg for view in first.views] == [view.jpeg for view in second.views]
+
+
+def test_a_mapper_gathers_at_keyframes_and_a_resumed_one_has_its_views(tmp_path):
+    mapper = Mapper()
+    for frame in along(0, 1, 2, 3):
+        mapper.step(frame)
+    assert [view.name for view in mapper.gatherer.views] == ["0", "2"]  # every other frame is a keyframe
+    mapper.save_state(tmp_path / "state.npz")
+    resumed = Mapper()
+    resumed.resume(tmp_path / "state.npz")
+    assert resumed.gatherer.counts() == mapper.gatherer.counts()
+    resumed.step(along(4)[0])
+    assert [view.name for view in resumed.gatherer.views] == ["0", "2", "4"]
 
 
 def test_a_map_saved_without_views_has_none(tmp_path):
