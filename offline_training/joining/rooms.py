@@ -67,13 +67,13 @@ def map_room(name: str) -> LabelledGraph:
     for frame in recording:
         mapper.step(frame)
     surface = mapper.voxel_map.surface()
-    graph = piece_graph(surface, mapper.tracker.evidence, mapper.tracker.borders)
+    graph, piece = piece_graph(surface, mapper.tracker.evidence, mapper.tracker.borders)
     truth = recording.truth(TRUTH_STRIDE)
     _, nearest = cKDTree(truth.points).query(surface.points, distance_upper_bound=TRUTH_REACH_M)
     instance = np.append(truth.instance, 0)[nearest]
-    counts = np.zeros((int(surface.label.max(initial=0)) + 1, int(instance.max(initial=0)) + 1), np.int64)
-    np.add.at(counts, (surface.label, instance), 1)
-    return LabelledGraph(graph, counts[graph.labels])
+    counts = np.zeros((len(graph), int(instance.max(initial=0)) + 1), np.int64)
+    np.add.at(counts, (piece[piece >= 0], instance[piece >= 0]), 1)
+    return LabelledGraph(graph, counts)
 
 
 def save(sample: LabelledGraph, file: Path) -> None:

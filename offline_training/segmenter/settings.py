@@ -71,6 +71,9 @@ class Training(Part):
     warm_up: float = Field(0.3, gt=0, lt=1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    average_steps: int = Field(
+        0, ge=0, description="the network kept is the mean of about this many steps; 0 = the last"
+    )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     seed: int = Field(0, ge=0, description="of weights, order, augmentation and drawn voxels")
     augmentation: Augmentation = Augmentation()

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from gcseg_ros.errors import UserError
@@ -59,7 +60,7 @@ def train(
     progress: Callable[[int, int, str], None] = lambda step, of, text: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Train, and write to `output`: state.pt (to go on from), segmenter.pt (the network, float16), metrics.jsonl, TensorBoard's events.
+    """Train, and write to `output`: state.pt (to go on from), segmenter.pt (the network so far, float16), metrics.jsonl, TensorBoard's events.
 
     start       a checkpoint whose parameters are the first ones; its architecture must be that of the settings
     resume      go on from output/state.pt; the result is the same, bit for bit, as without the interruption
@@ -81,15 +82,21 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.rate, total_steps=total, pct_start=settings.warm_up
     )
-    done = restore(state_file, settings, samples, network, optimizer, schedule) if resume else 0
+    average = AveragedModel(network, avg_fn=running_mean(settings.average_steps), use_buffers=True)
+    kept: Mask3D = average.module  # type: ignore[assignment]
+    parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
+    done = restore(state_file, settings, samples, parts) if resume else 0
     metrics = read_metrics(metrics_file, done) if resume else []
     objective, optimizer = fabric.setup(Objective(network, settings), optimizer)
+    average.to(fabric.device)
     writer = event_writer(output, done) if fabric.is_global_zero else None
 
     def save() -> None:
         if fabric.is_global_zero:
-            write_state(state_file, step, settings, samples, network, optimizer, schedule)
+            write_state(state_file, step, settings, samples, parts)
             write_metrics(metrics_file, metrics)
+            notes = settings.model_dump_json()
+            checkpoint.save(kept, output / NETWORK, stage=settings.stage, steps=step, settings=notes)
 
     step = done
     recent: dict[str, float] = {}
@@ -108,13 +115,14 @@ def train(
             if torch.isfinite(norm):
                 optimizer.step()
             schedule.step()
+            average.update_parameters(network)
             step += 1
             recent = {f"loss/{name}": float(value.detach()) for name, value in losses.items()}
             recent |= {"rate": float(rate), "gradient norm": float(norm)}
             metrics.append({"step": step, **{name: round(value, 6) for name, value in recent.items()}})
             if step % settings.validate_every == 0 or step == total:
                 if fabric.is_global_zero and validation:
-                    scores = average_precision_of(network, validation, settings)
+                    scores = average_precision_of(kept, validation, settings)
                     recent |= scores
                     metrics[-1] |= {name: round(value, 4) for name, value in scores.items()}
                 fabric.barrier()
@@ -130,9 +138,6 @@ def train(
     finally:
         if writer is not None:
             writer.close()
-    if fabric.is_global_zero:
-        notes = settings.model_dump_json()
-        checkpoint.save(network, output / NETWORK, stage=settings.stage, steps=total, settings=notes)
     fabric.barrier()
     return output / NETWORK
 
@@ -158,6 +163,16 @@ def launched(settings: Training, accelerator: str, devices: int | str) -> Any:
             f"The setting batch = {settings.batch} must be a multiple of the number of devices: there are {fabric.world_size}."
         )
     return fabric
+
+
+def running_mean(steps: int) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """How AveragedModel averages: exponentially over about `steps`, over fewer in the beginning; 0: not at all."""
+
+    def average(mean: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
+        share = max(10 / (10 + int(count)), 1 / steps) if steps else 1.0
+        return mean + (value - mean) * share if share < 1 else value
+
+    return average
 
 
 def asked_anywhere(fabric: Any, asked: bool) -> bool:
@@ -207,18 +222,15 @@ def write_state(
     step: int,
     settings: Training,
     samples: Sequence[tuple[SampleFolder, Entry]],
-    network: nn.Module,
-    optimizer: Any,
-    schedule: Any,
+    parts: dict[str, Any],
 ) -> None:
+    """parts: by name, what has a state_dict."""
     content = {
         "format": FORMAT,
         "step": step,
         "settings": settings.model_dump_json(),
         "samples": names_of(samples),
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
+        **{name: part.state_dict() for name, part in parts.items()},
     }
     with atomic_path(file) as temporary:
         try:
@@ -231,9 +243,7 @@ def restore(
     file: Path,
     settings: Training,
     samples: Sequence[tuple[SampleFolder, Entry]],
-    network: nn.Module,
-    optimizer: Any,
-    schedule: Any,
+    parts: dict[str, Any],
 ) -> int:
     """Steps done. Raises UserError if there is no such file, it is broken, or it belongs to other settings or samples."""
     if not file.is_file():
@@ -252,9 +262,8 @@ def restore(
     if different or names != names_of(samples):
         what = ", ".join(different) or "samples"
         raise UserError(f"The state {file} was trained with other {what}: give the same, or start without --resume.")
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    schedule.load_state_dict(state["schedule"])
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
     return step
 
 
