@@ -74,14 +74,9 @@ def map_in_process(recording: Recording, output: Path) -> None:
 
 def map_over_ros(recording: str, output: Path, frames: int, domain_id: int | None) -> None:
     """Start replay_node and mapping_node, wait until every frame has been mapped, save, and end both. Raises UserError."""
-    # before rclpy is imported: this process takes part in the same, local, graph
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100 if domain_id is None else domain_id)
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    if os.environ.get("ROS_DISTRO") == "humble":
-        os.environ["ROS_LOCALHOST_ONLY"] = "1"
     arguments = {"recording": recording, "output_dir": str(output), "log_level": "warn"}
     planned = graph.replay(arguments, diagnostics_rate_hz=4.0, warn_after_s=30.0)
-    os.environ.update(planned.environment)
+    join(planned, domain_id)
     console.print("starting replay_node and mapping_node (the first run on a machine compiles for a minute)")
     with processes(planned) as running, Watcher() as watcher:
         mapping, replay = running["mapping_node"], running["replay_node"]
@@ -99,6 +94,15 @@ def map_over_ros(recording: str, output: Path, frames: int, domain_id: int | Non
     for name, process in running.items():
         if process.returncode != 0:
             raise UserError(f"{name} ended with status {process.returncode} instead of 0: see its message above.")
+
+
+def join(planned: graph.Graph, domain_id: int | None) -> None:
+    """Have this process, before it imports rclpy, and its children take part in a graph of this machine alone."""
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100 if domain_id is None else domain_id)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    if os.environ.get("ROS_DISTRO") == "humble":
+        os.environ["ROS_LOCALHOST_ONLY"] = "1"
+    os.environ.update(planned.environment)
 
 
 @contextmanager
@@ -143,16 +147,16 @@ class Watcher:
         self._request = Trigger.Request()
         self._context = rclpy.Context()
         rclpy.init(context=self._context, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
-        self._node = rclpy.create_node("demo", context=self._context)
+        self.node = rclpy.create_node("demo", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._take, 10)
-        self._save = self._node.create_client(Trigger, "/mapping_node/save")
+        self._executor.add_node(self.node)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._take, 10)
+        self._save = self.node.create_client(Trigger, "/mapping_node/save")
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._executor.shutdown()
-        self._node.destroy_node()
+        self.node.destroy_node()
         self._context.try_shutdown()
 
     def spin(self, seconds: float) -> None:

@@ -57,6 +57,7 @@ class QueryNode(CloudNode):
         self._retrieval: Retrieval | None = None
         self._map: tuple[InstanceMap, Header] | None = None  # the latest
         self._asked: tuple[list[str], list[str]] | None = None
+        self._owed = False  # whether what was asked could not be answered yet
         self._stale = False  # whether the retrieval lacks something of the latest map and views
         self._refreshed_s = float("-inf")
         self._progress = (0, 0)
@@ -159,8 +160,7 @@ class QueryNode(CloudNode):
         if self._stale and ready and rate_hz and time.monotonic() - self._refreshed_s >= 1 / rate_hz:
             try:
                 self._refresh()
-                if self._asked:
-                    self._show(*self._asked)
+                self._show_again()
             except Interrupted:
                 pass
             except UserError as error:
@@ -199,14 +199,23 @@ class QueryNode(CloudNode):
         text = self._waiting.popleft()
         try:
             texts, negatives = parsed(text)
+            self._asked, self._owed = (texts, negatives), True
             if self._retrieval is None:
                 self._refresh()
-            self._asked = texts, negatives
             self._say(self._show(texts, negatives))
+            self._owed = False
             for remark in self._retrieval.remarks([*texts, *negatives]) if self._retrieval else []:
                 self._say(remark)
         except UserError as error:
             self._say(str(error), failed=True)
+
+    def _show_again(self) -> None:
+        """What was asked last, in the map as it is now."""
+        if self._asked:
+            sentence = self._show(*self._asked)
+            if self._owed:
+                self._say(sentence)
+            self._owed = False
 
     def _show(self, texts: list[str], negatives: list[str]) -> str:
         """Publish what the texts find; a sentence about it. Raises UserError."""

@@ -134,6 +134,14 @@ def test_negatives_and_other_scripts(ros, camera, frames, colours):
     ros.until(lambda: any("not in Latin letters" in sentence.data for sentence in ask.status))
 
 
+def test_what_was_asked_too_early_is_answered_when_the_map_comes(ros, camera, frames, colours):
+    ask = Asker(ros)
+    start(ros, rate_hz=20.0)
+    assert "no map to ask yet" in ask("orange thing")
+    mapped(ros, camera, frames)
+    ros.until(lambda: any("“orange thing”: object" in sentence.data for sentence in ask.status))
+
+
 def test_an_answer_follows_the_map(ros, camera, frames, colours):
     ask = Asker(ros)
     node = start(ros, rate_hz=20.0)
