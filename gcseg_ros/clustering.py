@@ -40,27 +40,38 @@ def _clusters(starts, neighbours, members, place, min_points):
     for i in range(count):
         within = 1
         for e in range(starts[members[i]], starts[members[i] + 1]):
+            if within >= min_points:
+                break
             if place[neighbours[e]] >= 0:
                 within += 1
         core[i] = within >= min_points
+    # the core points' components, by union-find: a root is the first point of its component
+    parent = np.arange(count)
+    for i in range(count):
+        if not core[i]:
+            continue
+        root = i
+        for e in range(starts[members[i]], starts[members[i] + 1]):
+            j = place[neighbours[e]]
+            if 0 <= j < i and core[j]:
+                while parent[j] != j:
+                    parent[j] = parent[parent[j]]
+                    j = parent[j]
+                parent[max(root, j)] = min(root, j)
+                root = min(root, j)
     labels = np.zeros(count, np.int64)
-    waiting = np.empty(count, np.int64)
     cluster = 0
     for i in range(count):
-        if not core[i] or labels[i]:
+        if core[i] and parent[i] == i:
+            cluster += 1
+            labels[i] = cluster
+        elif core[i]:
+            labels[i] = labels[parent[i]]
+    for i in range(count):
+        if core[i]:
             continue
-        cluster += 1
-        labels[i] = cluster
-        waiting[0] = i
-        length = 1
-        while length:
-            length -= 1
-            member = members[waiting[length]]
-            for e in range(starts[member], starts[member + 1]):
-                j = place[neighbours[e]]
-                if j >= 0 and labels[j] == 0:
-                    labels[j] = cluster
-                    if core[j]:
-                        waiting[length] = j
-                        length += 1
+        for e in range(starts[members[i]], starts[members[i] + 1]):
+            j = place[neighbours[e]]
+            if j >= 0 and core[j] and (labels[i] == 0 or labels[j] < labels[i]):
+                labels[i] = labels[j]
     return labels

@@ -15,13 +15,15 @@ class CrossAttentionLayer(nn.Module):
         self.norm = nn.LayerNorm(channels)
         initialise(self)
 
-    def forward(
-        self, queries: Tensor, query_positions: Tensor, values: Tensor, positions: Tensor, blocked: Tensor
-    ) -> Tensor:
-        """blocked: (Q, K) bool; a query for which all keys are blocked looks at all of them."""
+    def projected(self, values: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of each head, (heads, K, C / heads), of values and their encoded positions, (K, C) each."""
+        return projection(self.multihead_attn, 1, values + positions), projection(self.multihead_attn, 2, values)
+
+    def forward(self, queries: Tensor, query_positions: Tensor, seen: tuple[Tensor, Tensor], blocked: Tensor) -> Tensor:
+        """seen: `projected`; blocked: (Q, K) bool; a query for which all keys are blocked looks at all of them."""
         blocked = blocked & ~blocked.all(1, keepdim=True)
-        seen = attend(self.multihead_attn, queries + query_positions, values + positions, values, ~blocked)
-        return self.norm(queries + seen)
+        asked = projection(self.multihead_attn, 0, queries + query_positions)
+        return self.norm(queries + attend(self.multihead_attn, asked, *seen, ~blocked))
 
 
 class SelfAttentionLayer(nn.Module):
@@ -35,7 +37,8 @@ class SelfAttentionLayer(nn.Module):
 
     def forward(self, queries: Tensor, query_positions: Tensor) -> Tensor:
         placed = queries + query_positions
-        return self.norm(queries + attend(self.self_attn, placed, placed, queries))
+        inputs = (projection(self.self_attn, i, x) for i, x in enumerate((placed, placed, queries)))
+        return self.norm(queries + attend(self.self_attn, *inputs))
 
 
 class FeedForwardLayer(nn.Module):
@@ -49,20 +52,23 @@ class FeedForwardLayer(nn.Module):
         return self.norm(queries + self.linear2(functional.relu(self.linear1(queries))))
 
 
+def projection(attention: nn.MultiheadAttention, which: int, x: Tensor) -> Tensor:
+    """Queries (which = 0), keys (1) or values (2) of each head: (N, C) -> (heads, N, C / heads)."""
+    weight, bias = attention.in_proj_weight.chunk(3)[which], attention.in_proj_bias.chunk(3)[which]
+    heads = functional.linear(x, weight, bias).view(len(x), attention.num_heads, -1)
+    return heads.transpose(0, 1).contiguous()
+
+
 def attend(
     attention: nn.MultiheadAttention, queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor | None = None
 ) -> Tensor:
-    """Multi-head attention of one scene: queries (Q, C), keys and values (K, C), seen (Q, K) bool -> (Q, C).
+    """Multi-head attention of one scene: projected queries (heads, Q, D), keys and values (heads, K, D), seen (Q, K) bool -> (Q, C).
 
     The module holds the parameters. Its own forward would write the mask out for every head.
     """
-    weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
-    q, k, v = (
-        functional.linear(x, w, b).view(len(x), attention.num_heads, -1).transpose(0, 1)
-        for x, w, b in zip((queries, keys, values), weights, biases)
-    )
-    result = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-    return attention.out_proj(result.transpose(0, 1).reshape(len(queries), -1))
+    # With a batch dimension PyTorch takes its fused kernel, which never holds the (heads, Q, K) weights.
+    (result,) = functional.scaled_dot_product_attention(queries[None], keys[None], values[None], attn_mask=seen)
+    return attention.out_proj(result.transpose(0, 1).reshape(queries.shape[1], -1))
 
 
 def initialise(layer: nn.Module) -> None:

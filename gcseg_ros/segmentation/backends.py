@@ -11,9 +11,12 @@ from torch import Tensor
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.segmentation.convolution import (
+    Finish,
     StridedConvolution,
     SubmanifoldConvolution,
     TransposedConvolution,
+    convolve,
+    finished,
     kernel_size,
 )
 from gcseg_ros.segmentation.coordinates import Level, morton_keys
@@ -21,13 +24,17 @@ from gcseg_ros.segmentation.kernel_maps import find
 
 
 class Backend:
-    """Three convolutions in plain PyTorch; the other backends override them. Kernels and row orders are the same for all."""
+    """Three convolutions; each backend has its own. Kernels and row orders are the same for all."""
 
     name = "torch"
 
-    def submanifold(self, features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
-        """(N, C_in), (K, C_in, C_out) of odd size -> (N, C_out) on the same voxels."""
-        return SubmanifoldConvolution.apply(features, kernel, level, dilation)
+    def submanifold(
+        self, features: Tensor, kernel: Tensor, level: Level, dilation: int, finish: Finish | None = None
+    ) -> Tensor:
+        """(N, C_in), (K, C_in, C_out) of odd size -> (N, C_out) on the same voxels. finish: only without gradients."""
+        if finish is None:
+            return SubmanifoldConvolution.apply(features, kernel, level, dilation)
+        return convolve(features.contiguous(), kernel, level, dilation, finish)
 
     def strided(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
         """(N, C_in) of `fine`, (K, C_in, C_out) of size 2 or odd -> (M, C_out) of `fine.coarser.level`."""
@@ -51,12 +58,14 @@ class SpconvBackend(Backend):
 
         self.spconv = spconv.pytorch
 
-    def submanifold(self, features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
+    def submanifold(
+        self, features: Tensor, kernel: Tensor, level: Level, dilation: int, finish: Finish | None = None
+    ) -> Tensor:
         size = kernel_size(kernel)
         c_in, c_out = kernel.shape[1:]
         name = f"submanifold {size} {dilation}"
         layer = self.spconv.SubMConv3d(c_in, c_out, size, dilation=dilation, bias=False, indice_key=name)
-        return self._run(layer, kernel, features, level).features
+        return finished(self._run(layer, kernel, features, level).features, finish)
 
     def strided(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
         if len(kernel) != 8:
@@ -127,11 +136,13 @@ class MinkowskiBackend(Backend):
 
         self.engine = MinkowskiEngine
 
-    def submanifold(self, features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
+    def submanifold(
+        self, features: Tensor, kernel: Tensor, level: Level, dilation: int, finish: Finish | None = None
+    ) -> Tensor:
         layer = self.engine.MinkowskiConvolution(
             *kernel.shape[1:], kernel_size=kernel_size(kernel), dilation=dilation, dimension=3
         )
-        return self._run(layer, kernel, features, level, level)
+        return finished(self._run(layer, kernel, features, level, level), finish)
 
     def strided(self, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
         layer = self.engine.MinkowskiConvolution(

@@ -11,6 +11,7 @@ fast as `index_add_`.
 from __future__ import annotations
 
 import threading
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -66,15 +67,47 @@ def gathers(features: Tensor) -> bool:
     return features.shape[1] <= FEW_CHANNELS or (features.dtype == torch.bfloat16 and features.device.type == "cpu")
 
 
-def convolve(features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
+class Finish(NamedTuple):
+    """What becomes of a convolution's outputs (N, C) in inference, while they are still in the cache: y * scale + shift + added, rectified.
+
+    scale, shift  (C,), a batch norm's
+    added         (N, C), a shortcut's; None: nothing
+    rectified     negative numbers become 0
+    """
+
+    scale: Tensor
+    shift: Tensor
+    added: Tensor | None = None
+    rectified: bool = True
+
+    def write(self, y: Tensor, to: Tensor, rows: slice = slice(None)) -> None:
+        """y (R, C), the outputs of these rows, finished, into `to` (R, C), which may be y."""
+        if y.dtype == self.scale.dtype:
+            torch.addcmul(self.shift, y, self.scale, out=to)
+        else:
+            to.copy_(torch.addcmul(self.shift, y.to(self.scale.dtype), self.scale))
+        if self.added is not None:
+            to += self.added[rows]
+        if self.rectified:
+            to.relu_()
+
+
+def finished(y: Tensor, finish: Finish | None) -> Tensor:
+    """y (N, C) itself, finished in place."""
+    if finish is not None:
+        finish.write(y, y)
+    return y
+
+
+def convolve(features: Tensor, kernel: Tensor, level: Level, dilation: int, finish: Finish | None = None) -> Tensor:
     """Submanifold convolution without gradients: (N, C_in) -> (N, C_out)."""
     size = kernel_size(kernel)
     if gathers(features):
-        return _convolve_gathered(features, kernel, level, dilation)
-    return _convolve_tiled(features, kernel, kernel_map(level, size, dilation))
+        return _convolve_gathered(features, kernel, level, dilation, finish)
+    return _convolve_tiled(features, kernel, kernel_map(level, size, dilation), finish)
 
 
-def _convolve_tiled(features: Tensor, kernel: Tensor, pairs: KernelMap) -> Tensor:
+def _convolve_tiled(features: Tensor, kernel: Tensor, pairs: KernelMap, finish: Finish | None) -> Tensor:
     _, c_in, c_out = kernel.shape
     result = features.new_empty(len(features), c_out)
     weights = kernel.unbind(0)
@@ -82,10 +115,17 @@ def _convolve_tiled(features: Tensor, kernel: Tensor, pairs: KernelMap) -> Tenso
     most = max((len(tile.inputs) for tile in tiles), default=0)
     gathered, products = _scratch("gathered", most, c_in, features), _scratch("products", most, c_out, features)
     for tile in tiles:
-        torch.index_select(features, 0, tile.inputs, out=gathered[: len(tile.inputs)])
-        for offset, a, b in tile.runs:
-            torch.mm(gathered[a:b], weights[offset], out=products[a:b])
-        result[tile.start : tile.stop] = ordered_sum(products[: len(tile.inputs)], tile.by_output, tile.ends)
+        count = len(tile.inputs)
+        torch.index_select(features, 0, tile.inputs, out=gathered[:count])
+        runs = gathered[:count].split(tile.lengths), products[:count].split(tile.lengths)
+        for offset, taken, product in zip(tile.offsets, *runs):
+            torch.mm(taken, weights[offset], out=product)
+        rows = slice(tile.start, tile.stop)
+        sums = ordered_sum(products[:count], tile.by_output, tile.ends)
+        if finish is None:
+            result[rows] = sums
+        else:
+            finish.write(sums, result[rows], rows)
     return result
 
 
@@ -118,12 +158,14 @@ class _Windows:
         return functional.pad(kernel, (0, 0, 0, self.width - kernel.shape[1])).reshape(-1, kernel.shape[2])
 
 
-def _convolve_gathered(features: Tensor, kernel: Tensor, level: Level, dilation: int) -> Tensor:
+def _convolve_gathered(features: Tensor, kernel: Tensor, level: Level, dilation: int, finish: Finish | None) -> Tensor:
     windows = _Windows(features, kernel_size(kernel), level, dilation)
     weights = windows.flat_kernel(kernel)
     result = features.new_empty(len(features), kernel.shape[2])
     for block, window in windows:
         torch.mm(window, weights, out=result[block])
+        if finish is not None:
+            finish.write(result[block], result[block], block)
     return result
 
 
@@ -159,11 +201,12 @@ def _gradients_tiled(
         torch.index_select(gradient, 0, tile.inputs, out=gathered[:count])
         if to_kernel is not None:
             torch.index_select(features[tile.start : tile.stop], 0, tile.outputs, out=own[:count])
-        for offset, a, b in tile.runs:
+        runs = (rows[:count].split(tile.lengths) for rows in (gathered, products, own))
+        for offset, taken, product, input in zip(tile.offsets, *runs):
             if to_features is not None:
-                torch.mm(gathered[a:b], transposed[K - 1 - offset], out=products[a:b])
+                torch.mm(taken, transposed[K - 1 - offset], out=product)
             if to_kernel is not None:
-                to_kernel[K - 1 - offset].addmm_(own[a:b].t(), gathered[a:b])
+                to_kernel[K - 1 - offset].addmm_(input.t(), taken)
         if to_features is not None:
             to_features[tile.start : tile.stop] = ordered_sum(products[:count], tile.by_output, tile.ends)
     return to_features, to_kernel
@@ -201,23 +244,23 @@ def _to_coarse(features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
     if len(kernel) != 8:
         pairs = strided_pairs(fine, kernel_size(kernel))
         return _along_pairs(features, kernel, pairs, len(scale.level))
-    gathered = features.index_select(0, scale.order)
     products = features.new_empty(len(features), kernel.shape[2])
-    a = 0
-    for child, count in enumerate(scale.counts):
-        torch.mm(gathered[a : a + count], kernel[child], out=products[a : a + count])
-        a += count
+    children = scale.order.split(scale.counts), products.split(scale.counts)
+    for weights, rows, product in zip(kernel, *children):
+        torch.mm(features.index_select(0, rows), weights, out=product)
     return ordered_sum(products, scale.place, scale.starts)
 
 
 def _to_fine(features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
-    """(M, C_in) of the coarse voxels -> (N, C_out). Of size 2: all eight children in one product, those that exist are taken."""
+    """(M, C_in) of the coarse voxels -> (N, C_out). Of size 2: each child has its own weights."""
     scale = fine.coarser
     if len(kernel) != 8:
         pairs = [(coarse, rows) for rows, coarse in strided_pairs(fine, kernel_size(kernel))]
         return _along_pairs(features, kernel, pairs, len(fine))
-    children = features @ kernel.permute(1, 0, 2).reshape(kernel.shape[1], -1)
-    return children.view(-1, kernel.shape[2]).index_select(0, scale.parent * 8 + scale.child)
+    result = features.new_empty(len(fine), kernel.shape[2])
+    for weights, rows in zip(kernel, scale.order.split(scale.counts)):
+        result.index_copy_(0, rows, features.index_select(0, scale.parent[rows]) @ weights)
+    return result
 
 
 def _along_pairs(features: Tensor, kernel: Tensor, pairs: list[tuple[Tensor, Tensor]], count: int) -> Tensor:

@@ -87,18 +87,23 @@ class Tile(NamedTuple):
 
     start, stop  the output voxels
     inputs       (P,) int32 input voxel of each pair; pairs are ordered by offset, then by output
-    outputs      (P,) int32 output voxel of each pair, counted from `start`
     by_output    (P,) int32 the pairs ordered by output; `ends` (stop - start + 1,): where each output's begin
-    runs         (offset, first pair, last pair + 1) for each offset that occurs
+    offsets      those that occur, ascending; `lengths`: how many pairs each has
     """
 
     start: int
     stop: int
     inputs: Tensor
-    outputs: Tensor
     by_output: Tensor
     ends: Tensor
-    runs: list[tuple[int, int, int]]
+    offsets: list[int]
+    lengths: list[int]
+
+    @property
+    def outputs(self) -> Tensor:
+        """(P,) int64 output voxel of each pair, counted from `start`; only gradients need it."""
+        ascending = torch.repeat_interleave(self.ends.diff().long(), output_size=len(self.inputs))
+        return torch.empty_like(ascending).index_copy_(0, self.by_output.long(), ascending)
 
 
 class KernelMap:
@@ -108,7 +113,7 @@ class KernelMap:
     """
 
     def __init__(self, level: Level, size: int, dilation: int) -> None:
-        table = neighbour_table(level, size, dilation)
+        table = NeighbourTable(level, size // 2 * dilation)
         self.neighbours = table.neighbours(table.steps(size, dilation))
         self.pairs = int((self.neighbours < len(level)).sum())
         self._tiles: dict[int, list[Tile]] = {}
@@ -128,11 +133,9 @@ class KernelMap:
         by_row = torch.cat([self.neighbours, missing]).view(tiles, rows, K)
         by_offset = by_row.transpose(1, 2).contiguous()
         present = by_offset < count
-        inputs = by_offset[present]
-        local = torch.arange(rows, dtype=torch.int32, device=device)
-        outputs = local.expand(tiles, K, rows)[present]
-        place = present.view(tiles, K * rows).cumsum(1, dtype=torch.int32).view(tiles, K, rows) - 1
-        by_output = place.transpose(1, 2)[by_row < count]
+        inputs = torch.masked_select(by_offset, present)
+        place = present.view(tiles, K * rows).cumsum(1, dtype=torch.int32).sub_(1).view(tiles, K, rows)
+        by_output = torch.masked_select(place.transpose(1, 2), by_row < count)
         ends = torch.zeros(tiles, rows + 1, dtype=torch.int32, device=device)
         ends[:, 1:] = present.sum(1, dtype=torch.int32).cumsum(1)
         totals, counts = ends[:, -1].tolist(), present.sum(2).tolist()
@@ -140,13 +143,10 @@ class KernelMap:
         for tile in range(tiles):
             start, stop = tile * rows, min((tile + 1) * rows, count)
             pairs = slice(first, first + totals[tile])
-            runs, a = [], 0
-            for offset, length in enumerate(counts[tile]):
-                if length:
-                    runs.append((offset, a, a + length))
-                a += length
             ends_here = ends[tile, : stop - start + 1]
-            cut.append(Tile(start, stop, inputs[pairs], outputs[pairs], by_output[pairs], ends_here, runs))
+            offsets = [offset for offset, length in enumerate(counts[tile]) if length]
+            lengths = [counts[tile][offset] for offset in offsets]
+            cut.append(Tile(start, stop, inputs[pairs], by_output[pairs], ends_here, offsets, lengths))
             first = pairs.stop
         return cut
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gcseg_ros.segmentation.convolution import Finish, finished
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor
 
 
@@ -32,15 +33,16 @@ class SparseConvolution(nn.Module):
         self.kernel = nn.Parameter(initial_kernel(c_in, c_out, size))
         self.bias = nn.Parameter(torch.zeros(1, c_out)) if bias else None
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
+    def forward(self, x: SparseTensor, finish: Finish | None = None) -> SparseTensor:
+        """finish: only in inference, and of a layer without bias."""
         features, kernel = autocast(x.features, self.kernel)
         level = x.level
         if self.size == 1:
-            result = features @ kernel
+            result = finished(features @ kernel, finish)
         elif self.stride == 1:
-            result = level.backend.submanifold(features, kernel, level, self.dilation)
+            result = level.backend.submanifold(features, kernel, level, self.dilation, finish)
         else:
-            result = level.backend.strided(features, kernel, level)
+            result = finished(level.backend.strided(features, kernel, level), finish)
             level = level.coarser.level
         return SparseTensor(result if self.bias is None else result + self.bias, level)
 
@@ -54,10 +56,10 @@ class SparseTransposedConvolution(nn.Module):
             raise ValueError(f"size {size} with stride 2: there are sizes 2, 3, 5 ...")
         self.kernel = nn.Parameter(initial_kernel(c_in, c_out, size))
 
-    def forward(self, x: SparseTensor, onto: SparseTensor) -> SparseTensor:
-        """onto: a tensor on the finer level, whose `coarser` is x's level."""
+    def forward(self, x: SparseTensor, onto: SparseTensor, finish: Finish | None = None) -> SparseTensor:
+        """onto: a tensor on the finer level, whose `coarser` is x's level. finish: only in inference."""
         features, kernel = autocast(x.features, self.kernel)
-        return onto.with_features(x.level.backend.transposed(features, kernel, onto.level))
+        return onto.with_features(finished(x.level.backend.transposed(features, kernel, onto.level), finish))
 
 
 class SparseBatchNorm(nn.Module):
@@ -75,6 +77,29 @@ class SparseBatchNorm(nn.Module):
             )
         return x.with_features(self.bn(x.features))
 
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """(scale, shift), (C,) each: what the running statistics make of it."""
+        bn = self.bn
+        scale = bn.weight * (bn.running_var + bn.eps).rsqrt()  # type: ignore[operator]
+        return scale, bn.bias - bn.running_mean * scale  # type: ignore[operator]
+
+
+def normalised(
+    convolution: SparseConvolution | SparseTransposedConvolution,
+    norm: SparseBatchNorm,
+    *inputs: SparseTensor,
+    added: SparseTensor | None = None,
+    rectified: bool = True,
+) -> SparseTensor:
+    """relu(norm(convolution(inputs)) + added), in inference without a copy of the features for each of these."""
+    if not (norm.training or torch.is_grad_enabled()):
+        finish = Finish(*norm.affine(), None if added is None else added.features, rectified)
+        return convolution(*inputs, finish=finish)
+    y = norm(convolution(*inputs))
+    if added is not None:
+        y = y.with_features(y.features + added.features)
+    return y.with_features(functional.relu(y.features)) if rectified else y
+
 
 class BasicBlock(nn.Module):
     """Residual block of two 3x3x3 convolutions (He et al., CVPR 2016)."""
@@ -88,13 +113,9 @@ class BasicBlock(nn.Module):
         )
 
     def forward(self, x: SparseTensor) -> SparseTensor:
-        y = self.norm2(self.conv2(relu(self.norm1(self.conv1(x)))))
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return relu(y.with_features(y.features + shortcut.features))
-
-
-def relu(x: SparseTensor) -> SparseTensor:
-    return x.with_features(functional.relu(x.features, inplace=not torch.is_grad_enabled()))
+        y = normalised(self.conv1, self.norm1, x)
+        shortcut = x if self.downsample is None else normalised(*self.downsample, x, rectified=False)
+        return normalised(self.conv2, self.norm2, y, added=shortcut)
 
 
 def initial_kernel(c_in: int, c_out: int, size: int) -> Tensor:

@@ -163,31 +163,32 @@ class Mask3D(nn.Module):
         if not len(anchors):
             nothing = self._step(finest.features.new_zeros(0, self.config.hidden), finest.positions[anchors])
             return ScenePrediction(finest.mask_features, [nothing] * (self.config.rounds * LEVELS + 1), anchors)
-        query_positions = self.query_projection(self._encoded(finest.positions)[anchors])
+        query_positions = self.query_projection(self._encoded(finest.positions, anchors))
         queries = torch.zeros_like(query_positions)
         if self.config.query_features:
             queries = self.np_feature_projection(finest.features[anchors])
         encoded = [self._encoded(y.positions) for y in levels[:LEVELS]]
         starts = finest.positions[anchors]
+        # In training other voxels are drawn each time; else all are looked at, which every round shares.
+        shared = None if self.training else [self._looked_at(i, levels[i], encoded[i]) for i in range(LEVELS)]
         steps = []
         for _ in range(self.config.rounds):
             for i, level in enumerate(levels[:LEVELS]):
                 step = self._step(queries, starts)
                 steps.append(step)
+                keys, seen = shared[i] if shared else self._looked_at(i, level, encoded[i])
                 # A mask's mean over children is the product with the mean feature: masks are linear in the features.
-                blocked = product(step.embeddings.detach(), level.mask_features) < 0
-                keys = self._drawn(len(level.features), i, queries.device)
-                values = self.lin_squeeze[0][i](level.features[keys])  # type: ignore[index]
-                cross = self.cross_attention[0][i]  # type: ignore[index]
-                queries = cross(queries, query_positions, values, encoded[i][keys], blocked[:, keys])
+                blocked = product(step.embeddings.detach(), level.mask_features[keys]) < 0
+                queries = self.cross_attention[0][i](queries, query_positions, seen, blocked)  # type: ignore[index]
                 queries = self.self_attention[0][i](queries, query_positions)  # type: ignore[index]
                 queries = self.ffn_attention[0][i](queries)  # type: ignore[index]
         return ScenePrediction(finest.mask_features, [*steps, self._step(queries, starts)], anchors)
 
-    def _encoded(self, positions: Tensor) -> Tensor:
-        """(N, 3) -> (N, hidden). A training's crops and whole scenes are only alike in a box of fixed size."""
+    def _encoded(self, positions: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """(N, 3) -> (R, hidden) of these rows. A training's crops and whole scenes are only alike in a box of fixed size."""
         low = positions.amin(0)
-        return self.pos_enc(positions, low, low + self.config.box_m if self.config.box_m else positions.amax(0))
+        high = low + self.config.box_m if self.config.box_m else positions.amax(0)
+        return self.pos_enc(positions[rows], low, high)
 
     def _step(self, queries: Tensor, starts: Tensor) -> Step:
         normed = self.decoder_norm(queries)
@@ -195,6 +196,12 @@ class Mask3D(nn.Module):
         if self.config.windows:
             embeddings = torch.cat([embeddings, self.window_head(normed, starts)], 1)
         return Step(self.class_embed_head(normed), embeddings)
+
+    def _looked_at(self, i: int, level: _LevelInputs, encoded: Tensor) -> tuple[Tensor | slice, tuple[Tensor, Tensor]]:
+        """Which voxels of a level the queries look at, and the keys and values that they see there."""
+        keys = self._drawn(len(level.features), i, level.features.device)
+        values = self.lin_squeeze[0][i](level.features[keys])  # type: ignore[index]
+        return keys, self.cross_attention[0][i].projected(values, encoded[keys])  # type: ignore[index]
 
     def _drawn(self, voxels: int, level: int, device: torch.device) -> Tensor | slice:
         """In training a random part of a level's voxels, against overfitting and for memory; else all."""

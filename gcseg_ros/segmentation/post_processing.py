@@ -12,7 +12,8 @@ from scipy.sparse import csr_array
 
 from gcseg_ros.clustering import dbscan, radius_graph
 from gcseg_ros.config import Part
-from gcseg_ros.evaluation.baselines import graph_segmentation, neighbour_pairs, normals_of
+from gcseg_ros.evaluation.baselines import neighbour_pairs, normals_of
+from gcseg_ros.graph_segmentation import graph_segmentation
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.network import ScenePrediction
 
@@ -93,7 +94,7 @@ def without_repetitions(found: list[tuple[float, npt.NDArray]], count: int, max_
     ends = np.append(0, sizes.cumsum())
     columns = np.concatenate([voxels for _, voxels in found]) if found else np.zeros(0, np.int64)
     masks = csr_array((np.ones(len(columns), np.int32), columns, ends), shape=(len(found), count))
-    shared = (masks @ masks.T).toarray()
+    shared = intersections(masks)
     iou = shared / np.maximum(sizes[:, None] + sizes - shared, 1)
     kept: list[int] = []
     for i in range(len(found)):
@@ -101,3 +102,14 @@ def without_repetitions(found: list[tuple[float, npt.NDArray]], count: int, max_
             kept.append(i)
     scores = np.array([found[i][0] for i in kept], np.float32)
     return Instances(csr_array(masks[kept].astype(bool)), scores)
+
+
+def intersections(masks: csr_array) -> npt.NDArray[np.int64]:
+    """(I, I) points that each two of the masks (I, N) share. Points that lie in the same masks are counted as one of their number."""
+    keys = np.random.default_rng(0).integers(1, 2**63, masks.shape[0], dtype=np.uint64)
+    of_point = np.zeros(masks.shape[1], np.uint64)
+    for i, key in enumerate(keys):
+        of_point[masks.indices[masks.indptr[i] : masks.indptr[i + 1]]] ^= key
+    _, first, counts = np.unique(of_point, return_index=True, return_counts=True)
+    distinct = masks[:, first]
+    return (distinct.multiply(counts) @ distinct.T).toarray()

@@ -12,7 +12,7 @@ from gcseg_ros.segmentation.layers import (
     SparseBatchNorm,
     SparseConvolution,
     SparseTransposedConvolution,
-    relu,
+    normalised,
 )
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor
 
@@ -72,20 +72,28 @@ class Res16UNet(nn.Module):
 
     def forward(self, x: SparseTensor) -> list[SparseTensor]:
         """Features at strides 16, 8, 4, 2 and 1; the last lie on x's voxels."""
-        x = relu(self.bn0(self.conv0p1s1(x)))
+        x = normalised(self.conv0p1s1, self.bn0, x)
         passed = [x]
         for names in DOWN:
             convolution, norm, block = (self.get_submodule(name) for name in names)
-            x = block(relu(norm(convolution(x))))
+            x = block(normalised(convolution, norm, x))  # type: ignore[arg-type]
             passed.append(x)
         pyramid = [passed.pop()]
         for names in UP:
             convolution, norm, block = (self.get_submodule(name) for name in names)
-            beside = passed.pop()
-            x = relu(norm(convolution(x, onto=beside)))
-            x = block(x.with_features(torch.cat([x.features, beside.features.to(x.features.dtype)], 1)))
+            x = raised(convolution, norm, x, passed.pop())  # type: ignore[arg-type]
+            for residual in block:  # type: ignore[union-attr]
+                x = residual(x)
             pyramid.append(x)
         return pyramid
+
+
+def raised(
+    convolution: SparseTransposedConvolution, norm: SparseBatchNorm, x: SparseTensor, beside: SparseTensor
+) -> SparseTensor:
+    """x on the voxels of the finer `beside`, and next to it what lies there."""
+    y = normalised(convolution, norm, x, beside).features
+    return beside.with_features(torch.cat([y, beside.features.to(y.dtype)], 1))
 
 
 def residual_blocks(c_in: int, c_out: int, count: int) -> nn.Sequential:

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision  # noqa: E402
-from gcseg_ros.segmentation.attention import attend  # noqa: E402
+from gcseg_ros.segmentation.attention import attend, projection  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
 from gcseg_ros.segmentation.positions import FourierEncoding, furthest_points  # noqa: E402
 from gcseg_ros.segmentation.post_processing import PostProcessing  # noqa: E402
@@ -53,7 +53,8 @@ def test_attention_is_that_of_pytorchs_module():
     q, k, v = torch.randn(3, 16), torch.randn(7, 16), torch.randn(7, 16)
     blocked = torch.rand(3, 7) < 0.4
     expected = module(q, k, v, attn_mask=blocked, need_weights=False)[0]
-    torch.testing.assert_close(attend(module, q, k, v, ~blocked), expected)
+    inputs = [projection(module, i, x) for i, x in enumerate((q, k, v))]
+    torch.testing.assert_close(attend(module, *inputs, ~blocked), expected)
 
 
 def test_furthest_points_are_spread():
@@ -91,6 +92,23 @@ def test_a_batch_gives_what_its_scenes_give():
             logits = prediction.mask_logits(prediction.steps[-1])
             assert logits.shape == (8, int(here.sum()))
             torch.testing.assert_close(logits, expected.mask_logits(expected.steps[-1]), atol=1e-3, rtol=1e-3)
+
+
+def test_inference_gives_what_its_layers_say():
+    """Without gradients convolution, norm, shortcut and relu are done at once: the same numbers."""
+    torch.manual_seed(0)
+    network = Mask3D(SMALL).double().eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            for values in (module.weight.data, module.bias.data, module.running_mean, module.running_var):
+                values.copy_(torch.rand_like(values) + 0.5)
+    x, *_ = scenes([300])
+    x = x.with_features(x.features.double())
+    plain = network.backbone(x)
+    with torch.no_grad():
+        fused = network.backbone(x)
+    for a, b in zip(fused, plain, strict=True):
+        torch.testing.assert_close(a.features, b.features.detach(), atol=1e-10, rtol=1e-10)
 
 
 def test_fewer_voxels_than_queries_and_a_single_one():

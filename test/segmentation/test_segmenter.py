@@ -18,6 +18,7 @@ from gcseg_ros.segmentation.post_processing import (  # noqa: E402
     PostProcessing,
     geometric_segments,
     instances_of,
+    intersections,
     snapped,
     without_repetitions,
 )
@@ -193,6 +194,15 @@ def test_the_better_instance_owns_the_points():
     described = found.as_map(np.random.default_rng(0).random((5, 3)))
     assert [o.points for o in described.objects] == [2, 2]
     np.testing.assert_allclose(described.confidence, [0.9, 0.9, 0.5, 0.5, 0])
+
+
+def test_intersections_are_those_of_the_masks():
+    masks = np.random.default_rng(0).random((7, 300)) < 0.5
+    masks[3], masks[4] = masks[2], False
+    expected = masks.astype(int) @ masks.T.astype(int)
+    np.testing.assert_array_equal(intersections(csr_array(masks)), expected)
+    assert intersections(csr_array((0, 300), dtype=bool)).shape == (0, 0)
+    assert not intersections(csr_array((2, 0), dtype=bool)).any()
 
 
 def test_no_instances_are_a_map_too():
