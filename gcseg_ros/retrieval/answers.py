@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.export import Cloud, object_entry, write_cloud
+from gcseg_ros.mapping.export import object_entry, write_instances_ply
 from gcseg_ros.retrieval.encoder import Encoder, OpenClip, require_open_clip, resolve
 from gcseg_ros.retrieval.heat import heat_colours
 from gcseg_ros.retrieval.retrieval import Hit, Retrieval, checked
@@ -41,8 +41,8 @@ def query_map(
 ) -> tuple[Retrieval, list[Answer]]:
     """Ask a folder of `gcseg map`, or another `cloud` of the same place. What can be wrong is looked at before the model is loaded. Raises UserError."""
     asked, against = checked(texts), checked(negatives) if negatives else []
-    if not out.is_dir():
-        raise UserError(f"There is no folder {out}: expected one written by `gcseg map`.")
+    if not (out / "instances.ply").is_file():
+        raise UserError(f"There is no map in {out}: expected a folder written by `gcseg map`.")
     read_views(out)
     require_open_clip()
     resolve(model, weights)
@@ -64,13 +64,16 @@ def heat_files(output: Path, answers: int) -> list[Path]:
 def write_heat(files: Sequence[Path], retrieval: Retrieval, answers: Sequence[Answer]) -> None:
     """Each answer's cloud: x y z, the heat as colour, instance, and the score as `confidence` (0 where there is none).
 
-    Raises UserError.
+    Beside each a picture (.png): the heat, and the instances. Raises UserError.
     """
+    from gcseg_ros.viewer.picture import write_picture
+
     instances = retrieval.instances
     for file, answer in zip(files, answers):
         scores = retrieval.per_point(answer.scores)
-        cloud: Cloud = {"points": instances.points, "colours": heat_colours(scores), "instance": instances.instance}
-        write_cloud(file, {**cloud, "confidence": np.nan_to_num(scores)})
+        heat = replace(instances, colours=heat_colours(scores), confidence=np.nan_to_num(scores))
+        write_instances_ply(file, heat)
+        write_picture(heat, file.with_suffix(".png"))
 
 
 def answers_table(answer: Answer, most: int) -> Table:

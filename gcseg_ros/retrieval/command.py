@@ -23,7 +23,10 @@ def query(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="HEAT.ply", help="The heat map to write; a number is added for each text."
+            "--output",
+            "-o",
+            metavar="HEAT.ply",
+            help="The heat map to write, and its picture; several texts are numbered.",
         ),
     ] = None,
     instances: Annotated[

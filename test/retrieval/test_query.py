@@ -210,6 +210,7 @@ def test_heat_maps_are_clouds(tmp_path, shelf):
     files = heat_files(tmp_path / "heat.ply", 2)
     assert [file.name for file in files] == ["heat_1.ply", "heat_2.ply"]
     write_heat(files, retrieval, answers)
+    assert all(file.with_suffix(".png").is_file() for file in files)
     cloud = read_cloud(files[1])
     np.testing.assert_array_equal(cloud["instance"], shelf[0].instance)
     red = cloud["colours"][cloud["instance"] == 12]
@@ -249,7 +250,7 @@ def test_what_is_missing_is_said_in_a_sentence(out, capsys, monkeypatch, tmp_pat
 
 
 def test_queries_before_any_map_or_without_views(out, capsys, tmp_path):
-    assert "There is no folder" in asked(capsys, tmp_path / "nowhere", "mug")[1]
+    assert "There is no map in" in asked(capsys, tmp_path / "nowhere", "mug")[1]
     (out / "views.npz").unlink()
     status, said = asked(capsys, out, "mug")
     assert status == 2
