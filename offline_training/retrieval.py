@@ -24,7 +24,8 @@ from gcseg_ros.evaluation.scannet200 import (
 from gcseg_ros.evaluation.truth import Truth, carry, load_truth
 from gcseg_ros.mapping.export import read_cloud
 from gcseg_ros.retrieval import OpenClip, Retrieval
-from gcseg_ros.retrieval.encoder import DEFAULT_MODEL
+from gcseg_ros.retrieval.encoder import DEFAULT_MODEL, Encoder
+from gcseg_ros.retrieval.features import NothingSeenError
 from gcseg_ros.retrieval.retrieval import label_masks
 from gcseg_ros.retrieval.views import VIEWS
 from offline_training.commands import run
@@ -63,8 +64,7 @@ def main(
     for i, scene in enumerate(scenes):
         errors.print(f"{i + 1}/{len(scenes)} {scene}", markup=False)
         cloud = instances / f"{scene}.ply" if instances else None
-        retrieval = Retrieval.load(maps / scene, encoder, cloud=cloud)
-        found.append(evaluate_scene(retrieval, truths[scene].load()))
+        found.append(evaluate_scene(maps / scene, cloud, truths[scene].load(), encoder))
     report = class_report(found)
     if as_json:
         print(json.dumps(report.to_dict(), indent=2))
@@ -118,9 +118,17 @@ def find_truth(folder: Path, scene: str, scans: Path | None) -> SceneTruth:
     return SceneTruth(file, mesh)
 
 
-def evaluate_scene(retrieval: Retrieval, truth: Truth) -> dict[int, Overlap]:
-    """What `class_report` takes: each instance with the class that it resembles most, on the truth's points."""
+def evaluate_scene(out: Path, cloud: Path | None, truth: Truth, encoder: Encoder) -> dict[int, Overlap]:
+    """What `class_report` takes: each instance with the class that it resembles most, on the truth's points.
+
+    cloud: instances to evaluate in place of the map's. A scene where nothing is seen has no predictions. Raises UserError.
+    """
     assert truth.points is not None
+    try:
+        retrieval = Retrieval.load(out, encoder, cloud=cloud)
+    except NothingSeenError as reason:
+        errors.print(f"{out.name} has no predictions: {reason}", style="yellow", markup=False, soft_wrap=True)
+        return overlaps_by_class(truth.instance, np.zeros((0, len(truth.instance)), bool), np.zeros(0, np.int64))
     labels = assigned(retrieval.query(prompts()))
     carried, _ = carry(retrieval.instances.points, retrieval.instances.instance, truth.points)
     return overlaps_by_class(truth.instance, label_masks(carried, retrieval.ids), labels)

@@ -104,7 +104,7 @@ class OpenClip:
                 f"{file or model} cannot be loaded as {source.removeprefix(LOCAL)} ({' '.join(reason.split())[:300]}): give weights "
                 "that belong to the architecture."
             ) from None
-        return cls(name, network, preprocess, tokenize, device, bool(MULTILINGUAL.search(source)))
+        return cls(name, network, preprocess, tokenize, device, bool(MULTILINGUAL.search(name)))
 
     def images(self, crops: Sequence[npt.NDArray[np.uint8]]) -> Vectors:
         import torch

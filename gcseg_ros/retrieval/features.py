@@ -31,6 +31,10 @@ class FeatureConfig(Part):
     batch: int = Field(32, ge=1, description="crops that go through the model at once")
 
 
+class NothingSeenError(UserError):
+    """There is no instance, or none that a view shows."""
+
+
 @dataclass(frozen=True)
 class Features:
     """vectors (I, D) float32 of unit length, 0 where no view shows the instance; views (I,) int64: how many were used."""
@@ -47,7 +51,10 @@ def instance_features(
     config: FeatureConfig | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Features:
-    """points (N, 3) world, metres; masks (I, N) bool. progress: called with the crops done and in all. Raises UserError."""
+    """points (N, 3) world, metres; masks (I, N) bool. progress: called with the crops done and in all.
+
+    Raises NothingSeenError; UserError where a view is damaged.
+    """
     config = config or FeatureConfig()
     found = shots(points, masks, views, config.views)
     total = len(found) * config.levels
@@ -75,7 +82,7 @@ def instance_features(
     if waiting:
         encode()
     if sums is None:
-        raise UserError(
+        raise NothingSeenError(
             f"None of the {masks.shape[0]} instances is seen in any of the {len(views)} stored views: they must be of the same map."
         )
     length = np.linalg.norm(sums, axis=1, keepdims=True)

@@ -19,6 +19,7 @@ from gcseg_ros.retrieval.encoder import Encoder
 from gcseg_ros.retrieval.features import (
     FeatureConfig,
     Features,
+    NothingSeenError,
     features_file,
     fingerprint,
     instance_features,
@@ -169,9 +170,9 @@ def label_masks(labels: npt.NDArray[np.integer], ids: npt.NDArray[np.integer]) -
 
 
 def check_instances(instances: InstanceMap) -> None:
-    """Raises UserError where there is nothing to ask about."""
+    """Raises NothingSeenError where there is nothing to ask about."""
     if not instances.objects:
-        raise UserError("The map has no instances to ask about: map a recording that shows more.")
+        raise NothingSeenError("The map has no instances to ask about: map a recording that shows more.")
 
 
 def checked(texts: Sequence[str]) -> list[str]:

@@ -253,6 +253,13 @@ def test_truth_as_scannet_s_text_and_instances_of_the_network(dataset, capsys):
     assert (status, "--scans" in said) == (2, True)
 
 
+def test_a_scene_where_nothing_is_seen_has_no_predictions(dataset, capsys):
+    write_views(dataset / "maps" / "scene0001_00" / "views.npz", [stored(wall_frame(depth_m=5.0))])
+    status, out, said = evaluated(capsys, dataset / "maps", "--truth", dataset / "truth", "--json")
+    assert (status, "scene0001_00 has no predictions" in said) == (0, True)
+    assert 0 < json.loads(out)["all"]["ap"] < 1
+
+
 def test_what_is_missing_is_said(dataset, capsys):
     def said(*arguments):
         status, _, text = evaluated(capsys, *arguments)
