@@ -141,7 +141,7 @@ def find(name: str | Path | None) -> Path:
     if name is None:
         if not known:
             raise UserError(
-                "This version of gcseg_ros comes without a trained checkpoint: give one with --checkpoint FILE (ours, Mask3D's or Segment3D's)."
+                "This version of gcseg_ros comes without a trained checkpoint: give the file of one as `checkpoint` (ours, Mask3D's or Segment3D's)."
             )
         return next(iter(known.values()))
     return known.get(str(name), Path(name))
