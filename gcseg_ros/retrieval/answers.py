@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.export import object_entry, write_instances_ply
-from gcseg_ros.retrieval.encoder import Encoder, OpenClip, require_open_clip, resolve
+from gcseg_ros.retrieval.encoder import OpenClip
 from gcseg_ros.retrieval.heat import heat_colours
 from gcseg_ros.retrieval.retrieval import Hit, Retrieval, checked
 from gcseg_ros.retrieval.views import read_views
@@ -44,10 +44,7 @@ def query_map(
     if not (out / "instances.ply").is_file():
         raise UserError(f"There is no map in {out}: expected a folder written by `gcseg map`.")
     read_views(out)
-    require_open_clip()
-    resolve(model, weights)
-    encoder: Encoder = OpenClip.load(model, weights, device)
-    retrieval = Retrieval.load(out, encoder, progress=progress, cloud=cloud)
+    retrieval = Retrieval.load(out, OpenClip.load(model, weights, device), progress=progress, cloud=cloud)
     scores = retrieval.query(asked, against)
     return retrieval, [Answer(text, row, retrieval.ranking(row)) for text, row in zip(asked, scores)]
 

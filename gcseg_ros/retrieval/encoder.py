@@ -78,8 +78,8 @@ class OpenClip:
 
         Weights are not fetched here, and nothing pickled is run. Raises UserError if the package or the weights are missing or do not fit.
         """
-        source, file, name = resolve(model, weights)
         require_open_clip()
+        source, file, name = resolve(model, weights)
         import open_clip
         import torch
 
