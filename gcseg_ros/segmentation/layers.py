@@ -80,8 +80,10 @@ class SparseBatchNorm(nn.Module):
     def affine(self) -> tuple[Tensor, Tensor]:
         """(scale, shift), (C,) each: what the running statistics make of it."""
         bn = self.bn
-        scale = bn.weight * (bn.running_var + bn.eps).rsqrt()  # type: ignore[operator]
-        return scale, bn.bias - bn.running_mean * scale  # type: ignore[operator]
+        assert bn.running_mean is not None
+        assert bn.running_var is not None
+        scale = bn.weight * torch.rsqrt(bn.running_var + bn.eps)
+        return scale, bn.bias - bn.running_mean * scale
 
 
 def normalised(

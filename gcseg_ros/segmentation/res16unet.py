@@ -82,7 +82,7 @@ class Res16UNet(nn.Module):
         for names in UP:
             convolution, norm, block = (self.get_submodule(name) for name in names)
             x = raised(convolution, norm, x, passed.pop())  # type: ignore[arg-type]
-            for residual in block:  # type: ignore[union-attr]
+            for residual in block:  # type: ignore[attr-defined]
                 x = residual(x)
             pyramid.append(x)
         return pyramid

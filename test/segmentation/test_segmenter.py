@@ -1,5 +1,6 @@
 """From any cloud to instances: odd clouds, checkpoints, post-processing, the command."""
 
+import copy
 import threading
 
 import numpy as np
@@ -186,6 +187,43 @@ def test_geometric_segments_part_at_an_edge():
     assert most[0] != most[1]
     assert (segments[:900] == most[0]).mean() > 0.8
     assert (segments[900:] == most[1]).mean() > 0.8
+
+
+def test_segments_end_to_end(network, tmp_path, capsys):
+    """Of a room's corner, every instance is made of whole segments; by the class and by the command."""
+    points = np.concatenate(
+        [grid(40, 40), grid(40, 40)[:, [0, 2, 1]] + [0, -0.02, 0.02], grid(20, 20, (0.2, 0.3, 0.4))]
+    )
+    colours = np.random.default_rng(0).integers(0, 256, points.shape).astype(np.uint8)
+    settings = {"min_score": 0, "min_voxels": 1, "split_m": 0, "max_overlap": 1}
+    network = copy.deepcopy(network)
+    with torch.no_grad():  # so that its masks cover most of the cloud
+        x, positions, _ = Segmenter(network, device="cpu")._voxelised(points, colours)
+        (prediction,) = network(x, positions)
+        last = prediction.steps[-1]
+        mean = last.embeddings.mean(0)
+        network.mask_features_head.bias -= prediction.mask_logits(last).quantile(0.3) * mean / mean.square().sum()
+    free = Segmenter(network, PostProcessing(**settings), device="cpu")
+    snapping = Segmenter(network, PostProcessing(**settings, segments=True), device="cpu")
+    _, positions, rows = snapping._voxelised(points, colours)
+    segments = geometric_segments(positions.numpy(), network.config.voxel_m)[rows.numpy()]
+
+    def torn(found):
+        """(instance, segment) pairs of which only a part of the segment is in the instance."""
+        shares = [found.masks.astype(int) @ (segments == s) / (segments == s).sum() for s in np.unique(segments)]
+        return int(((np.array(shares) > 0) & (np.array(shares) < 1)).sum())
+
+    assert len(np.unique(segments)) >= 3
+    assert torn(free(points, colours)) > 0
+    found = snapping(points, colours)
+    assert len(found)
+    assert torn(found) == 0
+    write_cloud(tmp_path / "cloud.ply", {"points": points.astype(np.float32), "colours": colours})
+    checkpoint.save(network, tmp_path / "c.pt")
+    out = tmp_path / "out.ply"
+    command = ["segment", str(tmp_path / "cloud.ply"), "-o", str(out), "--checkpoint", str(tmp_path / "c.pt")]
+    assert main([*command, "--segments", "--min-score", "0"]) == 0, capsys.readouterr().err
+    assert len(read_cloud(out)["points"]) == len(points)
 
 
 def test_the_better_instance_owns_the_points():
