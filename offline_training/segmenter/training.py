@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,7 @@ def train(
             write_state(state_file, step, settings, samples, parts)
             write_metrics(metrics_file, metrics)
             notes = settings.model_dump_json()
+            kept.config = replace(settings.network, queries=settings.evaluation_queries)
             checkpoint.save(kept, output / NETWORK, stage=settings.stage, steps=step, settings=notes)
 
     step = done
