@@ -19,6 +19,8 @@ BACKGROUND = np.array([232, 235, 239], np.float32)
 ELEVATION = np.radians(48)
 CELL_M = 0.10
 """Cells of the floor plan on which the cut is decided."""
+MOST_CELLS = 1000
+"""Along an edge of that plan: in larger worlds (or with a stray point far away) cells are larger."""
 
 
 def render_picture(instances: InstanceMap, size: tuple[int, int] = (1800, 800)) -> npt.NDArray[np.uint8]:
@@ -74,14 +76,26 @@ def best_view(points: npt.NDArray, ids: npt.NDArray[np.integer]) -> float:
     def objects_seen(azimuth: float) -> float:
         shown = opened(points, azimuth)
         camera = framed(points[shown], rotation_towards(azimuth, ELEVATION), size)
-        u, v, z = camera.project(points[shown]).T
+        pixels = camera.project(points[shown])
+        inside = ((pixels[:, :2] >= 0) & (pixels[:, :2] < size)).all(1)  # all but of a few points in odd places
+        u, v, z = pixels[inside].T
         far_first = np.argsort(-z)
-        seen = np.zeros((size[1] + 1, size[0] + 1), ids.dtype)
-        seen[v.astype(int)[far_first], u.astype(int)[far_first]] = ids[shown][far_first]
+        seen = np.zeros(size[::-1], ids.dtype)
+        seen[v.astype(int)[far_first], u.astype(int)[far_first]] = ids[shown][inside][far_first]
         return float(np.sqrt(np.unique(seen[seen > 0], return_counts=True)[1]).sum())
 
     azimuths = [along + quarter * np.pi / 2 + turn for quarter in range(4) for turn in np.radians([30, 60])]
     return max(azimuths, key=objects_seen)
+
+
+def below_ceiling(points: npt.NDArray) -> float:
+    """The height below which everything but the ceiling lies; infinite if points (N, 3) show none."""
+    z = points[:, 2]
+    floor, top = np.percentile(z, [0.5, 99.8])
+    cells = np.floor(points[:, :2] / CELL_M).astype(int)
+    at_top = cells[z > top - 0.25]
+    has_one = top - floor > 1.5 and len(np.unique(at_top, axis=0)) > 0.1 * len(np.unique(cells, axis=0))
+    return float(top - 0.35) if has_one else np.inf
 
 
 def opened(points: npt.NDArray, azimuth: float) -> npt.NDArray[np.bool_]:
@@ -91,9 +105,11 @@ def opened(points: npt.NDArray, azimuth: float) -> npt.NDArray[np.bool_]:
     down to a stub: near walls and partitions, not far walls.
     """
     z = points[:, 2]
-    floor, top = np.percentile(z, [0.5, 99.8])
+    floor = np.percentile(z, 0.5)
     tall, stub = floor + 1.3, floor + 0.25
-    cells = np.floor((points[:, :2] - points[:, :2].min(0)) / CELL_M).astype(int)
+    from_corner = points[:, :2] - points[:, :2].min(0)
+    cell_m = max(CELL_M, from_corner.max() / MOST_CELLS)
+    cells = np.floor(from_corner / cell_m).astype(int)
     shape = tuple(cells.max(0) + 1)
 
     def plan(chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -101,16 +117,14 @@ def opened(points: npt.NDArray, azimuth: float) -> npt.NDArray[np.bool_]:
         filled[cells[chosen, 0], cells[chosen, 1]] = True
         return filled
 
-    keep = np.ones(len(points), bool)
-    if top - floor > 1.5 and plan(z > top - 0.25).sum() > 0.1 * plan(keep).sum():
-        keep = z < top - 0.35
+    keep = z < below_ceiling(points)
     quarter = np.floor(4 * (z - stub) / (tall - stub))
     columns = sum(plan(quarter == level).astype(int) for level in range(4))
     wall = (columns >= 3) & plan(z > tall)
     room = plan(z < tall) & ~wall
     behind = np.zeros(shape, int)
-    for distance_m in np.arange(3 * CELL_M, 2.5, CELL_M):
-        x, y = np.round(-distance_m / CELL_M * np.array([np.cos(azimuth), np.sin(azimuth)])).astype(int)
+    for distance_m in np.arange(3 * cell_m, 2.5, cell_m):
+        x, y = np.round(-distance_m / cell_m * np.array([np.cos(azimuth), np.sin(azimuth)])).astype(int)
         behind += shifted(room, -x, -y)
     cut = cv2.dilate((wall & (behind >= 4)).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     return keep & ~(cut[cells[:, 0], cells[:, 1]] & (z > stub))

@@ -76,8 +76,9 @@ def test_a_map_of_almost_nothing_still_gives_a_picture(count):
     assert render_picture(some, (200, 100)).shape == (100, 200, 3)
 
 
-def test_flat_clouds_and_one_place():
-    for points in (np.zeros((50, 3)), grid((0, 0, 1), (2, 2, 1)), grid((0, 1, 0), (2, 1, 2))):
+def test_flat_clouds_one_place_and_a_stray_point():
+    stray = np.append(grid((0, 0, 1), (2, 2, 1)), [[0, 1e6, 0]], axis=0)
+    for points in (np.zeros((50, 3)), grid((0, 0, 1), (2, 2, 1)), grid((0, 1, 0), (2, 1, 2)), stray):
         n = len(points)
         flat = InstanceMap(
             points.astype(np.float32), np.zeros((n, 3), np.uint8), np.ones(n, np.int32), np.ones(n, np.float32)
