@@ -13,6 +13,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig
 from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
+from gcseg_ros.weights import TABLE, locate
 
 FORMAT = "gcseg_ros segmenter 1"
 
@@ -136,7 +137,10 @@ def shipped() -> dict[str, Path]:
 
 
 def find(name: str | Path | None) -> Path:
-    """The file of a checkpoint: a path, or the name of one that comes with the package; None: the first of these. Raises UserError."""
+    """The file of a checkpoint: a path, the name of one that comes with the package (None: the first of these), or of `gcseg weights`.
+
+    Raises UserError.
+    """
     known = shipped()
     if name is None:
         if not known:
@@ -144,4 +148,6 @@ def find(name: str | Path | None) -> Path:
                 "This version of gcseg_ros comes without a trained checkpoint: give the file of one as `checkpoint` (ours, Mask3D's or Segment3D's)."
             )
         return next(iter(known.values()))
-    return known.get(str(name), Path(name))
+    if str(name) in known:
+        return known[str(name)]
+    return locate(name) if str(name) in {entry.name for entry in TABLE} else Path(name)

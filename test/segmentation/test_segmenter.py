@@ -361,6 +361,15 @@ def test_the_command_writes_a_labelled_cloud_and_a_picture(network, tmp_path, ca
     assert main(["segment", str(bare), "-o", str(out), "--checkpoint", str(tmp_path / "c.pt")]) == 0
 
 
+def test_checkpoints_are_known_by_the_names_of_the_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("GCSEG_WEIGHTS_DIR", str(tmp_path))
+    with pytest.raises(UserError, match="gcseg weights fetch mask3d-scannet200"):
+        checkpoint.find("mask3d-scannet200")
+    file = tmp_path / "mask3d_scannet200_val.ckpt"
+    file.write_bytes(b"x")
+    assert checkpoint.find("mask3d-scannet200") == file
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
