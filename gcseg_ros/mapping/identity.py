@@ -40,12 +40,12 @@ class Identities:
     def __call__(self, points: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
         """points (N, 3) finite, metres, in a fixed frame; labels (N,), 0 = none -> (N,) ids, 0 = none."""
         cells = cells_of(points, self._voxel_m)
-        shown = np.unique(cells)
+        shown, column = np.unique(cells, return_inverse=True)
         names, row = np.unique(np.append(labels, 0).clip(0), return_inverse=True)  # names[0] is 0
         row = row[:-1]
-        pairs = np.unique(np.stack([row, np.searchsorted(shown, cells)], axis=1)[row > 0], axis=0)
+        pairs = np.divmod(np.unique((row * len(shown) + column)[row > 0]), max(len(shown), 1))
         instances = csr_array(
-            (np.ones(len(pairs), np.int64), (pairs[:, 0] - 1, pairs[:, 1])), shape=(len(names) - 1, len(shown))
+            (np.ones(len(pairs[0]), np.int64), (pairs[0] - 1, pairs[1])), shape=(len(names) - 1, len(shown))
         )
         ids = self._matched(instances, shown)
         new = ids == 0
