@@ -87,6 +87,8 @@ class Sam2Window:
         self.network, self.runtime, self.length = network, runtime, length
         self.portions = portions or Portions("propagation.sam2.objects_per_batch")
         self.most = objects_per_batch or (OBJECTS_ON_GPU if runtime.on_gpu else 1)
+        if getattr(network, "spatial_perceiver", None) is not None:
+            self.most = 1  # EdgeTAM's own code takes one object at a time
         self.groups: list[Group] = []
         self.index = 0  # of the frame within the window; 0 is the prompted one
         self.encoding: Any = None  # features, position codes and sizes of the latest picture
