@@ -21,7 +21,7 @@ from gcseg_ros.views import View
 CELL_M = 0.1
 """Surface is counted in cells of this size."""
 STRIDE_PX = 4
-"""Every how manieth pixel of the depth image is counted."""
+"""One pixel of the depth image in so many, along each axis, is counted."""
 NEW_SHARE = 0.15
 """A view is kept if this share of what it shows is new or better seen."""
 EXTENT = 1 << 20

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.special import expit
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.export import read_cloud, read_instance_map
@@ -117,7 +118,7 @@ class Retrieval:
         scores = vectors @ self.features.vectors.T
         if against:
             strongest = scores[len(asked) :].max(axis=0)
-            scores = 1 / (1 + np.exp(TEMPERATURE * (strongest - scores[: len(asked)])))
+            scores = expit(TEMPERATURE * (scores[: len(asked)] - strongest))
         scores[:, self.features.views == 0] = np.nan
         return scores.astype(np.float32)
 
@@ -130,9 +131,10 @@ class Retrieval:
 
     def per_point(self, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Scores (I,) -> (N,) float32, one for each point of the map; NaN where there is no instance or no view."""
-        table = np.full(int(self.ids.max(initial=0)) + 1, np.nan, np.float32)
+        labels = self.instances.instance
+        table = np.full(1 + max(int(self.ids.max(initial=0)), int(labels.max(initial=0))), np.nan, np.float32)
         table[self.ids] = scores
-        return table[self.instances.instance]
+        return table[labels]
 
     def remarks(self, texts: Sequence[str]) -> list[str]:
         """What the user should know about the answers: one sentence each."""

@@ -16,7 +16,7 @@ from gcseg_ros.retrieval.views import StoredView
 DETAIL_M = 0.004
 """Surface counts fully where a pixel of the colour image covers no more than this, beyond it by its area in the image."""
 MOST_POINTS = 2000
-"""Points of an instance that are looked at; of larger ones every so manieth."""
+"""Points of an instance that are looked at; larger ones are thinned evenly."""
 HALF_POINT_M = 0.015
 """A point of the map stands for a voxel: crops reach this far beyond the outermost points."""
 STRAY = 0.01
