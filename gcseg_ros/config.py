@@ -155,7 +155,7 @@ class FinishingConfig(Part):
         "auto", description="find walls, floor and ceiling as planes; auto: where the masks do not tell them themselves"
     )
     joining: Literal["auto", "learned", "votes"] = Field(
-        "votes",
+        "auto",
         description="how pieces are joined: by a learned decision or by the masks' votes; auto: learned with learned masks",
     )
     join_probability: float = Field(

@@ -25,7 +25,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
 from gcseg_ros.evaluation.report import mean, percent, plain
 from gcseg_ros.evaluation.truth import Truth, load_truth
-from gcseg_ros.jit import njit
+from gcseg_ros.graph_segmentation import graph_segmentation
 
 Labels = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -132,48 +132,6 @@ def neighbour_pairs(points: Floats, neighbours: int = 10, radius_m: float = 0.06
     pairs = np.stack([np.repeat(np.arange(n), neighbours), near.reshape(-1)], 1)
     pairs = np.sort(pairs[pairs[:, 1] < n], 1)
     return np.stack(np.divmod(np.unique(pairs[:, 0] * n + pairs[:, 1]), max(n, 1)), 1)
-
-
-def graph_segmentation(n: int, pairs: Labels, weight: Floats, scale: float, min_points: int) -> Labels:
-    """Felzenszwalb and Huttenlocher, "Efficient Graph-Based Image Segmentation", IJCV 2004: (N,) labels from 1.
-
-    Two components join along an edge no heavier than each one's largest inner edge + scale / its size; then components under
-    `min_points` join their neighbour along the lightest edge.
-    """
-    order = np.argsort(weight, kind="stable")
-    roots = merged_components(n, pairs[order], weight[order], scale, min_points)
-    return 1 + np.unique(roots, return_inverse=True)[1]
-
-
-@njit
-def merged_components(n: int, pairs: Labels, weight: Floats, scale: float, min_points: int) -> Labels:
-    """Root of every node; pairs (E, 2) by ascending weight (E,)."""
-    parent = np.arange(n)
-    size = np.ones(n, np.int64)
-    limit = np.full(n, scale)
-    for e in range(len(pairs)):
-        a, b = root(parent, pairs[e, 0]), root(parent, pairs[e, 1])
-        if a != b and weight[e] <= min(limit[a], limit[b]):
-            parent[b] = a
-            size[a] += size[b]
-            limit[a] = weight[e] + scale / size[a]
-    for e in range(len(pairs)):
-        a, b = root(parent, pairs[e, 0]), root(parent, pairs[e, 1])
-        if a != b and min(size[a], size[b]) < min_points:
-            parent[b] = a
-            size[a] += size[b]
-    for i in range(n):
-        parent[i] = root(parent, i)
-    return parent
-
-
-@njit
-def root(parent: Labels, i: int) -> int:
-    """The root of i, halving its path."""
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
 
 
 def measure(truth: Truth, method: str, seeds: int, exclude_stuff: bool = False) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from gcseg_ros.config import FinishingConfig
-from gcseg_ros.mapping.joining import join
-from gcseg_ros.mapping.pieces import LEAST_VOXELS, piece_graph
+from gcseg_ros.mapping.joining import join, shipped_model
+from gcseg_ros.mapping.pieces import AREA, LEAST_VOXELS, piece_graph
 from gcseg_ros.mapping.structure import Plane, structural_planes
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import Borders
@@ -26,12 +26,15 @@ SMALL_PATCH = 150  # voxels; smaller patches join their surroundings
 
 SMOOTH_NEIGHBOURS, SMOOTH_RADIUS_M = 16, 0.09
 OTHER_COLOUR = 25.0  # Lab difference at which a vote for joining is worth a third
-FIT = np.array([0.072, 0.567, 0.05, -0.227, -0.56])  # expected IoU; see _confidence
+FIT = np.array([0.072, 0.567, 0.05, -0.227, -0.56])  # expected IoU; see _confidence_by_votes
 SURE_FROM = 0.35
 # The share of each grade that had an IoU over 0.5 on those rooms, in eighths: their float32 means are exact, so ties stay.
 SURE, UNSURE = 0.625, 0.125
 
 Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+# instance of each voxel; a function from the final instances of the voxels to the confidence of each instance
+Joined = tuple[Ids, Callable[[Ids], Floats]]
 
 
 def finish(
@@ -42,29 +45,33 @@ def finish(
     if not len(tracked):
         return tracked, surface.share, np.zeros(1, np.int64)
     if config.joining == "learned" or (config.joining == "auto" and len(borders)):
-        instance, nearest = _by_learned_decision(surface, evidence, borders, config)
+        instance, confidence = _by_learned_decision(surface, evidence, borders, config)
     else:
-        instance, nearest = _by_votes(surface, evidence, config)
+        instance, confidence = _by_votes(surface, evidence, config)
     instance = _smooth(instance, surface)
     instance[np.bincount(instance)[instance] < config.min_voxels] = 0
-    return instance, _confidence(instance, surface, nearest), _label_table(tracked, instance)
+    return instance, confidence(instance)[instance].astype(np.float32), _label_table(tracked, instance)
 
 
-def _by_learned_decision(
-    surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig
-) -> tuple[Ids, npt.NDArray[np.float64]]:
-    """Instance of each voxel by learned joining; per instance, the probability of being one with its likeliest neighbour."""
-    graph = piece_graph(surface, evidence, borders)
-    joined = join(graph, config.join_probability)
-    instance_of = np.zeros(int(surface.label.max()) + 1, np.int64)
-    instance_of[graph.labels] = graph.labels[joined.groups()]
-    nearest = np.zeros(len(instance_of))
-    nearest[graph.labels] = joined.doubts()
-    return instance_of[surface.label], nearest
+def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig) -> Joined:
+    model = shipped_model()
+    graph, piece = piece_graph(surface, evidence, borders)
+    joined = join(graph, config.join_probability, model.trees)
+    roots, known = joined.objects()
+    # an object goes by the label that its root is a facet of; where several do, only the largest of them
+    taken: set[int] = set()
+    name, fresh = np.zeros(len(graph) + 1, np.int64), int(surface.label.max()) + 1
+    for i in roots[np.argsort(-joined.nodes[roots, AREA], kind="stable")].tolist():
+        name[i] = graph.labels[i]
+        if name[i] in taken:
+            name[i], fresh = fresh, fresh + 1
+        taken.add(int(name[i]))
+    expected = np.zeros(fresh)
+    expected[name[roots]] = model.expected_iou(known)
+    return name[np.append(joined.groups(), len(graph))[piece]], lambda instance: expected
 
 
-def _by_votes(surface: Surface, evidence: Evidence, config: FinishingConfig) -> tuple[Ids, npt.NDArray[np.float64]]:
-    """Instance of each voxel by the masks' votes; per instance, the highest share of votes with a neighbour that stayed apart."""
+def _by_votes(surface: Surface, evidence: Evidence, config: FinishingConfig) -> Joined:
     label = surface.label.copy()
     label[np.bincount(label)[label] < LEAST_VOXELS] = 0
     count = 1 + max([int(surface.label.max())] + [b for _, b in evidence.weight])
@@ -79,7 +86,8 @@ def _by_votes(surface: Surface, evidence: Evidence, config: FinishingConfig) -> 
     patches = evidence.join(config.join_patches, alike, lambda a, b: bool(patch[a] and patch[b]), touching)
     joined = np.array([0] + [(patches if patch[i] else things).of(i) for i in range(1, count)])
     nearest = np.array([(patches if patch[i] else things).nearest.get(i, 0.0) for i in range(count)])
-    return _absorb_small_patches(surface.points, joined[label], patch), nearest
+    instance = _absorb_small_patches(surface.points, joined[label], patch)
+    return instance, lambda instance: _confidence_by_votes(instance, surface, nearest)
 
 
 def same_colour(surface: Surface) -> Callable[[int, int], float]:
@@ -215,8 +223,8 @@ def _smooth(instance: Ids, surface: Surface) -> Ids:
     return winner
 
 
-def _confidence(instance: Ids, surface: Surface, nearest: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """Per voxel, one value an instance: SURE or UNSURE, by the IoU that it can be expected to have.
+def _confidence_by_votes(instance: Ids, surface: Surface, nearest: Floats) -> Floats:
+    """Per instance, SURE or UNSURE, by the IoU that it can be expected to have.
 
     The expectation is a least-squares fit on generated rooms, of: its size, the agreement of its votes, how well it was
     seen, and how nearly it was joined with a neighbour. Two grades, because ScanNet's protocol interpolates precision
@@ -228,7 +236,7 @@ def _confidence(instance: Ids, surface: Surface, nearest: npt.NDArray[np.float64
     expected = FIT @ np.stack([np.log(size), agreement, np.log(seen), nearest[: len(size)], np.ones(len(size))])
     value = np.where(expected > SURE_FROM, SURE, UNSURE)
     value[0] = 0
-    return value[instance].astype(np.float32)
+    return value
 
 
 def _label_table(tracked: Ids, instance: Ids) -> Ids:

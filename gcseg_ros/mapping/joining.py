@@ -2,7 +2,8 @@
 
 The two pieces that are most probably one object are joined, what is known of the joined piece follows from the sums of its
 parts, its neighbours are judged anew, and so on until no pair is probable enough. The probability comes from boosted trees
-trained on generated rooms (`joining.npz`, `python -m offline_training.joining`; docs/joining.md).
+trained on generated rooms (`joining.npz`, `python -m offline_training.joining`; docs/joining.md). How good an object has
+become, and how much it still looks like being one with a neighbour, gives its confidence.
 """
 
 from __future__ import annotations
@@ -12,14 +13,36 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.errors import UserError
 from gcseg_ros.jit import njit
-from gcseg_ros.mapping.pieces import AREA, FEATURES, Floats, Ids, PieceGraph, features
+from gcseg_ros.mapping.pieces import (
+    AREA,
+    CONTACT,
+    FEATURES,
+    NORMAL,
+    SEEN,
+    SEEN_WELL,
+    SHARE,
+    UNIT_M,
+    Floats,
+    Ids,
+    PieceGraph,
+    features,
+    principal_lengths,
+    structure,
+)  # fmt: skip
 
 WEIGHTS = Path(__file__).with_name("joining.npz")
+
+DOUBTS = 3
+OBJECT_NAMES = """area agreement seen_well doubt_1 doubt_2 doubt_3 structure flat width depth length thickness breadth reach
+contact seen"""
+OBJECT_FEATURES = OBJECT_NAMES.split()
 
 Pair = tuple[int, int]
 
@@ -41,27 +64,48 @@ class Trees:
     roots: npt.NDArray[np.int32]
     bias: float
 
-    @classmethod
-    def load(cls, file: Path = WEIGHTS) -> Trees:
-        with np.load(file, allow_pickle=False) as saved:
-            names = saved["names"].tolist()
-            if names != FEATURES:
-                raise ValueError(f"{file} was trained on other features: train it again")
-            arrays = {name: saved[name] for name in ("feature", "threshold", "left", "right", "missing_left", "value")}
-            return cls(**arrays, roots=saved["roots"], bias=float(saved["bias"]))
-
-    def save(self, file: BinaryIO) -> None:
-        np.savez_compressed(file, names=np.array(FEATURES), **vars(self))
-
     def __call__(self, x: Floats) -> Floats:
         """Features (m, len(FEATURES)) -> probabilities (m,)."""
         arrays = self.feature, self.threshold, self.left, self.right, self.missing_left, self.value, self.roots
         return 1 / (1 + np.exp(-self.bias - _sum_of_leaves(np.ascontiguousarray(x), *arrays)))
 
 
+@dataclass(frozen=True)
+class Model:
+    """What is learned: trees for joining; confidence (len(OBJECT_FEATURES) + 1,) the weights and the bias of the expected IoU."""
+
+    trees: Trees
+    confidence: Floats
+
+    @classmethod
+    def load(cls, file: Path) -> Model:
+        """Raises UserError if the file is missing, broken or of another version."""
+        try:
+            with np.load(file, allow_pickle=False) as saved:
+                arrays = {name: saved[name] for name in saved.files}
+            if arrays.pop("features").tolist() != [*FEATURES, *OBJECT_FEATURES]:
+                raise ValueError("it was trained on other features")
+            confidence, bias = arrays.pop("confidence"), float(arrays.pop("bias"))
+            return cls(Trees(**arrays, bias=bias), confidence)
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise UserError(
+                f"The joining weights {file} cannot be used ({error}): reinstall the package or make them with "
+                "`python -m offline_training.joining`."
+            ) from None
+
+    def save(self, file: BinaryIO) -> None:
+        names = np.array([*FEATURES, *OBJECT_FEATURES])
+        np.savez_compressed(file, features=names, confidence=self.confidence, **vars(self.trees))
+
+    def expected_iou(self, objects: Floats) -> Floats:
+        """(m,) 0..1 from (m, len(OBJECT_FEATURES)): what IoU such objects had with true ones on generated rooms."""
+        return np.clip(objects @ self.confidence[:-1] + self.confidence[-1], 0, 1)
+
+
 @cache
-def shipped_trees() -> Trees:
-    return Trees.load()
+def shipped_model() -> Model:
+    """The model that comes with the package."""
+    return Model.load(WEIGHTS)
 
 
 class Agglomeration:
@@ -128,17 +172,27 @@ class Agglomeration:
             root = root[root]
         return root
 
-    def doubts(self) -> Floats:
-        """(n,) per root: the highest probability of being one with a neighbour that it was not joined with; 0 without any."""
-        highest = np.zeros(len(self.root))
-        for pair, value in self.current.items():
-            highest[list(pair)] = np.maximum(highest[list(pair)], value)
-        return highest
+    def objects(self) -> tuple[Ids, Floats]:
+        """The roots (m,), and what their confidence rests on (m, len(OBJECT_FEATURES))."""
+        roots = np.unique(self.groups())
+        nodes, extent = self.nodes[roots], np.sort(self.high[roots] - self.low[roots], axis=1)
+        area = nodes[:, AREA]
+        doubts = np.zeros((len(self.root), DOUBTS))
+        for pair, value in sorted(self.current.items(), key=lambda item: item[1]):
+            for i in pair:
+                doubts[i] = value, *doubts[i, :-1]
+        contact = np.array([sum(edge[CONTACT] for edge in self.near[i].values()) for i in roots.tolist()])
+        columns = [
+            np.log(area), nodes[:, SHARE] / area, np.log(nodes[:, SEEN_WELL] / area), *doubts[roots].T, structure(nodes),
+            np.linalg.norm(nodes[:, NORMAL], axis=1) / area, *np.log(extent + UNIT_M).T,
+            *np.log(principal_lengths(nodes) + 0.005).T, contact / np.sqrt(area), np.log1p(nodes[:, SEEN]),
+        ]  # fmt: skip
+        return roots, np.stack(columns, axis=1)
 
 
-def join(graph: PieceGraph, threshold: float, probability: Trees | None = None) -> Agglomeration:
+def join(graph: PieceGraph, threshold: float, probability: Trees) -> Agglomeration:
     """Join the pieces of a graph until no pair is as probable as `threshold`."""
-    state = Agglomeration(graph, probability or shipped_trees())
+    state = Agglomeration(graph, probability)
     while (pair := state.next(threshold)) is not None:
         state.join(*pair)
     return state

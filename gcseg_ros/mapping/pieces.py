@@ -1,6 +1,8 @@
-"""The graph of pieces: tracked labels as nodes, pairs that touch or were seen together as edges, and what is known of both.
+"""The graph of pieces: facets of tracked labels as nodes, pairs that touch or were seen together as edges, and what is known of both.
 
-All that is known is held as sums (and extents), so that the statistics of two joined pieces follow from those of the pieces.
+A tracked label may reach over a corner, from one wall to the next. So labels are cut into facets, where the surface bends,
+and joining decides which of them belong together. All that is known is held as sums (and extents), so that the statistics of two
+joined pieces follow from those of the pieces.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.graph_segmentation import graph_segmentation
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import KINDS, Borders
 from gcseg_ros.tracking.evidence import DOUBT, Evidence
 
 UNIT_M = 0.03  # areas are counted in squares of this edge
 TOUCH = 1.85  # voxels nearer than this many edges touch
-LEAST_VOXELS = 10  # smaller labels are no pieces
+LEAST_VOXELS = 10  # smaller pieces are none
+FACET_SCALE, FACET_VOXELS = 0.3, 40  # of the graph segmentation: how much a facet may bend, and its least size
 
 # Columns of `nodes`: sums over a piece's voxels, weighted by the area of a voxel.
 AREA, POINT, NORMAL, LAB, LAB2, PRODUCTS, SHARE, SEEN_WELL = (
@@ -38,7 +42,8 @@ AXES = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 CONTACT, TOUCHING = 0, slice(1, 7)
 VOTES, SAME = 7, 8
 BORDERS = slice(9, 9 + 2 * KINDS)
-EDGE = 9 + 2 * KINDS
+ONE_LABEL = 9 + 2 * KINDS  # the contact of facets of one label
+EDGE = 10 + 2 * KINDS
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -48,7 +53,7 @@ Ids = npt.NDArray[np.int64]
 class PieceGraph:
     """What is known of n pieces and of the m pairs of them that touch or were seen together.
 
-    labels  (n,) tracked label of each piece
+    labels  (n,) tracked label that each piece is a facet of
     nodes   (n, NODE), low, high (n, 3) m: sums over the piece, its axis-aligned extent in the world
     pairs   (m, 2) pieces, the smaller index first
     edges   (m, EDGE)
@@ -65,63 +70,97 @@ class PieceGraph:
         return len(self.labels)
 
 
-def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> PieceGraph:
-    """The graph of a map's tracked labels of at least LEAST_VOXELS voxels."""
-    size = np.bincount(surface.label)
-    labels = np.flatnonzero(size >= LEAST_VOXELS)
-    labels = labels[labels > 0]
-    index = np.full(len(size), -1)
-    index[labels] = np.arange(len(labels))
-    voxels = np.flatnonzero(index[surface.label] >= 0)
-    piece, area = index[surface.label[voxels]], (surface.voxel_m / UNIT_M) ** 2
-    points, lab = surface.points[voxels].astype(np.float64), surface.lab[voxels].astype(np.float64)
-    normals = surface.normals[voxels].astype(np.float64)
+def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple[PieceGraph, Ids]:
+    """The graph of a map's pieces of at least LEAST_VOXELS voxels, and the piece of each voxel (-1 = none)."""
+    voxels = np.flatnonzero(surface.label > 0)
+    points, label = surface.points[voxels].astype(np.float64), surface.label[voxels]
+    normals, lab = surface.normals[voxels].astype(np.float64), surface.lab[voxels].astype(np.float64)
+    touching = cKDTree(points).query_pairs(TOUCH * surface.voxel_m, output_type="ndarray").astype(np.int64)
+    piece, labels = _facets(label, normals, touching)
 
+    area = (surface.voxel_m / UNIT_M) ** 2
     columns = [
         np.ones(len(voxels)), *points.T, *normals.T, *lab.T, *(lab**2).T, *(points[:, i] * points[:, j] for i, j in AXES),
         surface.share[voxels], np.sqrt(surface.weight[voxels]),
     ]  # fmt: skip
+    inside = piece >= 0
     nodes = np.zeros((len(labels), NODE))
     for k, column in enumerate(columns):
-        nodes[:, k] = area * np.bincount(piece, column, minlength=len(labels))
-    nodes[:, SEEN] = [evidence.seen.get(label, 0.0) for label in labels.tolist()]
-    nodes[:, STRUCTURAL] = [evidence.structural.get(label, 0.0) for label in labels.tolist()]
+        nodes[:, k] = area * np.bincount(piece[inside], column[inside], minlength=len(labels))
+    share = nodes[:, AREA] / np.bincount(labels, nodes[:, AREA])[labels]  # of its label
+    nodes[:, SEEN] = share * [evidence.seen.get(label, 0.0) for label in labels.tolist()]
+    nodes[:, STRUCTURAL] = share * [evidence.structural.get(label, 0.0) for label in labels.tolist()]
     low, high = np.full((len(labels), 3), np.inf), np.full((len(labels), 3), -np.inf)
-    np.minimum.at(low, piece, points)
-    np.maximum.at(high, piece, points)
+    np.minimum.at(low, piece[inside], points[inside])
+    np.maximum.at(high, piece[inside], points[inside])
 
-    found, sums = _contacts(points, normals, lab, piece, TOUCH * surface.voxel_m)
-    rows = {(a, b): row for row, (a, b) in enumerate(found.tolist())}
-    votes = [(_row(pair, index, rows), pair) for pair in evidence.weight]
-    seen = [(_row(pair, index, rows), at) for pair, at in borders.row_of.items()]
-    edges = np.zeros((len(rows), EDGE))
-    edges[: len(sums), : sums.shape[1]] = area * sums
-    for row, pair in votes:
-        if row is not None:
-            edges[row, VOTES], edges[row, SAME] = evidence.weight[pair], evidence.same[pair]
-    for row, at in seen:
-        if row is not None:
-            edges[row, BORDERS] = borders.sums[at].ravel()
-    return PieceGraph(labels, nodes, low, high, np.array(list(rows), np.int64).reshape(-1, 2), edges)
+    touching = touching[inside[touching].all(1)]
+    pairs, sums = _contacts(points, normals, lab, piece, touching)
+    edges = np.zeros((len(pairs), EDGE))
+    edges[:, : sums.shape[1]] = area * sums
+    edges[:, ONE_LABEL] = np.where(labels[pairs[:, 0]] == labels[pairs[:, 1]], edges[:, CONTACT], 0)
+    pairs, edges = _with_views(pairs, edges, labels, nodes[:, AREA], evidence, borders)
+    graph = PieceGraph(labels, nodes, low, high, pairs, edges)
+    piece_of_voxel = np.full(len(surface.label), -1)
+    piece_of_voxel[voxels] = piece
+    return graph, piece_of_voxel
 
 
-def _row(labels: tuple[int, int], index: Ids, rows: dict[tuple[int, int], int]) -> int | None:
-    """The row of two labels' edge, a new one if need be; None where one of them is no piece (any more)."""
-    if max(labels) >= len(index):
-        return None
-    a, b = sorted((int(index[labels[0]]), int(index[labels[1]])))
-    return rows.setdefault((a, b), len(rows)) if a >= 0 else None
+def _facets(label: Ids, normals: Floats, touching: Ids) -> tuple[Ids, Ids]:
+    """Facet of each voxel, -1 = too small, and the label of each facet.
+
+    Voxels of one label that touch are one facet as long as their normals turn slowly (Felzenszwalb and Huttenlocher, by the
+    angle between normals).
+    """
+    within = touching[label[touching[:, 0]] == label[touching[:, 1]]]
+    bend = 1 - (normals[within[:, 0]] * normals[within[:, 1]]).sum(1)
+    facet = graph_segmentation(len(label), within, bend, FACET_SCALE, FACET_VOXELS)
+    size = np.bincount(facet)
+    index = np.full(len(size), -1)
+    large = np.flatnonzero(size >= LEAST_VOXELS)
+    index[large] = np.arange(len(large))
+    label_of = np.zeros(len(size), np.int64)
+    label_of[facet] = label
+    return index[facet], label_of[large]
 
 
-def _contacts(points: Floats, normals: Floats, lab: Floats, piece: Ids, reach_m: float) -> tuple[Ids, Floats]:
-    """Pairs (m, 2) of pieces with touching voxels, and the first columns of their edges.
+def _with_views(
+    pairs: Ids, edges: Floats, labels: Ids, area: Floats, evidence: Evidence, borders: Borders
+) -> tuple[Ids, Floats]:
+    """Pairs and edges with what the views said of two labels, shared among their pieces by contact.
+
+    Labels that were seen together but do not touch get a new edge between their largest pieces.
+    """
+    seen: dict[tuple[int, int], Floats] = {}
+    for pair, weight in evidence.weight.items():
+        seen.setdefault(pair, np.zeros(EDGE))[[VOTES, SAME]] = weight, evidence.same[pair]
+    for pair, row in borders.row_of.items():
+        seen.setdefault(pair, np.zeros(EDGE))[BORDERS] = borders.sums[row].ravel()
+    both = np.sort(labels[pairs], axis=1)
+    contact = edges[:, CONTACT]
+    of_labels: dict[tuple[int, int], list[int]] = {}
+    for row, (a, b) in enumerate(both.tolist()):
+        of_labels.setdefault((a, b), []).append(row)
+    largest = dict(zip(labels[np.argsort(area, kind="stable")].tolist(), np.argsort(area, kind="stable").tolist()))
+    apart, said_apart = [], []
+    for pair, said in seen.items():
+        rows = of_labels.get(pair)
+        if rows:
+            edges[rows] += said * (contact[rows] / contact[rows].sum())[:, None]
+        elif pair[0] in largest and pair[1] in largest:
+            apart.append(sorted((largest[pair[0]], largest[pair[1]])))
+            said_apart.append(said)
+    if not apart:
+        return pairs, edges
+    return np.concatenate([pairs, apart]), np.concatenate([edges, said_apart])
+
+
+def _contacts(points: Floats, normals: Floats, lab: Floats, piece: Ids, touching: Ids) -> tuple[Ids, Floats]:
+    """Pairs (m, 2) of pieces with touching voxels, and the first columns of their edges. touching (k, 2): pairs of voxels.
 
     Sums over pairs of voxels of: 1, the dot product of the normals, whether the edge is convex (> 0) or concave, the step
     from one's plane to the other's (m), the steps of lightness and of colour (Lab units), the distance (m).
     """
-    if not len(points):
-        return np.zeros((0, 2), np.int64), np.zeros((0, 7))
-    touching = cKDTree(points).query_pairs(reach_m, output_type="ndarray")
     a, b = touching[piece[touching[:, 0]] != piece[touching[:, 1]]].T
     offset = points[b] - points[a]
     distance = np.linalg.norm(offset, axis=1) + 1e-6
@@ -147,7 +186,7 @@ colour_spread_larger structure_smaller structure_larger flat_smaller flat_larger
 upright_smaller upright_larger lows highs low_over_high high_over_low width_smaller length_smaller height_smaller
 width_larger length_larger height_larger inside boundary affinity_near affinity_middle affinity_far looked_at
 looked_at_far thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larger reach_smaller reach_larger
-agreement_smaller agreement_larger seen_smaller seen_larger"""
+agreement_smaller agreement_larger seen_smaller seen_larger one_label"""
 FEATURES = NAMES.split()
 
 
@@ -174,7 +213,7 @@ def features(
         difference = np.abs(mean_a - mean_b)
         for lab in (difference, spread_a, spread_b):
             columns += [lab[0], np.hypot(lab[1], lab[2])]
-        columns += [(x[:, STRUCTURAL] + 0.5 * DOUBT) / (x[:, SEEN] + DOUBT) for x in (a, b)]
+        columns += [structure(a), structure(b)]
 
         normal_a, normal_b = a[:, NORMAL] / area_a[:, None], b[:, NORMAL] / area_b[:, None]
         flat_a, flat_b = np.linalg.norm(normal_a, axis=1) + 1e-6, np.linalg.norm(normal_b, axis=1) + 1e-6
@@ -195,7 +234,7 @@ def features(
         said = edges[:, BORDERS].reshape(len(edges), KINDS, 2)
         columns += list(((said[:, :, 1] + 0.5 * DOUBT) / (said[:, :, 0] + DOUBT)).T)
         columns += [np.log1p(said[:, 0, 0]), np.log1p(said[:, -1, 0])]
-        axes_a, axes_b, axes_joined = _principal_lengths(a), _principal_lengths(b), _principal_lengths(a + b)
+        axes_a, axes_b, axes_joined = principal_lengths(a), principal_lengths(b), principal_lengths(a + b)
         columns += [
             axes_a[:, 0],
             axes_b[:, 0],
@@ -206,6 +245,7 @@ def features(
             axes_b[:, 2],
         ]
         columns += [a[:, SHARE] / area_a, b[:, SHARE] / area_b, a[:, SEEN_WELL] / area_a, b[:, SEEN_WELL] / area_b]
+        columns += [np.where(contact > 0, edges[:, ONE_LABEL] / contact, 0)]
     return np.stack(columns, axis=1)
 
 
@@ -214,7 +254,12 @@ def _smaller_first(larger: npt.NDArray[np.bool_], pair: tuple[Floats, Floats]) -
     return np.where(larger[:, None], b, a), np.where(larger[:, None], a, b)
 
 
-def _principal_lengths(nodes: Floats) -> Floats:
+def structure(nodes: Floats) -> Floats:
+    """(n,) 0 = a thing, 1 = part of the room itself, 0.5 = nobody knows."""
+    return (nodes[:, STRUCTURAL] + 0.5 * DOUBT) / (nodes[:, SEEN] + DOUBT)
+
+
+def principal_lengths(nodes: Floats) -> Floats:
     """Standard deviations (n, 3) m of the points along their principal axes, ascending."""
     mean, products = nodes[:, POINT] / nodes[:, [AREA]], nodes[:, PRODUCTS] / nodes[:, [AREA]]
     covariance = np.empty((len(nodes), 3, 3))

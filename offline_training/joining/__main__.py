@@ -32,10 +32,10 @@ def main(
     console = Console()
     names = room_names(rooms + test_rooms, frames, seed)
     mapped = list(track(labelled_graphs(names, output / "rooms"), "mapping", total=len(names), console=console))
-    trees = train(mapped[:rooms], Settings(seed=seed, rounds=rounds), console)
-    figures = measure(mapped[rooms:], trees)
+    model = train(mapped[:rooms], Settings(seed=seed, rounds=rounds), console)
+    figures = measure(mapped[rooms:], model.trees)
     with atomic_path(output / "joining.npz") as part, open(part, "wb") as out:
-        trees.save(out)
+        model.save(out)
     (output / "figures.json").write_text(
         json.dumps({"rooms": names[:rooms], "test": names[rooms:], **figures}, indent=1)
     )

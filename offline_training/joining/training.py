@@ -9,21 +9,26 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.preprocessing import StandardScaler
 
-from gcseg_ros.mapping.joining import Agglomeration, Trees
+from gcseg_ros.config import FinishingConfig
+from gcseg_ros.mapping.joining import Agglomeration, Model, Trees, join
 from gcseg_ros.mapping.pieces import AREA, FEATURES, Floats
 from offline_training.joining.rooms import LabelledGraph
 
+LEAST_AREA = FinishingConfig().min_voxels
 WALK_THRESHOLD = 0.1  # agglomeration on the way to samples goes on to pairs as improbable as this
 
 
 @dataclass(frozen=True)
 class Settings:
-    """seed; rounds of walking and fitting again; the boosted trees'."""
+    """seed; rounds of walking and fitting again; threshold of joining; the boosted trees'."""
 
     seed: int = 0
     rounds: int = 2
+    threshold: float = FinishingConfig().join_probability
     trees: int = 300
     rate: float = 0.06
     leaves: int = 16
@@ -44,22 +49,22 @@ class Samples:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])))
 
 
-def train(rooms: Sequence[LabelledGraph], settings: Settings, console: Console | None = None) -> Trees:
-    """Fit to all pairs of pieces, then `rounds` times also to the pairs met on the way with the model so far."""
-    parts = [untouched(room) for room in rooms]
-    trees = fit(Samples.of(parts), settings)
+def train(rooms: Sequence[LabelledGraph], settings: Settings, console: Console) -> Model:
+    """Fit to all pairs of pieces, then `rounds` times also to the pairs met on the way with the trees so far."""
+    parts = [[untouched(room)] for room in rooms]
+    trees = fit(parts, settings)
     for i in range(settings.rounds):
-        parts += [walk(room, trees) for room in rooms]
-        trees = fit(Samples.of(parts), settings)
-        if console:
-            console.print(f"round {i + 1}: {sum(len(part.same) for part in parts)} samples")
-    return trees
+        for room, met in zip(rooms, parts):
+            met.append(walk(room, trees))
+        trees = fit(parts, settings)
+        console.print(f"round {i + 1}: {sum(len(part.same) for met in parts for part in met)} samples")
+    return Model(trees, fit_confidence(rooms, parts, settings))
 
 
 def untouched(room: LabelledGraph) -> Samples:
     """All pairs of pieces, before anything is joined."""
     graph = room.graph
-    pairs = graph.pairs[room.truth[graph.pairs][:, :, 1:].any(2).any(1)] if len(graph) else graph.pairs
+    pairs = graph.pairs[room.truth[graph.pairs][:, :, 1:].sum((1, 2)) > 0]
     if not len(pairs):
         return Samples(np.zeros((0, len(FEATURES))), np.zeros(0, bool), np.zeros(0))
     state = Agglomeration(graph, None)
@@ -81,7 +86,9 @@ def walk(room: LabelledGraph, trees: Trees) -> Samples:
     return Samples(np.array(features).reshape(-1, len(FEATURES)), np.array(same, bool), np.array(importance))
 
 
-def fit(samples: Samples, settings: Settings) -> Trees:
+def fit(parts: Sequence[Sequence[Samples]], settings: Settings) -> Trees:
+    """Trees for the samples of some rooms."""
+    samples = Samples.of([part for met in parts for part in met])
     model = HistGradientBoostingClassifier(
         max_iter=settings.trees,
         learning_rate=settings.rate,
@@ -93,6 +100,33 @@ def fit(samples: Samples, settings: Settings) -> Trees:
     )
     model.fit(samples.features, samples.same, samples.importance)
     return as_trees(model)
+
+
+def fit_confidence(
+    rooms: Sequence[LabelledGraph], parts: Sequence[Sequence[Samples]], settings: Settings
+) -> npt.NDArray[np.float64]:
+    """Ridge regression of objects' IoU with the true ones; rooms are joined by trees that have not seen them."""
+    outcomes = []
+    for half in range(2):
+        trees = fit(parts[1 - half :: 2], settings)
+        outcomes += [objects_and_ious(room, trees, settings.threshold) for room in rooms[half::2]]
+    known, iou = (np.concatenate([outcome[k] for outcome in outcomes]) for k in (0, 1))
+    scaler = StandardScaler().fit(known)
+    ridge = Ridge(3.0).fit(scaler.transform(known), iou)
+    weights = ridge.coef_ / scaler.scale_
+    return np.append(weights, ridge.intercept_ - weights @ scaler.mean_)
+
+
+def objects_and_ious(room: LabelledGraph, trees: Trees, threshold: float) -> tuple[Floats, Floats]:
+    """What is known of the objects (m, F) that joining makes of a room, and their best IoU (m,) with true instances."""
+    state = join(room.graph, threshold, trees)
+    roots, known = state.objects()
+    truth = np.zeros_like(room.truth)
+    np.add.at(truth, state.groups(), room.truth)
+    common, size = truth[roots], room.truth.sum(0)
+    iou = common / np.maximum(common.sum(1, keepdims=True) + size - common, 1)
+    large = state.nodes[roots, AREA] >= LEAST_AREA
+    return known[large], iou[large, 1:].max(1)
 
 
 def as_trees(model: HistGradientBoostingClassifier) -> Trees:

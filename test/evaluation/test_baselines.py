@@ -6,7 +6,6 @@ import pytest
 
 from gcseg_ros.evaluation.baselines import (
     METHODS,
-    graph_segmentation,
     main,
     measure,
     neighbour_pairs,
@@ -14,6 +13,7 @@ from gcseg_ros.evaluation.baselines import (
     scene_normals,
 )
 from gcseg_ros.evaluation.truth import Truth, load_truth
+from gcseg_ros.graph_segmentation import graph_segmentation
 
 LIVING = Path(__file__).parents[2] / "../shared/data/small_house_living"
 

@@ -1,0 +1,53 @@
+"""Graph segmentation of Felzenszwalb and Huttenlocher (IJCV 2004)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.jit import njit
+
+Labels = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def graph_segmentation(n: int, pairs: Labels, weight: Floats, scale: float, min_points: int) -> Labels:
+    """Felzenszwalb and Huttenlocher, "Efficient Graph-Based Image Segmentation", IJCV 2004: (N,) labels from 1.
+
+    Two components join along an edge no heavier than each one's largest inner edge + scale / its size; then components under
+    `min_points` join their neighbour along the lightest edge.
+    """
+    order = np.argsort(weight, kind="stable")
+    roots = merged_components(n, pairs[order], weight[order], scale, min_points)
+    return 1 + np.unique(roots, return_inverse=True)[1]
+
+
+@njit
+def merged_components(n: int, pairs: Labels, weight: Floats, scale: float, min_points: int) -> Labels:
+    """Root of every node; pairs (E, 2) by ascending weight (E,)."""
+    parent = np.arange(n)
+    size = np.ones(n, np.int64)
+    limit = np.full(n, scale)
+    for e in range(len(pairs)):
+        a, b = root(parent, pairs[e, 0]), root(parent, pairs[e, 1])
+        if a != b and weight[e] <= min(limit[a], limit[b]):
+            parent[b] = a
+            size[a] += size[b]
+            limit[a] = weight[e] + scale / size[a]
+    for e in range(len(pairs)):
+        a, b = root(parent, pairs[e, 0]), root(parent, pairs[e, 1])
+        if a != b and min(size[a], size[b]) < min_points:
+            parent[b] = a
+            size[a] += size[b]
+    for i in range(n):
+        parent[i] = root(parent, i)
+    return parent
+
+
+@njit
+def root(parent: Labels, i: int) -> int:
+    """The root of i, halving its path."""
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i

@@ -1,0 +1,197 @@
+"""The graph of pieces, and the learned decision to join them."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from gcseg_ros.config import FinishingConfig
+from gcseg_ros.errors import UserError
+from gcseg_ros.mapping.finishing import finish
+from gcseg_ros.mapping.joining import OBJECT_FEATURES, Agglomeration, Model, Trees, join, shipped_model
+from gcseg_ros.mapping.pieces import AREA, CONTACT, FEATURES, ONE_LABEL, VOTES, PieceGraph, features, piece_graph
+from gcseg_ros.mapping.voxel_map import SLOTS, Surface
+from gcseg_ros.tracking.borders import Borders
+from gcseg_ros.tracking.evidence import Evidence
+from offline_training.joining.training import as_trees
+
+VOXEL_M = 0.03
+
+
+def patch(corner, u, v) -> tuple[np.ndarray, np.ndarray]:
+    """Points and normals of a parallelogram, one a voxel."""
+    corner, u, v = np.array(corner, float), np.array(u, float), np.array(v, float)
+    steps = [np.arange(0.5, round(np.linalg.norm(w) / VOXEL_M)) * VOXEL_M / np.linalg.norm(w) for w in (u, v)]
+    a, b = np.meshgrid(*steps, indexing="ij")
+    points = corner + a.reshape(-1, 1) * u + b.reshape(-1, 1) * v
+    normal = np.cross(u, v)
+    return points, np.tile(normal / np.linalg.norm(normal), (len(points), 1))
+
+
+def surface(parts: list[tuple[tuple[np.ndarray, np.ndarray], int]], seed: int = 0) -> Surface:
+    """((points, normals), label) each, in a colour of its own."""
+    rng = np.random.default_rng(seed)
+    points, normals = (np.concatenate([part[k] for part, _ in parts]) for k in (0, 1))
+    sums = np.zeros((len(points), 10), np.float32)
+    sums[:, 0] = 5
+    sums[:, 1:4], sums[:, 4:7] = 5 * points, 5 * normals
+    sums[:, 7:] = 5 * np.concatenate([np.tile(rng.uniform(0, 50, 3), (len(part[0]), 1)) for part, _ in parts])
+    labels, votes = np.zeros((len(points), SLOTS), np.int32), np.zeros((len(points), SLOTS), np.float32)
+    labels[:, 0] = np.concatenate([np.full(len(part[0]), label) for part, label in parts])
+    votes[:, 0] = rng.uniform(1, 5, len(points))
+    return Surface(sums, labels, votes, VOXEL_M)
+
+
+def strip(i: int) -> tuple[np.ndarray, np.ndarray]:
+    """The i-th of squares of 0.6 m side by side on the floor."""
+    return patch([0.6 * i, 0, 0], [0.6, 0, 0], [0, 0.6, 0])
+
+
+def graph(seen: Surface, evidence: Evidence | None = None) -> PieceGraph:
+    return piece_graph(seen, evidence or Evidence(), Borders())[0]
+
+
+def all_features(g: PieceGraph) -> np.ndarray:
+    return Agglomeration(g, None).features_of(g.pairs)
+
+
+def always(probability: float) -> Trees:
+    """A single leaf."""
+    zero = np.zeros(1, np.int32)
+    leaf = np.array([np.log(probability / (1 - probability))])
+    return Trees(zero - 1, np.zeros(1), zero, zero, np.zeros(1, bool), leaf, zero, 0.0)
+
+
+def test_pieces_areas_and_contacts():
+    g = graph(surface([(strip(0), 5), (strip(1), 2), (strip(3), 9)]))
+    assert g.labels.tolist() == [5, 2, 9]
+    assert g.nodes[:, AREA] == pytest.approx([400, 400, 400])
+    assert g.pairs.tolist() == [[0, 1]]
+    touching = 20 + 2 * 19  # straight and diagonal neighbours across the contact; two steps away is not touching
+    assert g.edges[0, CONTACT] == touching
+    assert len(all_features(g)[0]) == len(FEATURES)
+
+
+def test_a_label_that_goes_around_a_corner_is_two_facets_which_know_that_they_were_one():
+    floor, wall = patch([0, 0, 0], [1, 0, 0], [0, 1, 0]), patch([0, 1, 0], [1, 0, 0], [0, 0, 1])
+    seen = surface([(floor, 1), (wall, 1), (strip(3), 2)])
+    g, piece = piece_graph(seen, Evidence(), Borders())
+    assert g.labels.tolist() == [1, 1, 2]
+    assert (np.bincount(piece) >= 400).all()
+    assert g.edges[0, ONE_LABEL] == g.edges[0, CONTACT] > 0
+    instance, _, of_tracked = finish(
+        seen, Evidence(), Borders(), FinishingConfig(joining="learned", join_probability=1.0)
+    )
+    assert len(np.unique(instance)) == 3
+    assert instance[-1] == 2 == of_tracked[2]
+
+
+def test_views_of_two_labels_are_shared_among_their_facets_by_contact():
+    floor, wall = patch([0, 0, 0], [1, 0, 0], [0, 1, 0]), patch([0, 1, 0], [1, 0, 0], [0, 0, 1])
+    beside = patch([1, 0, 0], [0.6, 0, 0], [0, 1, 0])
+    evidence = Evidence()
+    evidence.put((1, 2), 0.5, 10)
+    g = graph(surface([(floor, 1), (wall, 1), (beside, 2)]), evidence)
+    between = [set(g.labels[pair].tolist()) == {1, 2} for pair in g.pairs]
+    assert g.edges[between, VOTES].sum() == pytest.approx(10)
+
+
+def test_labels_seen_together_without_touching_have_an_edge():
+    evidence = Evidence()
+    evidence.put((1, 2), 0.5, 10)
+    evidence.put((2, 7), 0.5, 10)  # 7 has lost its voxels
+    g = graph(surface([(strip(0), 1), (strip(3), 2)]), evidence)
+    assert g.pairs.tolist() == [[0, 1]]
+    assert g.edges[0, VOTES] == 10
+    assert np.isnan(all_features(g)[0, FEATURES.index("normals")])
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_joined_pieces_are_known_as_if_they_had_been_one(seed):
+    apart = graph(surface([(strip(0), 1), (strip(1), 2), (strip(2), 3)], seed))
+    one = graph(surface([(strip(0), 1), (strip(1), 1), (strip(2), 3)], seed))
+    state = Agglomeration(apart, None)
+    joined = state.join(0, 1)
+    found = state.features_of(np.array([[joined, 2]]))
+    assert found == pytest.approx(all_features(one), rel=1e-9, abs=1e-9)
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_it_does_not_matter_which_piece_comes_first_nor_where_they_are(seed):
+    parts = [(strip(0), 1), (patch([0, 0.6, 0], [0.9, 0, 0], [0, 0, 0.6]), 2)]
+    g = graph(surface(parts, seed))
+    a, b = g.pairs.T
+    forward = features((g.nodes[a], g.nodes[b]), (g.low[a], g.low[b]), (g.high[a], g.high[b]), g.edges)
+    backward = features((g.nodes[b], g.nodes[a]), (g.low[b], g.low[a]), (g.high[b], g.high[a]), g.edges)
+    assert forward == pytest.approx(backward)
+    moved = [((points + np.array([3.0, -6.0, 0]), normals), label) for (points, normals), label in parts]
+    assert all_features(graph(surface(moved, seed))) == pytest.approx(forward, rel=1e-3, abs=1e-3)
+
+
+def test_trees_say_what_scikit_learn_says(tmp_path):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(600, len(FEATURES)))
+    x[rng.random(x.shape) < 0.1] = np.nan
+    y = np.nansum(x[:, :3], axis=1) > 0
+    model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8).fit(x, y)
+    assert as_trees(model)(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
+    with open(tmp_path / "model.npz", "wb") as file:
+        Model(as_trees(model), np.arange(len(OBJECT_FEATURES) + 1.0)).save(file)
+    read = Model.load(tmp_path / "model.npz")
+    assert read.trees(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
+    assert read.expected_iou(np.zeros((1, len(OBJECT_FEATURES)))) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", None])
+def test_weights_that_are_no_weights(tmp_path, content):
+    file = tmp_path / "model.npz"
+    if content is None:
+        np.savez(file, features=np.array(["share"]))
+    else:
+        file.write_bytes(content)
+    with pytest.raises(UserError, match="joining weights"):
+        Model.load(file)
+
+
+def test_joining_goes_as_far_as_it_is_probable():
+    g = graph(surface([(strip(i), i + 1) for i in range(4)]))
+    everything = join(g, 0.5, always(0.9))
+    assert len(np.unique(everything.groups())) == 1
+    roots, known = everything.objects()
+    assert len(roots) == 1
+    assert known[0, OBJECT_FEATURES.index("doubt_1")] == 0
+    nothing = join(g, 0.95, always(0.9))
+    assert nothing.groups().tolist() == [0, 1, 2, 3]
+    doubts = nothing.objects()[1][:, OBJECT_FEATURES.index("doubt_1") :][:, :3]
+    assert doubts == pytest.approx(np.array([[0.9, 0, 0], [0.9, 0.9, 0], [0.9, 0.9, 0], [0.9, 0, 0]]))
+
+
+def test_an_empty_map_and_one_without_pieces():
+    empty = Surface(np.zeros((0, 10), np.float32), *(np.zeros((0, SLOTS), t) for t in (np.int32, np.float32)), VOXEL_M)
+    instance, _, _ = finish(empty, Evidence(), Borders(), FinishingConfig(joining="learned"))
+    assert len(instance) == 0
+    specks = surface([(patch([0, 0, 0], [0.06, 0, 0], [0, 0.06, 0]), 1)])
+    instance, _, _ = finish(specks, Evidence(), Borders(), FinishingConfig(joining="learned"))
+    assert not instance.any()
+
+
+def test_the_shipped_decision_tells_a_box_on_the_floor_from_the_floor():
+    floor = patch([-2, -2, 0], [4, 0, 0], [0, 4, 0])
+    sides = [
+        patch([0, 0, 0], [0.5, 0, 0], [0, 0, 0.5]), patch([0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]),
+        patch([0, 0.5, 0.0], [0, 0, 0.5], [0.5, 0, 0]), patch([0, 0, 0], [0, 0, 0.5], [0, 0.5, 0]),
+        patch([0, 0, 0.5], [0.5, 0, 0], [0, 0.5, 0]),
+    ]  # fmt: skip
+    box = tuple(np.concatenate([side[k] for side in sides]) for k in (0, 1))
+    evidence = Evidence()
+    evidence.put((1, 2), 0.1, 50)
+    evidence.seen, evidence.structural = {1: 50.0, 2: 50.0}, {1: 45.0, 2: 5.0}
+    seen = surface([(floor, 1), (box, 2)])  # type: ignore[list-item]
+    g, piece = piece_graph(seen, evidence, Borders())
+    assert len(g) == 6
+    root = join(g, 0.4, shipped_model().trees).groups()
+    assert len(set(root[piece[len(floor[0]) :]].tolist())) == 1
+    assert len(set(root.tolist())) == 2
