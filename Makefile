@@ -65,6 +65,7 @@ $(VENV)/ros: $(VENV)/made-in setup.py pyproject.toml
 $(VENV)/dev: $(VENV)/ros
 	@echo 'Installing what the tests need.'
 	@$(RUN) -m pip install -qq --disable-pip-version-check -e '.[dev,ros]'
+	@SAM2_BUILD_CUDA=0 $(RUN) -m pip install -qq --disable-pip-version-check --no-build-isolation sam2==1.1.0
 	@touch $@
 
 clean:

@@ -62,13 +62,17 @@ setup(
         "baselines": ["scikit-learn>=1.3"],
         "segmentation": ["torch>=2.6"],
         "retrieval": ["open_clip_torch>=3.0", "torch>=2.6", "torchvision"],
+        # sam2 builds against the installed torch: torch first, then SAM2_BUILD_CUDA=0 pip install --no-build-isolation
+        "sam": ["torch>=2.6", "torchvision>=0.21", "segment-anything>=1.0", "sam2>=1.1"],
         "train": ["torch>=2.6", "onnx>=1.15", "lightning>=2.4", "tensorboard>=2.10"],
         "ray": ["ray>=2.10"],
         "test": TEST,
         "dev": [
             *TEST,
             *COLCON,
-            "torch==2.13.0",
+            "torch==2.12.1",
+            "torchvision==0.27.1",
+            "segment-anything==1.0",
             "onnx>=1.15",
             "lightning>=2.4",
             "tensorboard>=2.10",
