@@ -19,7 +19,7 @@ ROS_WHEELS = [
     "ros-lifecycle-msgs",
     "ros-ament-index-python",
 ]
-COLCON = ["colcon-core", "colcon-ros", "colcon-bash", "setuptools<80"]
+COLCON = ["colcon-core", "colcon-ros", "colcon-bash", "setuptools>=70.1,<80"]  # 70.1: builds wheels by itself
 # what is found to be wrong must not change with the day: the tools, and the stubs that they read
 LINT = ["ruff==0.17.6", "mypy==2.4.1", "types-PyYAML", "numpy<2.5"]
 TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "scikit-learn"]

@@ -17,6 +17,8 @@ from pathlib import Path
 from rich.markup import escape
 
 import gcseg_ros
+from gcseg_ros.packages import INSTALL
+from gcseg_ros.weights import TABLE, weights_folder
 
 NEEDED = "numpy", "scipy", "numba", "opencv", "pydantic", "pyyaml", "typer", "rich", "rosbags", "onnxruntime"
 OPENCV = "opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"
@@ -49,6 +51,9 @@ def checks() -> list[Check]:
         dds_profile(),
         package("open_clip_torch", "for gcseg query: pip install 'gcseg_ros[retrieval]'"),
         package("rerun-sdk", "for gcseg view --rrd: pip install 'gcseg_ros[viewer]'"),
+        package("segment-anything", f"for --masks sam: {INSTALL['torch']} segment-anything"),
+        package("sam2", f"for --propagation sam2, after torch: {INSTALL['sam2']}"),
+        weights(),
     ]
 
 
@@ -130,6 +135,18 @@ def gpu() -> Check:
         except (OSError, subprocess.SubprocessError):
             pass
     return Check("GPU", "none found (not needed)")
+
+
+def weights() -> Check:
+    """Weights of foundation models; their sizes are looked at, not their checksums."""
+    folder = weights_folder()
+    there = [entry for entry in TABLE if (folder / entry.file).is_file()]
+    broken = [e.name for e in there if e.size is not None and (folder / e.file).stat().st_size != e.size]
+    if broken:
+        return Check("weights", f"{', '.join(broken)} not whole in {folder}", False, "gcseg weights fetch NAME", True)
+    if not there:
+        return Check("weights", f"none in {folder}", False, "for SAM, SAM 2 and CLIP: gcseg weights fetch NAME", True)
+    return Check("weights", f"{', '.join(entry.name for entry in there)} in {folder}")
 
 
 def ros() -> Check:
