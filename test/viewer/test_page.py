@@ -219,6 +219,13 @@ class Chromium:
     def mouse(self, kind, x, y, **more):
         self.call("Input.dispatchMouseEvent", type=f"mouse{kind}", x=x, y=y, **more)
 
+    def where(self, *point):
+        """Where in the window a point of the world is, in pixels."""
+        rows = "[0, 1, 3].map(i => m[i] * p[0] + m[4 + i] * p[1] + m[8 + i] * p[2] + m[12 + i])"
+        script = f"((m, p) => {rows})(viewing().matrix, {list(point)}).concat(canvas.clientWidth, canvas.clientHeight)"
+        x, y, w, width, height = self.evaluate(script)
+        return round((x / w + 1) / 2 * width), round((1 - y / w) / 2 * height)
+
     def click(self, x, y):
         for kind in ("Pressed", "Released"):
             self.mouse(kind, x, y, button="left", clickCount=1)
@@ -277,8 +284,8 @@ def test_the_browser_shows_the_objects(browser):
 
 
 def test_hover_and_click_say_which_object_it_is(browser):
-    x, y = middle = 500, 330
-    browser.mouse("Moved", x, y)
+    middle = browser.where(0, 0, 0.8)
+    browser.mouse("Moved", *middle)
     told = browser.until(lambda: browser.evaluate("document.getElementById('told').textContent"))
     assert told.startswith("Object 3 0.50 x 0.25 x 1.00 m, 1,234 points, confidence 0.62, seen in </script>")
     assert browser.evaluate("document.title") == EVIL
@@ -289,7 +296,7 @@ def test_hover_and_click_say_which_object_it_is(browser):
     assert share_of(browser.picture(), floor) < before / 10, "the others fade"
     browser.click(*middle)
     assert browser.evaluate("document.querySelector('#objects .chosen')") is None
-    browser.mouse("Moved", 340, 690)
+    browser.mouse("Moved", 340, 5)
     assert browser.evaluate("document.getElementById('told').style.display") == "none"
 
 
@@ -310,7 +317,8 @@ def test_it_turns_moves_and_zooms(browser):
     assert camera()["distance"] < start["distance"]
     browser.call("Input.dispatchKeyEvent", type="keyDown", key="r")
     assert camera()["distance"] == pytest.approx(start["distance"])
-    below = "cutAt(0.3), draw(), objectAt(500, 330)"
-    assert browser.evaluate(below) in (1, 3)
-    assert browser.evaluate("cutAt(-1), draw(), objectAt(500, 330)") == 0
+    x, y = browser.where(0, 0, 0.4)
+    assert browser.evaluate(f"cutAt(0.5), draw(), objectAt({x}, {y})") == 3
+    assert browser.evaluate(f"cutAt(0.01), draw(), objectAt({x}, {y})") == 1
+    assert browser.evaluate(f"cutAt(-1), draw(), objectAt({x}, {y})") == 0
     assert not browser.errors
