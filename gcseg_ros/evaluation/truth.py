@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ from gcseg_ros.mapping.export import Cloud, read_cloud
 
 SCENE_CLOUD = "gt_cloud.npz"
 CARRY_M = 0.05
+INSTANCES_PER_LABEL = 1000
+"""ScanNet's ids are label x 1000 + number of the instance; below 1000 is unlabelled."""
+NYU40_LABELS = 40
+STUFF_LABELS = {"nyu40": (1, 2, 22), "scannet200": (1, 3)}
+"""Wall and floor in ScanNet's two lists of labels, and NYU40's ceiling, which its benchmark does not count."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,18 @@ class Truth:
         """Stuff becomes void: nothing to find there, and predictions on it are not counted against. Raises UserError."""
         if self.stuff is None:
             raise UserError(
-                f"{self.name} does not say which points are stuff (a bool array or property `stuff`): leave out --exclude-stuff."
+                f"{self.name} does not say which points are stuff (a bool array or property `stuff`): leave out --exclude-stuff, or name the labels of stuff with --stuff-labels where ids are label x 1000 + number."
             )
         return replace(self, instance=np.where(self.stuff, 0, self.instance))
 
 
-def load_truth(path: str | Path) -> Truth:
-    """From NPZ or PLY (points, instance, optional stuff), a scene's folder with gt_cloud.npz, or ScanNet's text. Raises UserError."""
+def load_truth(path: str | Path, stuff_labels: Sequence[int] | None = None) -> Truth:
+    """From NPZ or PLY (points, instance, optional stuff), a scene's folder with gt_cloud.npz, or ScanNet's text.
+
+    stuff_labels  of ids that are label x 1000 + number: which labels are stuff. None: what the file says; of text, wall, floor
+                  and ceiling by NYU40's labels, or wall and floor by ScanNet200's where a label is above 40.
+    Raises UserError.
+    """
     path = Path(path)
     file = path / SCENE_CLOUD if path.is_dir() else path
     if path.is_dir() and not file.is_file():
@@ -55,19 +66,19 @@ def load_truth(path: str | Path) -> Truth:
         )
     if file.suffix.lower() == ".txt":
         ids = read_numbers(file)
-        # ScanNet writes label * 1000 + instance; below 1000 is unlabelled.
-        if not (ids >= 1000).any():
+        if not (ids >= INSTANCES_PER_LABEL).any():
             raise UserError(f"{file} has no instance: ScanNet's ids are label * 1000 + instance, one a line.")
-        return Truth(str(path), np.where(ids >= 1000, ids, 0))
+        labels = ids // INSTANCES_PER_LABEL
+        if stuff_labels is None:
+            stuff_labels = STUFF_LABELS["scannet200" if labels.max() > NYU40_LABELS else "nyu40"]
+        return Truth(str(path), np.where(labels > 0, ids, 0), stuff=np.isin(labels, stuff_labels))
     cloud = load_cloud(file)
     if "instance" not in cloud:
         raise UserError(f"{file} has no instance per point: expected `instance`, an id from 1, 0 for none.")
-    return Truth(
-        str(path),
-        cloud["instance"].astype(np.int64),
-        cloud["points"],
-        *(cloud.get(name) for name in ("stuff", "normals", "colours")),
-    )
+    instance = cloud["instance"].astype(np.int64)
+    if stuff_labels is not None:
+        cloud["stuff"] = np.isin(instance // INSTANCES_PER_LABEL, stuff_labels)
+    return Truth(str(path), instance, cloud["points"], *(cloud.get(name) for name in ("stuff", "normals", "colours")))
 
 
 def load_cloud(path: str | Path) -> Cloud:

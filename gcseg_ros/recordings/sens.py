@@ -41,6 +41,20 @@ class SensHeader:
     frames: int
 
 
+@dataclass(frozen=True)
+class StoredFrame:
+    """One frame as it lies in the file: pose (4, 4) camera-to-world, encoded images."""
+
+    number: int
+    pose: Array
+    colour: bytes
+    depth: bytes
+
+    @property
+    def lost(self) -> bool:
+        return not np.isfinite(self.pose).all() or not self.pose[:3, :3].any()
+
+
 class ScanNetSens(Recording):
     """Names are the frames' numbers (as in an exported folder, six digits), stamps follow 30 Hz."""
 
@@ -54,7 +68,7 @@ class ScanNetSens(Recording):
             raise UserError(f"{path} holds {len(files)} .sens files: give one of them.")
         self._file = files[0]
         with self._file.open("rb") as stream:
-            self._header = self._read_header(stream)
+            self.header = self._read_header(stream)
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -63,37 +77,50 @@ class ScanNetSens(Recording):
         return path.is_dir() and not (path / "color").is_dir() and any(path.glob("*.sens"))
 
     def __len__(self) -> int:
-        return self._header.frames
+        return self.header.frames
 
     def __iter__(self) -> Iterator[Frame]:
         return self.usable(self._frames())
 
     def _frames(self) -> Iterator[Frame | str]:
+        for stored in self.stored():
+            if stored.lost:
+                yield "the pose is lost (not finite or zero)"
+                continue
+            what = self._what(stored)
+            colour = decode_colour(stored.colour, what)
+            depth_m = metres(self.raw_depth(stored), 1 / self.header.depth_units_per_m)
+            colour_camera = camera(self.header.colour_matrix, colour, what)
+            depth_camera = camera(self.header.depth_matrix, depth_m, what)
+            registered = register_colour(colour, colour_camera, depth_camera)
+            stamp_s = seconds(round(stored.number * 1e9 / RATE_HZ))
+            yield Frame(f"{stored.number:06d}", stamp_s, registered, depth_m, depth_camera, stored.pose)
+
+    def stored(self, step: int = 1) -> Iterator[StoredFrame]:
+        """Every step-th frame, without decoding its images. Raises UserError."""
         with self._file.open("rb") as stream:
             header = self._read_header(stream)
             for number in range(header.frames):
                 pose = np.frombuffer(self._read(stream, 64), "<f4").astype(np.float64).reshape(4, 4)
                 _, _, colour_bytes, depth_bytes = struct.unpack("<4Q", self._read(stream, 32))
-                if not np.isfinite(pose).all() or not pose[:3, :3].any():
+                if number % step:
                     stream.seek(colour_bytes + depth_bytes, 1)
-                    yield "the pose is lost (not finite or zero)"
-                    continue
-                what = f"Frame {number} of {self._file}"
-                colour = decode_colour(self._read(stream, colour_bytes), what)
-                depth_m = self._depth(self._read(stream, depth_bytes), what)
-                colour_camera = camera(header.colour_matrix, colour, what)
-                depth_camera = camera(header.depth_matrix, depth_m, what)
-                registered = register_colour(colour, colour_camera, depth_camera)
-                stamp_s = seconds(round(number * 1e9 / RATE_HZ))
-                yield Frame(f"{number:06d}", stamp_s, registered, depth_m, depth_camera, pose)
+                else:
+                    yield StoredFrame(number, pose, self._read(stream, colour_bytes), self._read(stream, depth_bytes))
 
-    def _depth(self, data: bytes, what: str) -> npt.NDArray[np.float32]:
-        height, width = self._header.depth_size
+    def raw_depth(self, stored: StoredFrame) -> npt.NDArray[np.uint16]:
+        """(H, W) in the file's units, 0 = invalid. Raises UserError."""
+        height, width = self.header.depth_size
         try:
-            raw = zlib.decompress(data) if self._header.depth_compression == ZLIB_USHORT else data
-            return metres(np.frombuffer(raw, "<u2").reshape(height, width), 1 / self._header.depth_units_per_m)
+            raw = zlib.decompress(stored.depth) if self.header.depth_compression == ZLIB_USHORT else stored.depth
+            return np.frombuffer(raw, "<u2").reshape(height, width)
         except (zlib.error, ValueError) as error:
-            raise UserError(f"{what}: the depth image is broken ({error}): download the file again.") from None
+            raise UserError(
+                f"{self._what(stored)}: the depth image is broken ({error}): download the file again."
+            ) from None
+
+    def _what(self, stored: StoredFrame) -> str:
+        return f"Frame {stored.number} of {self._file}"
 
     def _read_header(self, stream: BinaryIO) -> SensHeader:
         version, length = struct.unpack("<IQ", self._read(stream, 12))
