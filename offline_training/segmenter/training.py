@@ -194,8 +194,17 @@ def batches(
     loader = DataLoader(
         examples, batch_sampler=numbers, collate_fn=batched, num_workers=workers, persistent_workers=workers > 0
     )
-    for batch in loader:
-        yield fabric.to_device(batch)
+    try:
+        for batch in loader:
+            yield fabric.to_device(batch)
+    except UserError as error:  # from a worker it comes with a traceback in its text
+        raise UserError(str(error).rsplit("UserError: ", 1)[-1].strip()) from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UserError(
+            "A process that prepares examples has died (is memory short?): go on with --resume and fewer --workers."
+        ) from None
 
 
 def hash_of(*numbers: int) -> int:

@@ -108,13 +108,15 @@ def test_mistakes_are_one_sentence(samples, tmp_path, capsys, arguments, sentenc
     assert not (tmp_path / "out" / STATE).exists()
 
 
-def test_a_broken_sample_file_is_named(samples, tmp_path):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_sample_file_is_named(samples, tmp_path, workers):
     folder = tmp_path / "copy"
     shutil.copytree(samples, folder)
     broken = folder / "samples" / "room1.map.npz"
     broken.write_bytes(broken.read_bytes()[:200])
-    with pytest.raises(UserError, match=r"room1\.map\.npz is damaged"):
-        train(settings(), entries(folder), tmp_path / "out", accelerator="cpu")
+    with pytest.raises(UserError, match=r"room1\.map\.npz is damaged") as error:
+        train(settings(), entries(folder), tmp_path / "out", accelerator="cpu", workers=workers)
+    assert "\n" not in str(error.value)
 
 
 def test_a_state_of_other_settings_or_a_broken_one_is_refused(samples, tmp_path):
