@@ -227,12 +227,16 @@ def evaluate(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="A folder of gcseg map, or a labelled cloud.")],
     truth: Annotated[Path, typer.Option(metavar="GT", help="NPZ, PLY, or the folder of a scene with its truth.")],
     exclude_stuff: Annotated[bool, typer.Option("--exclude-stuff", help="Leave out walls, floor and ceiling.")] = False,
+    stuff_labels: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Labels of stuff where the truth's ids are label x 1000 + number (ScanNet)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Average precision against the truth, by ScanNet's protocol, class-agnostic."""
     from gcseg_ros.evaluation import report
 
-    result = report.evaluate(output, truth, exclude_stuff)
+    result = report.evaluate(output, truth, exclude_stuff or stuff_labels is not None, report.labels_of(stuff_labels))
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
     else:

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from rich.markup import escape
 from rich.table import Table
-from scipy import sparse
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
+from gcseg_ros.evaluation.scannet_text import read_masks
 from gcseg_ros.evaluation.tracking import TrackingQuality, compare_folders
-from gcseg_ros.evaluation.truth import Truth, carry, load_cloud, load_truth, read_numbers
+from gcseg_ros.evaluation.truth import Truth, carry, load_cloud, load_truth
 from gcseg_ros.mapping.export import Cloud, read_instances_json
 
 
@@ -67,16 +67,19 @@ class Prediction:
     scores: str
 
 
-def evaluate(output: str | Path, truth: str | Path, exclude_stuff: bool = False) -> Evaluation:
+def evaluate(
+    output: str | Path, truth: str | Path, exclude_stuff: bool = False, stuff_labels: Sequence[int] | None = None
+) -> Evaluation:
     """An output against its truth.
 
     output  OUT of `gcseg map`; a PLY or NPZ cloud with `instance` and optional `confidence` per point; or ScanNet's text
             (a .txt of lines "mask_file label score", or a folder with one), masks in the order of the truth's points
     truth   NPZ, PLY, a scene's folder (gt_cloud.npz) or ScanNet's .txt
+    exclude_stuff, stuff_labels  walls, floors and the like become void; which labels these are, see `load_truth`
     Raises UserError.
     """
     output = Path(output)
-    full = load_truth(truth)
+    full = load_truth(truth, stuff_labels)
     counted = full.without_stuff() if exclude_stuff else full
     prediction = load_prediction(output, counted)
     best = best_ious(prediction.overlap)
@@ -115,41 +118,49 @@ def load_prediction(output: Path, truth: Truth) -> Prediction:
             f"There is no output at {output}: expected a folder of `gcseg map`, a PLY, an NPZ or ScanNet's text."
         )
     if output.suffix.lower() == ".txt":
-        return scannet_prediction(output, truth)
-    if not output.is_dir():
-        return cloud_prediction(load_cloud(output), {}, output, truth)
-    if (output / "instances.ply").is_file():
-        objects = output / "instances.json"
-        known = {found.id: found.confidence for found in read_instances_json(objects)} if objects.is_file() else {}
-        return cloud_prediction(load_cloud(output / "instances.ply"), known, output, truth)
+        return masks_prediction(output, truth)
+    if not output.is_dir() or (output / "instances.ply").is_file():
+        return cloud_prediction(*load_instances(output), output, truth)
     texts = sorted(output.glob("*.txt"))
     matching = [text for text in texts if text.stem == Path(truth.name).stem] or texts
     if len(matching) == 1:
-        return scannet_prediction(matching[0], truth)
+        return masks_prediction(matching[0], truth)
     raise UserError(
         f"{output} has neither instances.ply nor one prediction in ScanNet's text for {truth.name} (it has {len(texts)} .txt files)."
     )
 
 
-def cloud_prediction(cloud: Cloud, known: Mapping[int, float], output: Path, truth: Truth) -> Prediction:
-    """A cloud carried to the truth's points. Confidence: the object's if known, else the mean of its points', else equal."""
+def load_instances(output: Path) -> tuple[Cloud, dict[int, float], str]:
+    """The cloud of a folder of `gcseg map`, a PLY or an NPZ, the confidence of each id in it, and where that comes from.
+
+    The objects' if known, else the mean of the points', else all equal. Raises UserError.
+    """
+    cloud = load_cloud(output / "instances.ply" if output.is_dir() else output)
+    if "instance" not in cloud:
+        raise UserError(f"{output} has no instance per point: expected `instance`, an id from 1, 0 for none.")
+    ids = np.unique(cloud["instance"][cloud["instance"] > 0]).tolist()
+    objects = output / "instances.json"
+    known = {found.id: found.confidence for found in read_instances_json(objects)} if objects.is_file() else {}
+    if known and all(i in known for i in ids):
+        return cloud, known, "instances.json"
+    if "confidence" in cloud:
+        return cloud, mean_confidence(cloud["instance"], cloud["confidence"]), "points"
+    return cloud, dict.fromkeys(ids, 1.0), "equal"
+
+
+def cloud_prediction(
+    cloud: Cloud, confidence: Mapping[int, float], scores: str, output: Path, truth: Truth
+) -> Prediction:
+    """A cloud carried to the truth's points."""
     if truth.points is None:
         raise UserError(
             f"{truth.name} has no points, so a cloud cannot be compared with it: give the truth as NPZ or PLY."
         )
-    if "instance" not in cloud:
-        raise UserError(f"{output} has no instance per point: expected `instance`, an id from 1, 0 for none.")
     labels, near = carry(cloud["points"], cloud["instance"], truth.points)
     if len(cloud["points"]) and not near.any():
         raise UserError(
             f"No point of {output} lies within 5 cm of {truth.name}: both must be in one world frame, in metres."
         )
-    ids = np.unique(cloud["instance"][cloud["instance"] > 0]).tolist()
-    confidence, scores = dict.fromkeys(ids, 1.0), "equal"
-    if "confidence" in cloud:
-        confidence, scores = mean_confidence(cloud["instance"], cloud["confidence"]), "points"
-    if known and all(i in known for i in ids):
-        confidence, scores = dict(known), "instances.json"
     return Prediction(Overlap.of_labels(truth.instance, labels, confidence), share(near, truth), scores)
 
 
@@ -160,34 +171,21 @@ def mean_confidence(instance: npt.NDArray[np.integer], confidence: npt.NDArray[n
     return dict(zip(ids.tolist(), (total / np.maximum(np.bincount(row), 1)).tolist(), strict=True))
 
 
-def scannet_prediction(text: Path, truth: Truth) -> Prediction:
-    """ScanNet's submission format: lines "mask_file label score"; a mask file holds 0 or 1 per point, one a line."""
-    try:
-        lines = [line.split() for line in text.read_text(encoding="utf-8").splitlines() if line.strip()]
-        entries = [(" ".join(line[:-2]), float(line[-1])) for line in lines]
-    except (OSError, ValueError, IndexError) as error:
-        raise UserError(f"{text} is not lines of `mask_file label score`: {error}.") from None
-    folder = text.parent.resolve()
-    masks, scores = [], []
-    for name, score in entries:
-        file = (folder / name).resolve()
-        if not name or not file.is_relative_to(folder) or not math.isfinite(score):
-            raise UserError(
-                f"{text} must name mask files in its own folder with finite scores; found {name!r} with {score}."
-            )
-        mask = read_numbers(file) != 0
-        if len(mask) != len(truth.instance):
-            raise UserError(
-                f"{file} has {len(mask)} lines, but {truth.name} {len(truth.instance)} points: one line a point."
-            )
-        masks.append(np.flatnonzero(mask))
-        scores.append(score)
-    starts = np.cumsum([0, *(len(mask) for mask in masks)])
-    points = np.concatenate([np.empty(0, np.int64), *masks])
-    table = sparse.csr_array((np.ones(len(points), bool), points, starts), (len(masks), len(truth.instance)))
-    covered = np.zeros(len(truth.instance), bool)
-    covered[points] = True
-    return Prediction(Overlap.of_masks(truth.instance, table, scores), share(covered, truth), "file")
+def masks_prediction(text: Path, truth: Truth) -> Prediction:
+    """ScanNet's text, over the truth's points."""
+    masks, scores = read_masks(text, len(truth.instance))
+    covered = np.asarray(masks.sum(0)).ravel() > 0
+    return Prediction(Overlap.of_masks(truth.instance, masks, scores), share(covered, truth), "file")
+
+
+def labels_of(text: str | None) -> list[int] | None:
+    """`1,2` -> [1, 2]. Raises UserError."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise UserError(f"--stuff-labels is a list of whole numbers such as 1,2; found {text!r}.")
+    return [int(part) for part in parts]
 
 
 def share(near: npt.NDArray[np.bool_], truth: Truth) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.evaluation.scannet_text import write_ids
 from gcseg_ros.evaluation.truth import INSTANCES_PER_LABEL
 from gcseg_ros.files import atomic_path, read_json
 from gcseg_ros.mapping.export import read_cloud
@@ -92,8 +93,7 @@ def groups_of(file: Path) -> list[tuple[str, list[int]]]:
 
 def write_truth(scene: AnnotatedScene, cloud: Path, text: Path) -> None:
     """As NPZ (points, colours, instance, stuff) and in ScanNet's format, an id a line. Raises UserError."""
-    with atomic_path(text) as temporary:
-        np.savetxt(temporary, scene.instance, "%d")
+    write_ids(text, scene.instance)
     with atomic_path(cloud) as temporary:
         np.savez_compressed(
             temporary, points=scene.points, colours=scene.colours, instance=scene.instance, stuff=scene.stuff
