@@ -29,11 +29,12 @@ class Settings:
     seed: int = 0
     rounds: int = 2
     threshold: float = FinishingConfig().join_probability
-    trees: int = 300
-    rate: float = 0.06
-    leaves: int = 16
-    least_in_leaf: int = 20
-    regularisation: float = 5.0
+    trees: int = 500
+    rate: float = 0.04
+    leaves: int = 40
+    least_in_leaf: int = 40
+    features: float = 0.3  # share that a split chooses from
+    regularisation: float = 20.0
 
 
 @dataclass
@@ -94,6 +95,7 @@ def fit(parts: Sequence[Sequence[Samples]], settings: Settings) -> Trees:
         learning_rate=settings.rate,
         max_leaf_nodes=settings.leaves,
         min_samples_leaf=settings.least_in_leaf,
+        max_features=settings.features,
         l2_regularization=settings.regularisation,
         early_stopping=False,
         random_state=settings.seed,
