@@ -17,6 +17,8 @@ from gcseg_ros.ros_clouds import PointCloud, to_point_cloud
 class CloudNode(ManagedNode):
     """A lifecycle node on the topic `topics.cloud`."""
 
+    stop_timeout_s = 1.0  # nothing is lost when the node ends in the middle of a cloud
+
     def _cloud_input(self) -> Input:
         return Input(self, "cloud", self._config.topics.cloud, [PointCloud2], self._take_cloud, LATCHED, True)
 

@@ -24,7 +24,6 @@ from gcseg_ros.nodes.inputs import Input
 from gcseg_ros.nodes.parameters import declare
 
 POLL_S = 0.2
-STOP_TIMEOUT_S = 8.0
 LONGEST_PAUSE_S = 60.0
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -47,6 +46,8 @@ class ManagedNode(LifecycleNode, ABC):
     """What the node does, in a word: its name in /diagnostics."""
     optional: ClassVar[frozenset[str]] = frozenset({"tf_static"})
     """Inputs that may be silent."""
+    stop_timeout_s: ClassVar[float] = 8.0
+    """How long what the worker is doing may take to end."""
 
     def __init__(self, name: str, **arguments: Any) -> None:
         super().__init__(name, **arguments)
@@ -90,7 +91,7 @@ class ManagedNode(LifecycleNode, ABC):
     def _cleanup(self) -> None:
         """End the worker and destroy what was made. Fine to call at any time."""
         if self._worker is not None:
-            self._worker.stop(STOP_TIMEOUT_S)
+            self._worker.stop(self.stop_timeout_s)
             self._worker = None
         while self._made:
             self._made.pop()()

@@ -1,6 +1,7 @@
 """query_node over real DDS: the views and clouds of a real mapping_node, and a stand-in for CLIP that knows colours."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -155,6 +156,33 @@ def test_an_answer_follows_the_map(ros, camera, frames, colours):
     assert node._encoder.looked <= looked + 30, "what has not changed is not looked at again"
 
 
+def test_a_query_need_not_wait_until_everything_new_has_been_looked_at(ros, camera, frames, monkeypatch):
+    gate = threading.Event()
+    gate.set()
+
+    class Slow(ColourEncoder):
+        def images(self, crops):
+            assert gate.wait(60)
+            return super().images(crops)
+
+    monkeypatch.setattr(query_node.OpenClip, "load", lambda *_: Slow())
+    ask = Asker(ros)
+    node = start(ros, rate_hz=20.0, batch=1)
+    mapped(ros, camera, frames[:3])
+    ros.until(lambda: node._retrieval is not None and not node._stale)
+    before = node._retrieval
+    gate.clear()
+    camera.send(frames[5])
+    ros.until(lambda: not node._stale)  # it has begun to look
+    ask.publisher.publish(String(data="orange thing"))
+    ros.until(lambda: node._waiting)
+    assert node._retrieval is before
+    gate.set()
+    ros.until(lambda: ask.status)
+    assert "object" in ask.status[0].data
+    ros.until(lambda: node._retrieval is not before)
+
+
 @pytest.mark.parametrize("text", ["", "   ", ";;", "-bowl", "\x00\n", "?!", "x" * 5000])
 def test_what_is_no_query_is_answered(ros, colours, text):
     ask = Asker(ros)
@@ -164,7 +192,6 @@ def test_what_is_no_query_is_answered(ros, colours, text):
 
 
 def test_without_weights_one_sentence_and_everything_else_goes_on(ros, camera, frames, tmp_path, monkeypatch, capfd):
-    pytest.importorskip("open_clip", reason="queries need open_clip")
     monkeypatch.setenv("GCSEG_WEIGHTS_DIR", str(tmp_path))
     ask = Asker(ros)
     node = start(ros)
@@ -225,8 +252,6 @@ def test_too_many_queries_at_once(ros, colours, monkeypatch):
     ask = Asker(ros)
     node = start(ros)
     ros.until(ask.publisher.get_subscription_count)
-    import threading
-
     blocked = threading.Event()
     node._worker.call(lambda: blocked.wait(30))
     for i in range(query_node.MOST_WAITING + 3):
