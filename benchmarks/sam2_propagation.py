@@ -117,7 +117,11 @@ def memory_over(frames: int) -> list[dict[str, float]]:
         settings += [f"masks.sam.weights={folder}/sam.pth", f"propagation.sam2.weights={folder}/sam2.pt"]
         settings += [f"propagation.sam2.configuration={CONFIGURATION}", f"propagation.sam2.overrides={TINY_SAM2}"]
         settings += ["masks.sam.points_per_side=4", "masks.sam.crop_n_layers=0", "masks.sam.pred_iou_thresh=0"]
-        settings += ["masks.sam.box_nms_thresh=1", "propagation.sam2.max_growth=1000", "propagation.sam2.min_object_px=5"]
+        settings += [
+            "masks.sam.box_nms_thresh=1",
+            "propagation.sam2.max_growth=1000",
+            "propagation.sam2.min_object_px=5",
+        ]
         settings += ["masks.sam.stability_score_thresh=0", "tracking.keyframe_stride=10", "input.working_width_px=96"]
         mapper = Mapper(load_config(None, settings))
     rows = []
@@ -147,6 +151,7 @@ def main() -> None:
     parser.add_argument(
         "--batch", type=int, default=0, metavar="N", help="objects at once; default: 1 on a CPU, else 16"
     )
+    parser.add_argument("--objects", type=int, nargs="+", default=OBJECTS, metavar="N", help="numbers of objects")
     parser.add_argument("--frames", type=int, default=20, help="frames for each number of objects")
     parser.add_argument("--memory", type=int, metavar="FRAMES", help="measure memory instead of time")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
@@ -158,7 +163,7 @@ def main() -> None:
             FoundationConfig(device=options.device, precision=options.precision, compile=options.compile)
         )
         window = Sam2Window(network(options, runtime), runtime, objects_per_batch=options.batch)
-        rows = [time_a_frame(window, objects, options.frames) for objects in OBJECTS]
+        rows = [time_a_frame(window, objects, options.frames) for objects in options.objects]
         if runtime.on_gpu:
             print(f"{torch.cuda.get_device_name()}, at most {torch.cuda.max_memory_allocated() / 1e9:.1f} GB")
     Console().print(shown(rows))
