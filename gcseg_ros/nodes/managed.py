@@ -53,6 +53,7 @@ class ManagedNode(LifecycleNode, ABC):
         super().__init__(name, **arguments)
         self._config: Any = None
         self._worker: Any = None  # a Worker while configured
+        self.busy = False  # whether a thread goes on although it was told to stop
         self._inputs: list[Input] = []
         self._made: list[Callable[[], Any]] = []  # how what was made on configuration is destroyed
         self._drops = Drops(self.get_logger().warning)
@@ -91,7 +92,7 @@ class ManagedNode(LifecycleNode, ABC):
     def _cleanup(self) -> None:
         """End the worker and destroy what was made. Fine to call at any time."""
         if self._worker is not None:
-            self._worker.stop(self.stop_timeout_s)
+            self.busy = not self._worker.stop(self.stop_timeout_s)
             self._worker = None
         while self._made:
             self._made.pop()()

@@ -35,7 +35,7 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
     """Spin what `make` gives until Ctrl-C, SIGTERM or SystemExit, then leave the process.
 
     A node with a method `start` is started, one with `stop` is stopped; one with a future `done` ends when that holds its
-    exit status. Exit status: 0 after a signal, 2 after UserError.
+    exit status; one that says `busy` then has a thread that is not waited for. Exit status: 0 after a signal, 2 after UserError.
     """
     node, status = None, 0
     try:
@@ -73,4 +73,10 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
                     node.stop()
                 node.destroy_node()
         rclpy.try_shutdown()
+    if getattr(
+        node, "busy", False
+    ):  # the interpreter's end would tear that thread out of a library's code, which aborts
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     sys.exit(status)

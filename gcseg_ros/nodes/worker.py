@@ -99,12 +99,13 @@ class Worker(Generic[T]):
             self._items = deque(item for item in self._items if isinstance(item, Call))
             self._waiting = 0
 
-    def stop(self, timeout_s: float) -> None:
-        """End the thread after what it is doing now; items that wait are left."""
+    def stop(self, timeout_s: float) -> bool:
+        """End the thread after what it is doing now; items that wait are left. Whether it has ended in time."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while True:

@@ -8,6 +8,11 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 from gcseg_ros.frames import CameraIntrinsics
 from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
 from gcseg_ros.nodes import messages
+from gcseg_ros.retrieval.answers import Answer
+from gcseg_ros.retrieval.heat import heat_colours
+from gcseg_ros.retrieval.retrieval import Hit
+from gcseg_ros.retrieval.views import StoredView
+from gcseg_ros.ros_clouds import to_point_cloud
 from gcseg_ros.ros_messages import image_to_depth_m, image_to_rgb, intrinsics_from_info, pose_matrix, stamp_ns
 from gcseg_ros.viewer.colours import instance_colours
 
@@ -135,3 +140,36 @@ def test_diagnostics():
     message = messages.diagnostics_message("n", b"\x01", "slow", {"rate_hz": 1.23456, "frames": 7}, HEAD.stamp)
     assert [(value.key, value.value) for value in message.status[0].values] == [("rate_hz", "1.23"), ("frames", "7")]
     assert message.status[0].level == b"\x01"
+
+
+def test_views_come_back():
+    camera, depth_camera = (
+        CameraIntrinsics(64, 48, 60.0, 61.0, 31.5, 23.5),
+        CameraIntrinsics(32, 24, 30.0, 30.5, 15.5, 11.5),
+    )
+    pose = np.eye(4)
+    pose[:3] = [[0, 0, 1, 1.5], [-1, 0, 0, -2], [0, -1, 0, 0.25]]
+    colour = np.full((48, 64, 3), 90, np.uint8)
+    depth_m = RNG.random((24, 32)).astype(np.float32)
+    view = StoredView.encoded("000007", pose, camera, colour, depth_camera, depth_m)
+    back = messages.view_of(*messages.view_messages(view, HEAD, messages.header(7, "map")))
+    assert (back.jpeg, back.png, back.camera, back.depth_camera) == (view.jpeg, view.png, camera, depth_camera)
+    np.testing.assert_array_equal(back.pose, view.pose)
+    assert back.name == "7"
+
+
+def test_heat():
+    scores = np.array([0.1, 0.3, 0.2, np.nan], np.float32)
+    cloud = to_point_cloud(messages.heat_message(a_map(), scores, HEAD))
+    np.testing.assert_array_equal(cloud.colours, heat_colours(scores))
+    np.testing.assert_array_equal(cloud.instance, np.arange(4))
+
+
+def test_answers():
+    hits = [Hit(an_object(id), score, 5) for id, score in ((3, 0.3), (1, 0.2), (2, 0.1))]
+    answers = [Answer(text, np.zeros(3, np.float32), hits) for text in ("mug", "красная кружка")]
+    removed, *markers = messages.answers_message(answers, 2, HEAD).markers
+    assert removed.action == removed.DELETEALL
+    assert len(markers) == 2 * 2 * 2
+    assert len({(marker.ns, marker.id) for marker in markers}) == len(markers)
+    assert [m.text for m in markers if m.text] == ["mug 0.30", "mug 0.20", "красная кружка 0.30", "красная кружка 0.20"]

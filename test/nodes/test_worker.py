@@ -80,3 +80,13 @@ def test_clear_and_stop():
     gate.worker.put(9)
     with pytest.raises(RuntimeError, match="stopped"):
         gate.worker.call(lambda: None).result(1)
+
+
+def test_stop_says_whether_the_thread_has_ended():
+    going, gate = threading.Event(), threading.Event()
+    worker = Worker(lambda _: (going.set(), gate.wait(10)), lambda: None, 1, "drop_newest", print)
+    worker.put(1)
+    assert going.wait(10)
+    assert not worker.stop(0.01)
+    gate.set()
+    assert worker.stop(10)
