@@ -144,7 +144,9 @@ def run(folder: Path, generator: str, poses: str | None, more: list[str]) -> tup
 
 def titled(image: np.ndarray, title: str) -> np.ndarray:
     image = cv2.resize(image, (320, 240), interpolation=cv2.INTER_AREA)
-    return cv2.putText(image, title, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(image, title, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thickness, cv2.LINE_AA)
+    return image
 
 
 def main() -> None:
