@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -92,7 +93,7 @@ class QueryNode(CloudNode):
             self,
             config.topics.views,
             config.most_views,
-            lambda view: self._worker.call(partial(self._guarded, self._take_view, view)) and None,
+            lambda *view: self._worker.call(partial(self._guarded, self._take_view, *view)) and None,
             partial(self._drops, "view not usable"),
         )
         query = Input(self, "query", "~/query", [String], self._take_query, RELIABLE, True)
@@ -148,7 +149,12 @@ class QueryNode(CloudNode):
         self._stale = True
         self._refresh_if_due()
 
-    def _take_view(self, view: StoredView) -> None:
+    def _take_view(self, view: StoredView, frame_id: str) -> None:
+        if self._map and frame_id != self._map[1].frame_id:
+            self._say_once(
+                f"The cloud is in the frame {self._map[1].frame_id!r}, the views of it in {frame_id!r}: they are looked at as if these were "
+                "the same; take both from one mapping_node."
+            )
         try:
             self._gatherer.keep(view)
         except UserError as error:
@@ -187,6 +193,8 @@ class QueryNode(CloudNode):
         except Interrupted:
             self._stale = True
             raise
+        if not self._inputs:
+            raise UserError("query_node is being deactivated.")
         self._retrieval, self._head, self._refreshed_s = retrieval, head, time.monotonic()
         return retrieval
 
@@ -200,8 +208,9 @@ class QueryNode(CloudNode):
         try:
             texts, negatives = parsed(text)
             self._asked, self._owed = (texts, negatives), True
-            if self._retrieval is None:
-                self._refresh()
+            if self._retrieval is None or (self._stale and not self._config.rate_hz):
+                with suppress(Interrupted):
+                    self._refresh()
             self._say(self._show(texts, negatives))
             self._owed = False
             for remark in self._retrieval.remarks([*texts, *negatives]) if self._retrieval else []:

@@ -29,10 +29,11 @@ class ViewInputs:
         node: Node,
         prefix: str,
         most: int,
-        take: Callable[[StoredView], None],
+        take: Callable[[StoredView, str], None],
         refuse: Callable[[str], None],
     ) -> None:
-        """most: views that DDS keeps; refuse: is given a sentence about a view that cannot be used."""
+        """most: views that DDS keeps; take: is given a view and the frame of its pose; refuse: a sentence about one that
+        cannot be used."""
         self._take, self._refuse = take, refuse
         self._incomplete: dict[int, dict[str, Any]] = {}
         qos = QoSProfile(
@@ -50,7 +51,7 @@ class ViewInputs:
         if len(parts) == len(messages.VIEW):
             del self._incomplete[stamp]
             try:
-                self._take(messages.view_of(**parts))
+                self._take(messages.view_of(**parts), parts["pose"].header.frame_id)
             except UserError as error:
                 self._refuse(str(error))
         elif len(self._incomplete) > MOST_INCOMPLETE:

@@ -135,6 +135,21 @@ def test_negatives_and_other_scripts(ros, camera, frames, colours):
     ros.until(lambda: any("not in Latin letters" in sentence.data for sentence in ask.status))
 
 
+def test_at_rate_0_it_looks_at_what_is_new_when_asked(ros, camera, frames, colours):
+    ask = Asker(ros)
+    node = start(ros, rate_hz=0.0)
+    mapped(ros, camera, frames[:3])
+    ros.until(lambda: node._map and node._gatherer.views)
+    ask("orange thing")
+    before = node._retrieval
+    node._stale = False
+    camera.send(frames[5])
+    ros.until(lambda: node._stale)
+    assert node._retrieval is before
+    ask("orange thing")
+    assert node._retrieval is not before
+
+
 def test_what_was_asked_too_early_is_answered_when_the_map_comes(ros, camera, frames, colours):
     ask = Asker(ros)
     start(ros, rate_hz=20.0)
