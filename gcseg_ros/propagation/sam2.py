@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gcseg_ros.config import FoundationConfig, Sam2Config
 from gcseg_ros.foundation import Runtime
+from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.propagation.sam2_network import load_sam2
 from gcseg_ros.propagation.sam2_window import Sam2Window, Tracks
@@ -59,6 +60,23 @@ class Sam2Propagator:
                 best, labels = torch.where(better, logit, best), torch.where(better, ids[row], labels)
         self.window.give_up({id for id, frames in self.lost.items() if frames >= self.config.patience})
         return labels.cpu().numpy()
+
+    def state(self) -> dict[str, Any]:
+        """The window's memory, and the sizes of the objects; nothing before the first prompt."""
+        ids = self.window.ids
+        sizes = {"area": [self.area[id] for id in ids], "lost": [self.lost[id] for id in ids]}
+        arrays = {name: np.array(values, np.int64) for name, values in sizes.items()}
+        return {**self.window.state(), **arrays, "shape": np.array(self.shape, np.int64)} if ids else {}
+
+    def restore(self, saved: Saved) -> None:
+        """Take over the `state` of a propagator with the same network. Raises UserError."""
+        self.window.restore(saved)
+        self._seen, ids = None, self.window.ids
+        if ids:
+            height, width = saved.array("shape", np.int64, (2,), 1, 1 << 16).tolist()
+            self.shape = height, width
+            self.area = dict(zip(ids, saved.array("area", np.int64, (len(ids),), 0).tolist()))
+            self.lost = dict(zip(ids, saved.array("lost", np.int64, (len(ids),), 0).tolist()))
 
     def _there(self, tracks: Tracks) -> list[int]:
         """Rows of the objects that are in the frame; keeps account of those that are lost."""

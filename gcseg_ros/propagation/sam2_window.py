@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from gcseg_ros.foundation import Portions, Runtime
+from gcseg_ros.mapping.state import Saved
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LONG = 1 << 30
@@ -141,6 +142,55 @@ class Sam2Window:
         storages = [t.untyped_storage() for v in values for t in (v if isinstance(v, list) else [v])]
         sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
         return len(sizes), sum(sizes.values())
+
+    def state(self) -> dict[str, Any]:
+        """What the next frame looks at; nothing where no object is followed, and for EdgeTAM. Maps are bfloat16, as bits."""
+        if not self.groups or self._code[0].ndim != 4:
+            return {}
+        entries = [{**g.memory["non_cond_frame_outputs"], **g.memory["cond_frame_outputs"]} for g in self.groups]
+        frames = sorted(entries[0])  # the same in all groups; 0 is the prompt
+        mapped = [t for t in frames if entries[0][t]["maskmem_features"] is not None]
+        maps = torch.stack([torch.cat([e[t]["maskmem_features"] for e in entries]) for t in mapped])
+        pointers = torch.stack([torch.cat([e[t]["obj_ptr"] for e in entries]) for t in frames])
+        return {
+            "index": self.index,
+            "ids": np.array(self.ids, np.int32),
+            "frames": np.array(frames, np.int64),
+            "mapped": np.array(mapped, np.int64),
+            "maps": maps.view(torch.int16).cpu().numpy(),
+            "pointers": pointers.float().cpu().numpy(),
+            "code": self._code[0].float().cpu().numpy(),
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Take over the `state` of a window of the same network. Raises UserError."""
+        self.groups, self.encoding = [], None
+        if "pointers" not in saved:
+            return
+        device, network = self.runtime.device, self.network
+        self.index = saved.number("index")
+        ids = saved.array("ids", np.int32, (None,), 1, saved.objects)
+        frames = saved.array("frames", np.int64, (None,), 0, self.index).tolist()
+        mapped = saved.array("mapped", np.int64, (None,), 0, self.index).tolist()
+        if 0 not in mapped or not set(mapped) <= set(frames):
+            raise saved.wrong("mapped", "some of `frames`, and 0", str(mapped))
+        side, width = network.image_size // network.backbone_stride, network.mem_dim
+        code = torch.from_numpy(saved.array("code", np.float32, (1, width, side, side))).to(device)
+        bits = saved.array("maps", np.int16, (len(mapped), len(ids), width, side, side))
+        maps = torch.from_numpy(bits).view(torch.bfloat16).to(device)
+        shape = len(frames), len(ids), network.hidden_dim
+        pointers = torch.from_numpy(saved.array("pointers", np.float32, shape)).to(device)
+        self._code = [code]
+        entries = {
+            t: {
+                "maskmem_features": maps[mapped.index(t)] if t in mapped else None,
+                "maskmem_pos_enc": [code.expand(len(ids), *code.shape[1:])] if t in mapped else None,
+                "obj_ptr": pointers[i],
+            }
+            for i, t in enumerate(frames)
+        }
+        memory = {"cond_frame_outputs": {0: entries.pop(0)}, "non_cond_frame_outputs": entries}
+        self.groups = [Group(ids.tolist(), memory)]  # divided before the next frame
 
     def _followed(self) -> list[tuple[Group, Any]]:
         """Every group with what the network says of it in this frame; nothing is remembered yet."""

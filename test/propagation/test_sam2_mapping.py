@@ -96,6 +96,23 @@ def test_nothing_of_a_later_frame_influences_an_earlier_one(settings):
     assert max(image.max() for image in labels[0]) > 0
 
 
+@pytest.mark.parametrize("cut", [0, 5])
+def test_a_saved_map_goes_on_as_if_it_had_never_stopped(settings, tmp_path, cut):
+    config = load_config(None, [*settings, "masks.generator=geometric", "propagation.method=sam2"])
+    frames = list(walk(8))
+    whole, first, second = Mapper(config), Mapper(config), Mapper(config)
+    labels = [whole.step(frame).labels for frame in frames]
+    halves = [first.step(frame).labels for frame in frames[:cut]]
+    first.save_state(tmp_path / "state.npz")
+    second.resume(tmp_path / "state.npz")
+    halves += [second.step(frame).labels for frame in frames[cut:]]
+    np.testing.assert_array_equal(labels, halves)
+    assert max(image.max() for image in labels) > 0
+    other = Mapper(load_config(None, [*settings, "masks.generator=geometric"]))
+    other.resume(tmp_path / "state.npz")  # by reprojection: begins at the next keyframe
+    assert not other.step(frames[cut]).labels.any() or cut == 0
+
+
 @pytest.mark.parametrize("masks", ["sam2", "geometric"])
 def test_other_pairs_of_masks_and_propagation(settings, masks, tmp_path):
     settings = [setting.replace("sam.pth", "sam2.pt") for setting in settings]
