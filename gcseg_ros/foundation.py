@@ -107,10 +107,9 @@ def read_parameters(file: Path, what: str) -> dict[str, Tensor]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no common type for broken files
-        reason = " ".join(str(error).split())[:120]
         raise UserError(
-            f"{file} cannot be read as a checkpoint of {what} ({reason}): it is damaged, or something else; compare it with "
-            "`gcseg weights verify` or fetch it again."
+            f"{file} cannot be read as a checkpoint of {what} ({type(error).__name__}): it is damaged, or something else; compare "
+            "it with `gcseg weights verify`, or fetch it again."
         ) from None
     for key in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):

@@ -11,6 +11,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.weights.table import Weights, named
 
 FOLDER_VARIABLE = "GCSEG_WEIGHTS_DIR"
+SUFFIXES = ".pt", ".pth", ".ckpt", ".safetensors", ".bin"
 BLOCK = 1 << 22
 
 
@@ -43,7 +44,7 @@ def locate(name: str | Path, folder: str | Path | None = None) -> Path:
     """
     if Path(name).is_file():
         return Path(name)
-    if Path(name).name != str(name):
+    if Path(name).name != str(name) or Path(name).suffix in SUFFIXES:
         raise UserError(f"There is no file {name}: give the file of weights, or a name of `gcseg weights list`.")
     entry = named(str(name))
     file = weights_folder(folder) / entry.file

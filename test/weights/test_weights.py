@@ -133,6 +133,7 @@ def test_locate_by_name_path_and_environment(tmp_path, monkeypatch):
         ("sam-vit-x", r"sam-vit-x.*did you mean sam-vit-[bhl]\?"),
         ("zzz", "known are sam-vit-h"),
         ("no/such.pth", "no file no/such.pth"),
+        ("such.pth", "no file such.pth"),
     ],
 )
 def test_names_that_are_not_known(name, says, tmp_path):
