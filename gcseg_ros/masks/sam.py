@@ -100,8 +100,7 @@ class SamGenerator:
         at_once = self.portions.of(self.config.points_per_batch)
         batches = (points[i : i + at_once] for i in range(0, len(points), at_once))
         found = Candidates.cat([self._masks_at(index, batch, crop, size) for batch in batches])
-        found = found.without_duplicates(found.iou, self._heaps(found), self.config.box_nms_thresh)
-        return found
+        return found.without_duplicates(found.iou, self._heaps(found), self.config.box_nms_thresh)
 
     def _masks_at(self, index: int, points: npt.NDArray, crop: list[int], size: tuple[int, int]) -> Candidates:
         config, (height, width) = self.config, size

@@ -159,6 +159,19 @@ def test_what_is_kept_does_not_grow_with_the_window(network):
     assert window.tensors() == (0, 0)
 
 
+def test_a_compiled_encoder_gives_the_same(network, monkeypatch):
+    """Traced, not translated to machine code: that takes minutes."""
+    compiled = []
+    trace = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f: compiled.append(f) or trace(f, backend="eager"))
+    pictures, masks = video(2)
+    other = tiny_sam2()
+    Runtime.of(FoundationConfig(device="cpu", compile=True)).place(other, other.image_encoder)
+    ours, theirs = (by_window(Sam2Window(n, CPU), pictures, [1], masks[0][:1]) for n in (other, network))
+    assert len(compiled) == 1
+    assert difference(ours, theirs) < 1e-4
+
+
 # -- the propagator ---------------------------------------------------------------------------------------------------
 
 
