@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from gcseg_ros.segmentation.coordinates import Level
-from gcseg_ros.segmentation.kernel_maps import KernelMap, kernel_map, neighbour_table, strided_pairs
+from gcseg_ros.segmentation.kernel_maps import KernelMap, NeighbourTable, kernel_map, neighbour_table, strided_pairs
 
 FEW_CHANNELS = 4
 """Up to this many input channels all offsets of a voxel are gathered at once (the first layer)."""
@@ -135,7 +135,9 @@ class _Windows:
     """For each voxel the features at all offsets side by side, a block of voxels at a time: (rows, K * width)."""
 
     def __init__(self, features: Tensor, size: int, level: Level, dilation: int) -> None:
-        self.table = neighbour_table(level, size, dilation)
+        # In bf16 every layer comes here; else only the first, whose table is large and not wanted again.
+        kept = features.dtype == torch.bfloat16
+        self.table = neighbour_table(level, size, dilation) if kept else NeighbourTable(level, size // 2 * dilation)
         self.steps = self.table.steps(size, dilation)
         count, channels = features.shape
         # Rows of four numbers are read as one element of 16 (or 8) bytes, which is five times as fast.

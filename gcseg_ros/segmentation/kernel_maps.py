@@ -170,7 +170,7 @@ def strided_pairs(fine: Level, size: int) -> list[tuple[Tensor, Tensor]]:
     """
 
     def make() -> list[tuple[Tensor, Tensor]]:
-        scale, table = fine.coarser, neighbour_table(fine, size, 1)
+        scale, table = fine.coarser, NeighbourTable(fine, size // 2)
         first = scale.starts[:-1]
         child = scale.child[first]
         corners = table.address[first] - table._cell(child & 1, child >> 1 & 1, child >> 2).to(table.address.dtype)
