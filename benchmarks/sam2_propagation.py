@@ -4,7 +4,8 @@
     python benchmarks/sam2_propagation.py --configuration configs/sam2.1/sam2.1_hiera_l.yaml --device cuda [--weights sam2.1-large]
     python benchmarks/sam2_propagation.py --memory 300                  both parts, SAM and SAM 2, over so many frames: resident memory
 
-Random weights take the time of trained ones. Medians; each number of objects in windows of 10 frames of 640x480.
+Random weights take the time of trained ones. Medians; each number of objects in windows of 10 frames of 640x480. On a CPU it is
+the processor's time with one thread, which does not depend on what else runs.
 """
 
 from __future__ import annotations
@@ -80,11 +81,12 @@ def time_a_frame(window: Sam2Window, objects: int, frames: int) -> dict[str, flo
 def timed(window: Sam2Window, work: Any) -> float:
     if window.runtime.on_gpu:
         torch.cuda.synchronize()
-    start = time.perf_counter()
+    clock = time.perf_counter if window.runtime.on_gpu else time.process_time
+    start = clock()
     work()
     if window.runtime.on_gpu:
         torch.cuda.synchronize()
-    return 1000 * (time.perf_counter() - start)
+    return 1000 * (clock() - start)
 
 
 def walk(count: int) -> Iterator[Frame]:
@@ -163,6 +165,8 @@ def main() -> None:
             FoundationConfig(device=options.device, precision=options.precision, compile=options.compile)
         )
         window = Sam2Window(network(options, runtime), runtime, objects_per_batch=options.batch)
+        if not runtime.on_gpu:
+            torch.set_num_threads(1)
         rows = [time_a_frame(window, objects, options.frames) for objects in options.objects]
         if runtime.on_gpu:
             print(f"{torch.cuda.get_device_name()}, at most {torch.cuda.max_memory_allocated() / 1e9:.1f} GB")
