@@ -159,7 +159,7 @@ class FinishingConfig(Part):
         description="how pieces are joined: by a learned decision or by the masks' votes; auto: learned with learned masks",
     )
     join_probability: float = Field(
-        0.4, gt=0, le=1, description="learned: least probability of being one object that joins two pieces"
+        0.5, gt=0, le=1, description="learned: least probability of being one object that joins two pieces"
     )
     join_things: float = Field(0.4, gt=0, le=1, description="share of votes that joins two touching pieces")
     join_patches: float = Field(0.5, gt=0, le=1, description="share of votes that joins two patches of a plane")
