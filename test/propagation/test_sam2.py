@@ -10,10 +10,11 @@ from hydra import compose
 from PIL import Image
 from tiny_networks import CONFIGURATION, TINY_SAM2, tiny_sam2
 
-from gcseg_ros.config import FoundationConfig, InputConfig, Sam2Config
+from gcseg_ros.config import FoundationConfig, InputConfig, PropagationConfig, Sam2Config
 from gcseg_ros.errors import UserError
 from gcseg_ros.foundation import Runtime
 from gcseg_ros.frames import CameraIntrinsics, Frame
+from gcseg_ros.propagation import build_propagator
 from gcseg_ros.propagation.sam2 import Sam2Propagator, build_sam2_propagator
 from gcseg_ros.propagation.sam2_network import fitting_configuration, load_sam2
 from gcseg_ros.propagation.sam2_window import Sam2Window, Tracks, preprocessed
@@ -146,7 +147,7 @@ def test_an_object_that_is_given_up_changes_nothing_for_the_others(network):
 
 
 def test_what_is_kept_does_not_grow_with_the_window(network):
-    pictures, masks = video(24, objects=1)
+    pictures, masks = video(20, objects=1)
     window, kept = Sam2Window(network, CPU), []
     window.look(pictures[0])
     window.prompt([1], masks[0])
@@ -362,7 +363,8 @@ def test_the_configuration_is_found_by_the_shape_of_the_parameters(version, size
     assert fitting_configuration(state, tmp_path) == name
 
 
-def test_a_missing_package(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="needs the package sam2"):
-        load_sam2("sam2.1-tiny", None, "", FoundationConfig(), CPU)
+@pytest.mark.parametrize("package", ["torch", "torchvision", "sam2"])
+def test_a_missing_package(package, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else name)
+    with pytest.raises(UserError, match=f"propagation.method=sam2 needs the package {package}, .* pip install"):
+        build_propagator(PropagationConfig(method="sam2"), FoundationConfig())
