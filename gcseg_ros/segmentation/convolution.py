@@ -49,7 +49,7 @@ def tile_rows(channels: int, device: torch.device) -> int:
     """Output voxels in a tile, for this many input and output channels together: what fits the cache, or fills a GPU."""
     if device.type != "cpu":
         return 65536
-    return 8192 if channels <= 64 else 4096 if channels <= 128 else 2048
+    return 8192 if channels <= 64 else 4096 if channels <= 128 else 2048 if channels <= 256 else 1024
 
 
 def kernel_size(kernel: Tensor) -> int:
@@ -71,13 +71,15 @@ class Finish(NamedTuple):
     """What becomes of a convolution's outputs (N, C) in inference, while they are still in the cache: y * scale + shift + added, rectified.
 
     scale, shift  (C,), a batch norm's
-    added         (N, C), a shortcut's; None: nothing
+    added         (N, C), a shortcut; None: nothing
+    kernel        (C', C): `added` is (N, C') and multiplied with this first
     rectified     negative numbers become 0
     """
 
     scale: Tensor
     shift: Tensor
     added: Tensor | None = None
+    kernel: Tensor | None = None
     rectified: bool = True
 
     def write(self, y: Tensor, to: Tensor, rows: slice = slice(None)) -> None:
@@ -88,7 +90,9 @@ class Finish(NamedTuple):
             # The only operation that mixes both types at full speed.
             nothing, one = torch.zeros_like(self.shift), torch.ones_like(self.scale)
             to.copy_(functional.batch_norm(y, nothing, one, self.scale, self.shift, eps=0))
-        if self.added is not None:
+        if self.added is not None and self.kernel is not None:
+            to.addmm_(self.added[rows].to(to.dtype), self.kernel.to(to.dtype))
+        elif self.added is not None:
             to += self.added[rows]
         if self.rectified:
             to.relu_()

@@ -91,16 +91,26 @@ def normalised(
     norm: SparseBatchNorm,
     *inputs: SparseTensor,
     added: SparseTensor | None = None,
-    rectified: bool = True,
+    through: nn.Sequential | None = None,
 ) -> SparseTensor:
-    """relu(norm(convolution(inputs)) + added), in inference without a copy of the features for each of these."""
-    if not (norm.training or torch.is_grad_enabled()):
-        finish = Finish(*norm.affine(), None if added is None else added.features, rectified)
-        return convolution(*inputs, finish=finish)
-    y = norm(convolution(*inputs))
-    if added is not None:
-        y = y.with_features(y.features + added.features)
-    return y.with_features(functional.relu(y.features)) if rectified else y
+    """relu(norm(convolution(inputs)) + through(added)), in inference without a copy of the features for each of these.
+
+    through: a 1x1x1 convolution and its norm; None: nothing
+    """
+    if norm.training or torch.is_grad_enabled():
+        y = norm(convolution(*inputs))
+        if added is not None:
+            y = y.with_features(y.features + (through(added) if through else added).features)
+        return y.with_features(functional.relu(y.features))
+    scale, shift = norm.affine()
+    kernel = None
+    if through is not None:
+        pointwise, its_norm = through
+        assert isinstance(pointwise, SparseConvolution)
+        assert isinstance(its_norm, SparseBatchNorm)
+        its_scale, its_shift = its_norm.affine()
+        kernel, shift = pointwise.kernel * its_scale, shift + its_shift
+    return convolution(*inputs, finish=Finish(scale, shift, None if added is None else added.features, kernel))
 
 
 class BasicBlock(nn.Module):
@@ -116,8 +126,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         y = normalised(self.conv1, self.norm1, x)
-        shortcut = x if self.downsample is None else normalised(*self.downsample, x, rectified=False)
-        return normalised(self.conv2, self.norm2, y, added=shortcut)
+        return normalised(self.conv2, self.norm2, y, added=x, through=self.downsample)
 
 
 def initial_kernel(c_in: int, c_out: int, size: int) -> Tensor:
