@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,39 +62,48 @@ def map_scores(folder: Path, settings: list[str], poses: str | None) -> dict[str
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_room_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recordings", nargs="*")
     parser.add_argument("--held-out", type=int, default=0, metavar="N", help="add N generated rooms of held-out styles")
     parser.add_argument("--frames", type=int, default=120, help="frames of each held-out room")
-    parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=["default"])
-    parser.add_argument("--set", action="append", default=[], metavar="PART.NAME=VALUE", help="added to every variant")
-    parser.add_argument("--poses", help="pose folder of the recordings, for example pose_noisy")
+    parser.add_argument("--set", action="append", default=[], metavar="PART.NAME=VALUE", help="added to every run")
     parser.add_argument("--keep", type=Path, help="folder that keeps the generated rooms for the next run")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    options = parser.parse_args()
+
+
+def rooms(options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
+    """Names and folders of the recordings asked for; generated ones are rendered first."""
     held_out = [
         f"synthetic:{FIRST_SEED + i}:{HELD_OUT_STYLES[i % len(HELD_OUT_STYLES)]}:{options.frames}"
         for i in range(options.held_out)
     ]
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
-        rooms = options.keep or Path(temporary)
         for name in (*options.recordings, *held_out):
             folder = Path(name)
             if name.startswith("synthetic:"):
-                folder = rooms / name.replace(":", "_")
+                folder = (options.keep or Path(temporary)) / name.replace(":", "_")
                 if not folder.exists():
                     export(name, folder)
-            row: dict[str, Any] = {"recording": name}
-            for variant in options.variants:
-                row[variant] = map_scores(folder, [*VARIANTS[variant], *options.set], options.poses)
-            truth = load_truth(folder)
-            for baseline in BASELINES:
-                figures = measure(truth, baseline, 3)
-                row[baseline] = {"scores": [round(100 * figures[key], 1) for key in ("ap", "ap50", "ap25")]}
-            rows.append(row)
-            Console().print(row)
+            yield name, folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_room_arguments(parser)
+    parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=["default"])
+    parser.add_argument("--poses", help="pose folder of the recordings, for example pose_noisy")
+    options = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for name, folder in rooms(options):
+        row: dict[str, Any] = {"recording": name}
+        for variant in options.variants:
+            row[variant] = map_scores(folder, [*VARIANTS[variant], *options.set], options.poses)
+        truth = load_truth(folder)
+        for baseline in BASELINES:
+            figures = measure(truth, baseline, 3)
+            row[baseline] = {"scores": [round(100 * figures[key], 1) for key in ("ap", "ap50", "ap25")]}
+        rows.append(row)
+        Console().print(row)
 
     columns = [*options.variants, *BASELINES]
     table = Table("recording", *columns, *(f"{v} equal" for v in options.variants), "ms a frame")

@@ -13,13 +13,12 @@ and with drifting poses. "true" are the true masks themselves; SAM takes part wi
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from accuracy import FIRST_SEED, scores
+from accuracy import add_room_arguments, rooms, scores
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +29,6 @@ from gcseg_ros.mapper import Mapper
 from gcseg_ros.masks import MaskGenerator, Proposals, overlaps
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.recordings import open_recording, prefetch
-from gcseg_ros.recordings.synthetic import HELD_OUT_STYLES, export
 from gcseg_ros.viewer.overlay import overlay
 from gcseg_ros.views import View
 
@@ -151,49 +149,30 @@ def titled(image: np.ndarray, title: str) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recordings", nargs="*")
-    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="add N generated rooms of held-out styles")
-    parser.add_argument("--frames", type=int, default=120, help="frames of each held-out room")
+    add_room_arguments(parser)
     parser.add_argument("--generators", nargs="*", default=["geometric", "learned", "true"])
     parser.add_argument("--poses", nargs="*", default=["exact", "drifting"], choices=["exact", "drifting"])
-    parser.add_argument("--set", action="append", default=[], metavar="PART.NAME=VALUE", help="added to every run")
-    parser.add_argument("--keep", type=Path, help="folder that keeps the generated rooms for the next run")
     parser.add_argument("--picture", type=Path, help="PNG with masks of a few frames")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
-    held_out = [
-        f"synthetic:{FIRST_SEED + i}:{HELD_OUT_STYLES[i % len(HELD_OUT_STYLES)]}:{options.frames}"
-        for i in range(options.held_out)
-    ]
     rows: list[dict[str, Any]] = []
     grid: list[np.ndarray] = []
-    with tempfile.TemporaryDirectory() as temporary:
-        rooms = options.keep or Path(temporary)
-        for name in (*options.recordings, *held_out):
-            folder = Path(name)
-            if name.startswith("synthetic:"):
-                folder = rooms / name.replace(":", "_")
-                if not folder.exists():
-                    export(name, folder)
-            truth = (folder / "instance").is_dir()
-            columns: list[list[np.ndarray]] = []
-            for generator in options.generators:
-                if generator == "true" and not truth:
-                    continue
-                row: dict[str, Any] = {"recording": name, "generator": generator}
-                for poses in options.poses if truth else ["exact"]:
-                    watched, figures = run(
-                        folder, generator, "pose_noisy" if poses == "drifting" else None, options.set
-                    )
-                    row[f"ap_{poses}"] = figures.pop("ap", None)
-                    row |= figures if poses == options.poses[0] else {}
-                columns = columns or [[titled(image, folder.name) for image in watched.colours]]
-                columns.append([titled(image, generator) for image in watched.pictures])
-                if truth:
-                    rows.append(row)
-                    Console().print(row)
-            if options.picture:
-                grid += [np.concatenate(images, axis=1) for images in zip(*columns)]
+    for name, folder in rooms(options):
+        truth = (folder / "instance").is_dir()
+        columns: list[list[np.ndarray]] = []
+        for generator in options.generators:
+            if generator == "true" and not truth:
+                continue
+            row: dict[str, Any] = {"recording": name, "generator": generator}
+            for poses in options.poses if truth else ["exact"]:
+                watched, figures = run(folder, generator, "pose_noisy" if poses == "drifting" else None, options.set)
+                row[f"ap_{poses}"] = figures.pop("ap", None)
+                row |= figures if poses == options.poses[0] else {}
+            columns = columns or [[titled(image, folder.name) for image in watched.colours]]
+            columns.append([titled(image, generator) for image in watched.pictures])
+            if truth:
+                rows.append(row)
+                Console().print(row)
+        grid += [np.concatenate(images, axis=1) for images in zip(*columns)]
     rows += [mean_row(rows, generator) for generator in options.generators if rows]
     Console(width=160).print(table(rows, options.poses))
     if options.picture:
