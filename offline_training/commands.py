@@ -26,7 +26,7 @@ def run(command: Callable[..., Any], arguments: list[str] | None = None, interru
     with Signals() as signals:
         try:
             status = app([a for a in arguments if a != "--debug"], standalone_mode=False)
-            if signals.status:
+            if signals.status or status == INTERRUPTED:
                 raise KeyboardInterrupt  # typer has made a status of it
             return status if isinstance(status, int) else 0
         except BaseException as error:

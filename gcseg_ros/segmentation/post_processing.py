@@ -24,13 +24,13 @@ QUERIES_AT_ONCE = 16
 class PostProcessing(Part):
     """From masks to instances."""
 
-    min_score: float = Field(0.3, ge=0, le=1, description="objectness times mean mask probability")
+    min_score: float = Field(0.1, ge=0, le=1, description="objectness times mean mask probability")
     min_voxels: int = Field(30, ge=1, description="smallest instance")
     split_m: float = Field(
         0.05, ge=0, description="DBSCAN's eps: parts of a mask further apart are instances of their own; 0 = off"
     )
     split_neighbours: int = Field(5, ge=1, description="DBSCAN's number of points")
-    max_overlap: float = Field(0.7, gt=0, le=1, description="IoU with a better instance above which one is dropped")
+    max_overlap: float = Field(0.2, gt=0, le=1, description="IoU with a better instance above which one is dropped")
     segments: bool = Field(False, description="snap masks to geometric segments of the cloud")
 
 
