@@ -5,8 +5,8 @@ import pytest
 
 pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 
-from gcseg_ros.segmentation import Segmenter, checkpoint  # noqa: E402
-from offline_training.labelling.samples import SampleFolder  # noqa: E402
+from gcseg_ros.segmentation import Segmenter, checkpoint
+from offline_training.labelling.samples import SampleFolder
 
 
 def test_without_a_name_the_shipped_one_is_used():

@@ -157,3 +157,11 @@ def test_two_processes_under_torchrun(samples, tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "segmenter.pt").is_file()
     assert len((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_after_an_interruption_one_reads_how_to_go_on(capsys):
+    def stop():
+        raise KeyboardInterrupt
+
+    assert run(stop, [], interrupted="The same command goes on.") == 130
+    assert capsys.readouterr().err == "error: The same command goes on.\n"
