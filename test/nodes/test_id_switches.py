@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import CAMERA, DOMAIN_ID
 from retrieval.tiny_clip import write_tiny_clip
+from ros_graph import CAMERA, DOMAIN_ID
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 

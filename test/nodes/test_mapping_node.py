@@ -85,7 +85,7 @@ def test_map_markers_and_overlay(ros, camera, frames):
 
 @pytest.mark.parametrize("kind", ["PoseStamped", "PoseWithCovarianceStamped", "Odometry"])
 def test_the_pose_topic_may_be_of_three_types(ros, frames, kind):
-    from conftest import Camera
+    from ros_graph import Camera
 
     heard = listen(ros, Image, "labels")
     camera = Camera(ros, kind)
@@ -95,7 +95,7 @@ def test_the_pose_topic_may_be_of_three_types(ros, frames, kind):
 
 
 def test_best_effort_publishers_are_followed_in_bag_mode(ros, frames):
-    from conftest import Camera
+    from ros_graph import Camera
 
     heard = listen(ros, Image, "labels")
     camera = Camera(ros, best_effort=True)

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import DOMAIN_ID
+from ros_graph import DOMAIN_ID
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 

@@ -241,7 +241,7 @@ def test_a_map_without_views_or_without_ids_and_broken_views(ros, colours):
         ask.node.create_publisher(kind, f"{ros.namespace}/views/{name}", LATCHED)
         for name, kind in messages.VIEW.items()
     ]
-    from conftest import CAMERA
+    from ros_graph import CAMERA
 
     broken = StoredView("1", np.eye(4), CAMERA, CAMERA, b"no jpeg", b"no png")
     for p, m in zip(views, messages.view_messages(broken, messages.header(1, "c"), messages.header(1, "map"))):

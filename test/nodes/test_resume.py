@@ -13,8 +13,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
-from conftest import DOMAIN_ID, Camera, tiny_frame
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from ros_graph import DOMAIN_ID, Camera, tiny_frame
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
 
