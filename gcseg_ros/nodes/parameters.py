@@ -138,7 +138,7 @@ class SegmentationNodeConfig(Part):
     checkpoint: str = Field("", description="of the network, a file or a name; empty: the one of this version")
     device: str = Field("", description="of the network: cpu, cuda, cuda:1; empty: a GPU where there is one")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of the network's arithmetic")
-    min_score: float = Field(0.3, ge=0, le=1, description="the network's instances with a lower score are left out")
+    min_score: float = Field(0.1, ge=0, le=1, description="the network's instances with a lower score are left out")
     min_points: int = Field(40, ge=1, description="smaller instances are left out")
     rate_hz: float = Field(0.5, ge=0, le=30, description="segment at most so often; 0 = on ~/segment only")
     min_new: float = Field(0.02, ge=0, le=1, description="segment when this share of the surface or its ids is new")

@@ -59,7 +59,7 @@ def room(tmp_path_factory):
 def test_objects_keep_their_ids_and_a_text_is_answered(room, tmp_path):
     pytest.importorskip("open_clip", reason="queries need open_clip")
     clip = write_tiny_clip(tmp_path / "clip")
-    command = [sys.executable, BENCHMARK, room, "--rate", "0.6", "--hz", "30", "--json", tmp_path / "ids.json"]
+    command = [sys.executable, BENCHMARK, room, "--rate", "0.25", "--hz", "30", "--json", tmp_path / "ids.json"]
     command += ["--domain-id", str(DOMAIN_ID), "--clip-model", clip, "--device", "cpu"]
     command += ["--ask", "box; -wall", "--ask", ""]
     done = subprocess.run(map(str, command), capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
