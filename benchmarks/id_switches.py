@@ -12,7 +12,8 @@ import argparse
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,16 @@ def listen(options: argparse.Namespace, frames: int, folder: str) -> Listener:
             node.parameters.update(rate_hz=30.0, min_new=0.0, warn_after_s=30.0)
     demo.join(planned, options.domain_id)
     console.print(f"starting {', '.join(node.executable for node in planned.nodes)}")
-    with demo.processes(planned) as running, Listener() as heard:
+    source = [node for node in planned.nodes if node.executable == "replay_node"]
+    others = [node for node in planned.nodes if node.executable != "replay_node"]
+    with ExitStack() as stack:
+        listening = stack.enter_context(demo.processes(replace(planned, nodes=others)))
+        heard = stack.enter_context(Listener())
+        cloud = "/mapping_node/cloud"
+        if not heard.until(lambda: heard.node.count_subscribers(cloud) > 1, ANSWER_S):  # it, and segmentation_node
+            raise UserError(f"segmentation_node has not started within {ANSWER_S:g} s: see its messages above.")
+        replaying = stack.enter_context(demo.processes(replace(planned, nodes=source)))
+        running = listening | replaying
         with demo.progress("mapping over ROS 2", frames) as advance:
             while running["replay_node"].poll() is None:
                 for name, process in running.items():

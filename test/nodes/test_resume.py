@@ -67,6 +67,8 @@ def test_killed_while_it_saves_the_map_is_the_one_before_or_after(ros, processes
             assert f"Going on with the map of {saved} frames" in node.log.read_text()
         camera, labels = Camera(ros), heard_labels(ros)
         camera.wait()
+        ros.until(lambda: camera.node.count_publishers(f"{ros.namespace}/mapping_node/labels"))  # noqa: B023
+        ros.spin_for(1.0)  # between processes, one side may know of a match before the other
         for _ in range(2):
             camera.send(tiny_frame(at))
             at += 1
