@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gcseg_ros.config import FoundationConfig
 from gcseg_ros.errors import UserError
+from gcseg_ros.network_parameters import mismatched
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -121,9 +122,7 @@ def read_parameters(file: Path, what: str) -> dict[str, Tensor]:
 
 def fill(network: nn.Module, state: dict[str, Tensor], file: Path, what: str) -> None:
     """Load exactly these parameters. Raises UserError if they are not those of the network."""
-    wanted = network.state_dict()
-    wrong = sorted(wanted.keys() ^ state.keys()) or [n for n in wanted if wanted[n].shape != state[n].shape]
-    if wrong:
+    if wrong := mismatched(network.state_dict(), state):
         raise UserError(
             f"{file} is no checkpoint of {what}: {len(wrong)} parameters are missing, too many or of another shape, first "
             f"{wrong[0]}; choose the weights and the configuration that belong together."

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
+from gcseg_ros.network_parameters import mismatched
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig
 from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
 from gcseg_ros.weights import TABLE, locate
@@ -67,9 +68,7 @@ def load(path: str | Path) -> Mask3D:
         raise UserError(
             f"{path} is not a checkpoint of this architecture ({type(error).__name__}: {error}): expected one of gcseg_ros, Mask3D or Segment3D."
         ) from None
-    wanted = network.state_dict()
-    wrong = sorted(wanted.keys() ^ state.keys()) or [n for n in wanted if wanted[n].shape != state[n].shape]
-    if wrong:
+    if wrong := mismatched(network.state_dict(), state):
         raise UserError(
             f"{path} does not fit the architecture {network.config.architecture}: {len(wrong)} parameters are missing, too many or of another shape, "
             f"first {wrong[0]}."

@@ -14,6 +14,7 @@ from gcseg_ros.clustering import dbscan, radius_graph
 from gcseg_ros.config import Part
 from gcseg_ros.evaluation.baselines import neighbour_pairs, normals_of
 from gcseg_ros.graph_segmentation import graph_segmentation
+from gcseg_ros.jit import njit
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.network import ScenePrediction
 
@@ -89,27 +90,45 @@ def snapped(
 
 
 def without_repetitions(found: list[tuple[float, npt.NDArray]], count: int, max_overlap: float) -> Instances:
-    """Instances (score, voxels), best first, without those that overlap a better one too much."""
+    """Instances (score, voxels), best first, without those that overlap a better one that is kept too much."""
     sizes = np.array([len(voxels) for _, voxels in found], np.int64)
     ends = np.append(0, sizes.cumsum())
     columns = np.concatenate([voxels for _, voxels in found]) if found else np.zeros(0, np.int64)
-    masks = csr_array((np.ones(len(columns), np.int32), columns, ends), shape=(len(found), count))
-    shared = intersections(masks)
-    iou = shared / np.maximum(sizes[:, None] + sizes - shared, 1)
-    kept: list[int] = []
-    for i in range(len(found)):
-        if not kept or iou[i, kept].max() <= max_overlap:
-            kept.append(i)
-    scores = np.array([found[i][0] for i in kept], np.float32)
-    return Instances(csr_array(masks[kept].astype(bool)), scores)
+    kept = first_of_overlapping(columns, ends, count, max_overlap)
+    masks = csr_array((np.ones(len(columns), bool), columns, ends), shape=(len(found), count))
+    return Instances(csr_array(masks[kept]), np.array([found[i][0] for i in kept], np.float32))
 
 
-def intersections(masks: csr_array) -> npt.NDArray[np.int64]:
-    """(I, I) points that each two of the masks (I, N) share. Points that lie in the same masks are counted as one of their number."""
-    keys = np.random.default_rng(0).integers(1, 2**63, masks.shape[0], dtype=np.uint64)
-    of_point = np.zeros(masks.shape[1], np.uint64)
-    for i, key in enumerate(keys):
-        of_point[masks.indices[masks.indptr[i] : masks.indptr[i + 1]]] ^= key
-    _, first, counts = np.unique(of_point, return_index=True, return_counts=True)
-    distinct = masks[:, first]
-    return (distinct.multiply(counts) @ distinct.T).toarray()
+@njit
+def first_of_overlapping(columns: npt.NDArray, ends: npt.NDArray, count: int, max_overlap: float) -> npt.NDArray:
+    """Non-maximum suppression: the masks, voxels columns[ends[i] : ends[i + 1]], whose IoU with no earlier kept one is above `max_overlap`.
+
+    Each voxel keeps a list of the kept masks that it is in, so a mask is only compared with those that it meets.
+    """
+    masks = len(ends) - 1
+    kept = np.empty(masks, np.int64)
+    number = 0
+    newest = np.full(count, -1, np.int64)  # of each voxel: its latest entry
+    entry_mask, entry_before = np.empty(len(columns), np.int64), np.empty(len(columns), np.int64)
+    entries = 0
+    for i in range(masks):
+        shared = np.zeros(number, np.int64)
+        for e in range(ends[i], ends[i + 1]):
+            entry = newest[columns[e]]
+            while entry >= 0:
+                shared[entry_mask[entry]] += 1
+                entry = entry_before[entry]
+        apart = True
+        for k in range(number):
+            union = ends[i + 1] - ends[i] + ends[kept[k] + 1] - ends[kept[k]] - shared[k]
+            if shared[k] > max_overlap * union:
+                apart = False
+                break
+        if apart:
+            for e in range(ends[i], ends[i + 1]):
+                entry_mask[entries], entry_before[entries] = number, newest[columns[e]]
+                newest[columns[e]] = entries
+                entries += 1
+            kept[number] = i
+            number += 1
+    return kept[:number]

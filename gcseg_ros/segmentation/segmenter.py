@@ -85,10 +85,7 @@ class Segmenter:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             (prediction,) = self.network(x, positions, queries)
         found = instances_of(prediction, positions.cpu().numpy(), self.settings, self.network.config.voxel_m)
-        in_voxels = csr_array(
-            (np.ones(len(finite), bool), (finite, rows.cpu().numpy())), shape=(len(points), len(positions))
-        )
-        return Instances(csr_array(found.masks @ in_voxels.T), found.scores)
+        return Instances(over_points(found.masks, rows.cpu().numpy(), finite, len(points)), found.scores)
 
     def _voxelised(
         self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None
@@ -116,3 +113,14 @@ class Segmenter:
             directions = torch.from_numpy(surface_directions(positions.cpu().numpy())).to(self.device)
             x = x.with_features(torch.cat([x.features[:, :COLOUR], directions], 1))
         return x, positions, rows
+
+
+def over_points(masks: csr_array, voxel: npt.NDArray, points: npt.NDArray, count: int) -> csr_array:
+    """Masks (I, V) over voxels -> (I, count) over points; voxel (P,): of each of the `points` (P,), ascending."""
+    of_voxel = points[np.argsort(voxel, kind="stable")]
+    sizes = np.bincount(voxel, minlength=masks.shape[1])
+    starts = np.append(0, sizes.cumsum())
+    lengths = sizes[masks.indices]
+    ends = np.append(0, lengths.cumsum())
+    columns = of_voxel[np.arange(ends[-1]) + np.repeat(starts[masks.indices] - ends[:-1], lengths)]
+    return csr_array((np.ones(ends[-1], bool), columns, ends[masks.indptr]), shape=(len(masks.indptr) - 1, count))

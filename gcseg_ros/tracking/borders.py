@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, AFFINITY_STEP, BoundaryMaps
 from gcseg_ros.masks.masks import Labels
-from gcseg_ros.tracking.evidence import DEPTH_TOLERANCE_M, REACH_PX, Pair
+from gcseg_ros.tracking.evidence import DEPTH_TOLERANCE_M, REACH_PX, Pair, pair_codes
 from gcseg_ros.views import Image
 
 REACHES = tuple(sorted({max(map(abs, offset)) for offset in AFFINITY_OFFSETS}))  # in steps of AFFINITY_STEP pixels
@@ -90,7 +90,7 @@ def _across_contacts(labels: npt.NDArray[np.int64], boundary: Image, depth_m: Im
         a, b = labels[steps[0]], labels[steps[-1]]
         near = np.abs(depth_m[steps[0]] - depth_m[steps[-1]]) < DEPTH_TOLERANCE_M
         met = (a != b) & (a > 0) & (b > 0) & near
-        codes.append(_code(a[met], b[met]))
+        codes.append(pair_codes(a[met], b[met]))
         said.append(np.maximum.reduce([boundary[step][met] for step in steps]))
     return np.concatenate(codes), np.concatenate(said)
 
@@ -102,8 +102,4 @@ def _across(labels: npt.NDArray[np.int64], offset: tuple[int, int], affinity: Im
     there = np.s_[max(0, dv) : height - max(0, -dv), max(0, du) : width - max(0, -du)]
     a, b = labels[here], labels[there]
     met = (a != b) & (a > 0) & (b > 0)
-    return _code(a[met], b[met]), affinity[here][met]
-
-
-def _code(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.minimum(a, b) << 32 | np.maximum(a, b)
+    return pair_codes(a[met], b[met]), affinity[here][met]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels, overlaps
@@ -186,7 +187,12 @@ def _touching_pairs(labels: Labels, depth_m: Image, valid: np.ndarray) -> np.nda
         i, j = np.s_[: labels.shape[0] - dv, : labels.shape[1] - du], np.s_[dv:, du:]
         near = valid[i] & valid[j] & (labels[i] != labels[j]) & (np.abs(depth_m[i] - depth_m[j]) < DEPTH_TOLERANCE_M)
         a, b = labels[i][near].astype(np.int64), labels[j][near].astype(np.int64)
-        codes.append(np.minimum(a, b) << 32 | np.maximum(a, b))
+        codes.append(pair_codes(a, b))
     code, contact = np.unique(np.concatenate(codes), return_counts=True)
     code = code[contact >= MIN_CONTACT_PX]
     return np.stack([code >> 32, code & 0xFFFFFFFF], axis=1)
+
+
+def pair_codes(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """One number a pair of labels, whichever comes first: smaller label << 32 | larger label."""
+    return np.minimum(a, b) << 32 | np.maximum(a, b)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gcseg_ros.errors import UserError
+from offline_training.commands import run
 
 CACHE = Path(tempfile.gettempdir()) / "gcseg_views"
 
@@ -40,8 +41,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run(main, interrupted="Interrupted: the same command with --resume goes on from the last checkpoint."))

@@ -25,6 +25,7 @@ from gcseg_ros.recordings.synthetic.styles import HELD_OUT_STYLES
 from gcseg_ros.views import ViewBuilder
 from offline_training.boundaries.evaluation import evaluate
 from offline_training.boundaries.views import LabelledView, ViewCache
+from offline_training.commands import run
 
 CACHE = Path(tempfile.gettempdir()) / "gcseg_views"
 
@@ -78,8 +79,4 @@ def recording_views(folder: Path, every: int) -> Iterator[LabelledView]:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run(main))

@@ -1,6 +1,5 @@
 """Command line of the training."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,8 @@ from rich.console import Console
 from rich.progress import track
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path
+from gcseg_ros.files import atomic_path, write_json_atomic
+from offline_training.commands import run
 
 
 def main(
@@ -36,15 +36,9 @@ def main(
     figures = measure(mapped[rooms:], model.trees)
     with atomic_path(output / "joining.npz") as part, open(part, "wb") as out:
         model.save(out)
-    (output / "figures.json").write_text(
-        json.dumps({"rooms": names[:rooms], "test": names[rooms:], **figures}, indent=1)
-    )
+    write_json_atomic(output / "figures.json", {"rooms": names[:rooms], "test": names[rooms:], **figures})
     console.print(figures)
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run(main, interrupted="Interrupted: the rooms that are mapped stay; the same command goes on."))

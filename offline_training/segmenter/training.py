@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
+from gcseg_ros.network_parameters import mismatched
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.network import Mask3D
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor
@@ -218,9 +219,8 @@ def hash_of(*numbers: int) -> int:
 def load_parameters(network: Mask3D, file: Path) -> None:
     """The parameters of a checkpoint into a network of the same architecture. Raises UserError."""
     other = checkpoint.load(file)
-    ours, theirs = network.state_dict(), other.state_dict()
-    wrong = sorted(ours.keys() ^ theirs.keys()) or [name for name in ours if ours[name].shape != theirs[name].shape]
-    if wrong:
+    theirs = other.state_dict()
+    if wrong := mismatched(network.state_dict(), theirs):
         raise UserError(
             f"{file} has another architecture ({other.config.architecture}, hidden {other.config.hidden}) than the settings "
             f"({network.config.architecture}, hidden {network.config.hidden}): {wrong[0]} differs; train with the settings of that checkpoint."

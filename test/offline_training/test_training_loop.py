@@ -28,12 +28,7 @@ TINY = ["network.hidden=16", "network.heads=2", "network.feedforward=16", "netwo
 SET = [word for setting in TINY for word in ("--set", setting)]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def entries(folder, kinds=("map",)):

@@ -22,12 +22,7 @@ from offline_training.segmenter.matcher import Weights, cross_entropies, dices, 
 SMALL = NetworkConfig("tiny", hidden=32, heads=4, feedforward=64, rounds=1, queries=8, keys=(50, 50, 50, 50))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def scenes(counts, seed=0, extent=30):

@@ -19,21 +19,15 @@ from gcseg_ros.segmentation.post_processing import (  # noqa: E402
     PostProcessing,
     geometric_segments,
     instances_of,
-    intersections,
     snapped,
     without_repetitions,
 )
-from gcseg_ros.segmentation.segmenter import Segmenter  # noqa: E402
+from gcseg_ros.segmentation.segmenter import Segmenter, over_points  # noqa: E402
 
 CONFIG = NetworkConfig("tiny", hidden=16, heads=2, feedforward=16, rounds=1, queries=6)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")
@@ -234,13 +228,29 @@ def test_the_better_instance_owns_the_points():
     np.testing.assert_allclose(described.confidence, [0.9, 0.9, 0.5, 0.5, 0])
 
 
-def test_intersections_are_those_of_the_masks():
-    masks = np.random.default_rng(0).random((7, 300)) < 0.5
-    masks[3], masks[4] = masks[2], False
-    expected = masks.astype(int) @ masks.T.astype(int)
-    np.testing.assert_array_equal(intersections(csr_array(masks)), expected)
-    assert intersections(csr_array((0, 300), dtype=bool)).shape == (0, 0)
-    assert not intersections(csr_array((2, 0), dtype=bool)).any()
+@pytest.mark.parametrize("seed", range(5))
+def test_repetitions_are_those_of_a_comparison_of_all_pairs(seed):
+    rng = np.random.default_rng(seed)
+    masks = rng.random((30, 200)) < rng.choice([0.05, 0.3, 0.8], (30, 1))
+    masks[3] = False
+    expected = []
+    for i, mask in enumerate(masks):
+        ious = [(mask & masks[k]).sum() / max((mask | masks[k]).sum(), 1) for k in expected]
+        if max(ious, default=0) <= 0.2:
+            expected.append(i)
+    found = without_repetitions([(1 - i / 40, np.flatnonzero(mask)) for i, mask in enumerate(masks)], 200, 0.2)
+    np.testing.assert_array_equal(found.masks.toarray(), masks[expected])
+    np.testing.assert_array_equal(found.scores, np.float32([1 - i / 40 for i in expected]))
+
+
+def test_masks_over_points_are_those_over_their_voxels():
+    rng = np.random.default_rng(0)
+    masks, voxel = rng.random((6, 50)) < 0.3, rng.integers(0, 45, 300)  # five voxels without a point
+    points = np.sort(rng.choice(400, 300, replace=False))
+    expected = np.zeros((6, 400), bool)
+    expected[:, points] = masks[:, voxel]
+    np.testing.assert_array_equal(over_points(csr_array(masks), voxel, points, 400).toarray(), expected)
+    assert over_points(csr_array((0, 50), dtype=bool), voxel, points, 400).shape == (0, 400)
 
 
 def test_no_instances_are_a_map_too():
