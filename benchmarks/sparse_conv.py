@@ -1,7 +1,8 @@
 """Sparse convolution engine by engine, and the whole Segmenter: `python benchmarks/sparse_conv.py [--json FILE]`.
 
 Res16UNet34C, forward and backward, on generated rooms of about 50k, 100k and 150k voxels of 2 cm, in one run: median time,
-peak memory of a process of its own, and the share of this machine's dense fp32 matrix product's rate. Engines: ours in fp32 and
+its ratio to ours, peak memory of a process of its own, and the share of this machine's dense fp32 matrix product's rate. The engines
+take turns, several rounds long, since machines become slower and faster meanwhile. Engines: ours in fp32 and
 bf16, spconv and MinkowskiEngine where they are installed, and with --prototype FILE another file with the interface of our
 first prototype. Weights are random: nothing is learned here. The Segmenter runs with every architecture on the room of 100k.
 """
@@ -202,6 +203,24 @@ def measure_segmenter(architecture: str, voxels: int, repeats: int) -> dict[str,
     return result
 
 
+def in_turns(engines: list[str], rounds: int, *arguments: object) -> dict[str, dict[str, float]]:
+    """Of each engine: medians over the rounds, the fastest run, the highest peak, and the median of its times' ratios to the first one's."""
+    measured: dict[str, list[dict[str, float]]] = {engine: [] for engine in engines}
+    for number in range(rounds):
+        # in every other round backwards, so that no engine always follows the same one
+        for engine in engines[:: 1 if number % 2 == 0 else -1]:
+            measured[engine].append(in_its_own_process("engine", arguments[0], engine, *arguments[1:]))
+    first = [run["seconds"] for run in measured[engines[0]]]
+    results = {}
+    for engine, runs in measured.items():
+        result = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+        result["fastest_s"] = min(run["fastest_s"] for run in runs)
+        result["peak_gb"] = max(run["peak_gb"] for run in runs)
+        result["ratio"] = statistics.median(run["seconds"] / ours for run, ours in zip(runs, first))
+        results[engine] = result
+    return results
+
+
 def in_its_own_process(*arguments: object) -> dict[str, float]:
     command = [sys.executable, __file__, "--one", json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -213,7 +232,8 @@ def in_its_own_process(*arguments: object) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--voxels", type=int, nargs="+", default=[50_000, 100_000, 150_000])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="turns of every engine")
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs in a turn")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--prototype", default="", metavar="FILE")
     parser.add_argument("--no-backward", action="store_true")
@@ -235,19 +255,17 @@ def main() -> None:
     rows = []
     for voxels in options.voxels:
         for backward in (False,) if options.no_backward else (False, True):
-            for engine in engines:
-                if backward and engine == "ours bf16":
-                    continue
-                figures = in_its_own_process(
-                    "engine", options.threads, engine, voxels, backward, options.repeats, options.prototype
-                )
-                rows.append({"engine": engine, "pass": "forward+backward" if backward else "forward", **figures})
-    table = Table("engine", "pass", "voxels", "s", "fastest s", "peak GB", "of it added", "of dense fp32")
+            able = [engine for engine in engines if not (backward and engine == "ours bf16")]
+            arguments = options.threads, voxels, backward, options.repeats, options.prototype
+            for engine, figures in in_turns(able, options.rounds, *arguments).items():
+                rows.append({"engine": engine, "pass": "both" if backward else "forward", **figures})
+    table = Table("engine", "pass", "voxels", "s", "fastest", "to ours", "peak GB", "added", "of dense fp32")
     for row in rows:
         share = f"{100 * row['dense_share']:.0f} %" if "dense_share" in row else ""
         seconds, fastest = f"{row['seconds']:.2f}", f"{row['fastest_s']:.2f}"
         memory, added = f"{row['peak_gb']:.2f}", f"{row['added_gb']:.2f}"
-        table.add_row(row["engine"], row["pass"], f"{row['voxels']:,}", seconds, fastest, memory, added, share)
+        ratio = f"{row['ratio']:.2f}"
+        table.add_row(row["engine"], row["pass"], f"{row['voxels']:,.0f}", seconds, fastest, ratio, memory, added, share)
     Console().print(table)
     segmenters = []
     if not options.no_segmenter:
