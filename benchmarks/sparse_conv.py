@@ -265,7 +265,9 @@ def main() -> None:
         seconds, fastest = f"{row['seconds']:.2f}", f"{row['fastest_s']:.2f}"
         memory, added = f"{row['peak_gb']:.2f}", f"{row['added_gb']:.2f}"
         ratio = f"{row['ratio']:.2f}"
-        table.add_row(row["engine"], row["pass"], f"{row['voxels']:,.0f}", seconds, fastest, ratio, memory, added, share)
+        table.add_row(
+            row["engine"], row["pass"], f"{row['voxels']:,.0f}", seconds, fastest, ratio, memory, added, share
+        )
     Console().print(table)
     segmenters = []
     if not options.no_segmenter:

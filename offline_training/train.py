@@ -28,7 +28,8 @@ def main(
     ] = "published",
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One setting.")] = None,
     start: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The network to begin with: stage 2 of 1's, stage 3 of 2's.")
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="The network to begin with: stage 2 of 1's, stage 3 of 2's."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in OUT.")] = False,
     validate: Annotated[
@@ -55,7 +56,7 @@ def main(
         torch.set_num_threads(threads)
     chosen = load_settings(config, stage, settings or ())
     if stage == 3 and start is None:
-        raise UserError("Stage 3 learns from the predictions of stage 2: give its network with --start.")
+        raise UserError("Stage 3 learns from the predictions of stage 2: give its network with --from.")
     if not resume and (output / STATE).exists():
         raise UserError(f"{output} holds a training already: go on with it (--resume), or give a new folder.")
     folders = [SampleFolder(path) for path in samples]

@@ -69,8 +69,8 @@ def test_three_stages_one_command_each(samples, tmp_path, capsys):
     again = ["--stage", "3", "--config", "small", "-o", str(tmp_path / "three"), "--accelerator", "cpu", *SET,
              "--set", "pseudo_labels.min_confidence=0", "--set", "pseudo_labels.min_points=1", "--set", "steps=1"]  # fmt: skip
     assert run(main, [str(samples), *again]) == 2
-    assert "--start" in capsys.readouterr().err
-    assert run(main, [str(samples), *again, "--start", str(tmp_path / "two" / "segmenter.pt")]) == 0
+    assert "--from" in capsys.readouterr().err
+    assert run(main, [str(samples), *again, "--from", str(tmp_path / "two" / "segmenter.pt")]) == 0
     assert SampleFolder(tmp_path / "three" / "labels").choose(["map"])
     assert (tmp_path / "three" / "segmenter.pt").is_file()
 
@@ -89,7 +89,7 @@ def test_hungarian_matching_trains_as_well(samples, tmp_path):
         (["SAMPLES", "--stage", "2", "--set", "network.architecture=huge"], "architecture 'huge'"),
         (["SAMPLES", "--stage", "2", "--set", "rates=1"], "did you mean rate"),
         (["SAMPLES", "--stage", "2", "--resume"], "without --resume"),
-        (["SAMPLES", "--stage", "2", "--config", "small", "--start", "OTHER"], "another architecture"),
+        (["SAMPLES", "--stage", "2", "--config", "small", "--from", "OTHER"], "another architecture"),
     ],
 )
 def test_mistakes_are_one_sentence(samples, tmp_path, capsys, arguments, sentence):
@@ -144,9 +144,11 @@ def test_truth_of_scenes_can_be_the_validation(tmp_path, samples):
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no distributed training")
 def test_two_processes_under_torchrun(samples, tmp_path):
+    """With --from, since torchrun takes an option that begins like one of its own for it (--start for --start-method)."""
+    checkpoint.save(Mask3D(settings().network), tmp_path / "first.pt")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "offline_training.train",
                str(samples), "--stage", "2", "--config", "small", "-o", str(tmp_path / "out"), "--accelerator", "cpu", "--threads", "1",
-               *SET, "--set", "steps=2"]  # fmt: skip
+               "--from", str(tmp_path / "first.pt"), *SET, "--set", "steps=2"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
