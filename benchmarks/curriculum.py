@@ -102,7 +102,7 @@ class Ablation:
         return self.network(f"every{every}", 2, [labels], None)
 
     def score(self, file: Path, clouds: Sequence[Cloud]) -> list[float]:
-        found = average_precision_of(checkpoint.load(file), clouds, self.settings(2))
+        found = average_precision_of(checkpoint.load(file).network, clouds, self.settings(2))
         return [round(100 * value, 1) for value in found.values()]
 
 

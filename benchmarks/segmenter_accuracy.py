@@ -17,14 +17,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from gcseg_ros.config import build_config
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.baselines import measure
 from gcseg_ros.evaluation.truth import carry, load_truth
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording
-from gcseg_ros.segmentation.post_processing import PostProcessing
 from gcseg_ros.segmentation.segmenter import Segmenter
 
 BASELINES = ("planes", "oriented_planes", "felzenszwalb")
@@ -52,8 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    settings = build_config(dict(setting.split("=", 1) for setting in options.set), PostProcessing)
-    segmenter = Segmenter.load(options.checkpoint, settings if options.set else None)
+    segmenter = Segmenter.load(options.checkpoint, dict(setting.split("=", 1) for setting in options.set))
     rows: list[dict[str, Any]] = []
     for path in options.truths:
         truth = load_truth(path)

@@ -184,10 +184,9 @@ class SegmentationNode(CloudNode):
 def load_segmenter(config: SegmentationNodeConfig) -> Any:
     """Raises UserError where torch, the checkpoint or the device is missing."""
     from gcseg_ros.segmentation import Segmenter  # says that torch is missing
-    from gcseg_ros.segmentation.post_processing import PostProcessing
 
-    settings = PostProcessing(min_score=config.min_score)
-    return Segmenter.load(config.checkpoint or None, settings, config.device or None, config.precision)
+    changes = {"min_score": config.min_score}
+    return Segmenter.load(config.checkpoint or None, changes, config.device or None, config.precision)
 
 
 def free_memory() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +29,13 @@ Everything else has the same name: backbone, mask_features_head, pos_enc, cross_
 lin_squeeze, decoder_norm, mask_embed_head, class_embed_head."""
 
 
+class Checkpoint(NamedTuple):
+    """network: on the CPU, in evaluation mode, float32; post_processing: the settings that belong to it, those that are not the defaults."""
+
+    network: Mask3D
+    post_processing: dict[str, Any]
+
+
 class Inert:
     """Stands for every foreign object in a checkpoint (configuration of the training): takes anything, does nothing."""
 
@@ -38,19 +46,31 @@ class Inert:
         pass
 
 
-def save(network: Mask3D, path: str | Path, half: bool = True, **notes: Any) -> None:
-    """Write a checkpoint, in float16 if `half`. notes: plain values that are stored with it (how it was trained). Raises UserError."""
+def save(
+    network: Mask3D, path: str | Path, half: bool = True, post_processing: Mapping[str, Any] | None = None, **notes: Any
+) -> None:
+    """Write a checkpoint, in float16 if `half`. Raises UserError.
+
+    post_processing  settings of `PostProcessing` that its masks want
+    notes            plain values that are stored with it (how it was trained)
+    """
     state = {
         name: value.half() if half and value.is_floating_point() else value
         for name, value in network.state_dict().items()
     }
-    content = {"format": FORMAT, "config": asdict(network.config), "notes": notes, "state_dict": state}
+    content = {
+        "format": FORMAT,
+        "config": asdict(network.config),
+        "post_processing": dict(post_processing or {}),
+        "notes": notes,
+        "state_dict": state,
+    }
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
 
 
-def load(path: str | Path) -> Mask3D:
-    """The network of a checkpoint, on the CPU, in evaluation mode; parameters in float32. Raises UserError."""
+def load(path: str | Path) -> Checkpoint:
+    """Raises UserError."""
     path = Path(path)
     content = read(path)
     state = content.get("state_dict", content)
@@ -58,9 +78,11 @@ def load(path: str | Path) -> Mask3D:
         raise UserError(
             f"{path} holds no parameters of a network: expected a checkpoint of gcseg_ros, Mask3D or Segment3D."
         )
+    post_processing: dict[str, Any] = {}
     try:
         if content.get("format") == FORMAT:
             network = Mask3D(NetworkConfig(**content["config"]))
+            post_processing = dict(content.get("post_processing", {}))
         else:
             state = converted(state)
             network = Mask3D(config_of(state))
@@ -74,7 +96,7 @@ def load(path: str | Path) -> Mask3D:
             f"first {wrong[0]}."
         )
     network.load_state_dict(state)
-    return network.eval()
+    return Checkpoint(network.eval(), post_processing)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gcseg_ros.config import build_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.export import read_cloud, write_instances_ply
 from gcseg_ros.mapping.instances import InstanceMap
@@ -16,7 +15,6 @@ def segment_file(
 ) -> InstanceMap:
     """Segment a PLY file, or the instances.ply in a folder of `gcseg map`; writes `output` and its picture (.png). Raises UserError."""
     require_torch()
-    from gcseg_ros.segmentation.post_processing import PostProcessing
     from gcseg_ros.segmentation.segmenter import Segmenter
     from gcseg_ros.viewer.picture import write_picture
 
@@ -25,8 +23,10 @@ def segment_file(
     file = cloud / "instances.ply" if cloud.is_dir() else cloud
     if not file.is_file():
         raise UserError(f"There is no cloud {file}: expected a PLY file or a folder written by `gcseg map`.")
-    chosen = {"segments": segments, **({} if min_score is None else {"min_score": min_score})}
-    segmenter = Segmenter.load(checkpoint, build_config(chosen, PostProcessing), device)
+    changes: dict[str, object] = {} if min_score is None else {"min_score": min_score}
+    if segments:
+        changes["segments"] = True
+    segmenter = Segmenter.load(checkpoint, changes, device)
     content = read_cloud(file)
     points, colours = content["points"], content.get("colours")
     result = segmenter(points, colours).as_map(points, colours)

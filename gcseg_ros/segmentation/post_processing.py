@@ -32,6 +32,11 @@ class PostProcessing(Part):
     )
     split_neighbours: int = Field(5, ge=1, description="DBSCAN's number of points")
     max_overlap: float = Field(0.2, gt=0, le=1, description="IoU with a better instance above which one is dropped")
+    agreement: float = Field(
+        0,
+        ge=0,
+        description="scores are multiplied by n / (n + this) where n masks agree; for queries that are not matched one to one",
+    )
     segments: bool = Field(False, description="snap masks to geometric segments of the cloud")
 
 
@@ -53,7 +58,7 @@ def instances_of(
         large[:1] = False  # noise
         found += [(float(scores[piece]), voxels[pieces == piece]) for piece in np.flatnonzero(large)]
     found.sort(key=lambda item: -item[0])
-    return without_repetitions(found, count, settings.max_overlap)
+    return without_repetitions(found, count, settings.max_overlap, settings.agreement)
 
 
 def masks_of(prediction: ScenePrediction, min_score: float) -> Iterator[tuple[float, npt.NDArray, npt.NDArray]]:
@@ -89,24 +94,34 @@ def snapped(
     return inside, values[inside]
 
 
-def without_repetitions(found: list[tuple[float, npt.NDArray]], count: int, max_overlap: float) -> Instances:
-    """Instances (score, voxels), best first, without those that overlap a better one that is kept too much."""
+def without_repetitions(
+    found: list[tuple[float, npt.NDArray]], count: int, max_overlap: float, agreement: float = 0
+) -> Instances:
+    """Instances (score, voxels), best first, without those that overlap a better one that is kept too much.
+
+    An instance that n masks agree on, itself and repetitions with an IoU above 0.5, has its score multiplied by n / (n + agreement).
+    """
     sizes = np.array([len(voxels) for _, voxels in found], np.int64)
     ends = np.append(0, sizes.cumsum())
     columns = np.concatenate([voxels for _, voxels in found]) if found else np.zeros(0, np.int64)
-    kept = first_of_overlapping(columns, ends, count, max_overlap)
+    kept, agreeing = first_of_overlapping(columns, ends, count, max_overlap)
     masks = csr_array((np.ones(len(columns), bool), columns, ends), shape=(len(found), count))
-    return Instances(csr_array(masks[kept]), np.array([found[i][0] for i in kept], np.float32))
+    scores = np.array([found[i][0] for i in kept]) * agreeing / (agreeing + agreement)
+    order = np.argsort(-scores, kind="stable")
+    return Instances(csr_array(masks[kept[order]]), scores[order].astype(np.float32))
 
 
 @njit
-def first_of_overlapping(columns: npt.NDArray, ends: npt.NDArray, count: int, max_overlap: float) -> npt.NDArray:
+def first_of_overlapping(
+    columns: npt.NDArray, ends: npt.NDArray, count: int, max_overlap: float
+) -> tuple[npt.NDArray, npt.NDArray]:
     """Non-maximum suppression: the masks, voxels columns[ends[i] : ends[i + 1]], whose IoU with no earlier kept one is above `max_overlap`.
 
+    Also returns for each of these how many masks, itself included, agree with it: those dropped whose highest IoU, above 0.5, is with it.
     Each voxel keeps a list of the kept masks that it is in, so a mask is only compared with those that it meets.
     """
     masks = len(ends) - 1
-    kept = np.empty(masks, np.int64)
+    kept, agreeing = np.empty(masks, np.int64), np.ones(masks, np.int64)
     number = 0
     newest = np.full(count, -1, np.int64)  # of each voxel: its latest entry
     entry_mask, entry_before = np.empty(len(columns), np.int64), np.empty(len(columns), np.int64)
@@ -118,17 +133,18 @@ def first_of_overlapping(columns: npt.NDArray, ends: npt.NDArray, count: int, ma
             while entry >= 0:
                 shared[entry_mask[entry]] += 1
                 entry = entry_before[entry]
-        apart = True
+        most, nearest = 0.0, 0
         for k in range(number):
             union = ends[i + 1] - ends[i] + ends[kept[k] + 1] - ends[kept[k]] - shared[k]
-            if shared[k] > max_overlap * union:
-                apart = False
-                break
-        if apart:
+            if shared[k] > most * union:
+                most, nearest = shared[k] / union, k
+        if most <= max_overlap:
             for e in range(ends[i], ends[i + 1]):
                 entry_mask[entries], entry_before[entries] = number, newest[columns[e]]
                 newest[columns[e]] = entries
                 entries += 1
             kept[number] = i
             number += 1
-    return kept[:number]
+        elif most > 0.5:
+            agreeing[nearest] += 1
+    return kept[:number], agreeing[:number]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.sparse import csr_array
 
+from gcseg_ros.config import build_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL, normalised_colours, surface_directions
@@ -52,13 +54,18 @@ class Segmenter:
     def load(
         cls,
         name: str | Path | None = None,
-        settings: PostProcessing | None = None,
+        changes: Mapping[str, Any] | None = None,
         device: str | None = None,
         precision: Literal["fp32", "bf16"] = "fp32",
         backend: str = "auto",
     ) -> Segmenter:
-        """From a checkpoint's file or name (None: the one that comes with the package). Raises UserError."""
-        return cls(checkpoint.load(checkpoint.find(name)), settings, device, precision, backend)
+        """From a checkpoint's file or name (None: the one that comes with the package). Raises UserError.
+
+        changes  of settings of the post-processing; the others are the checkpoint's own, or the defaults
+        """
+        loaded = checkpoint.load(checkpoint.find(name))
+        settings = build_config({**loaded.post_processing, **(changes or {})}, PostProcessing)
+        return cls(loaded.network, settings, device, precision, backend)
 
     @torch.inference_mode()
     def __call__(

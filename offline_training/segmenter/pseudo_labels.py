@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.segmentation.instances import Instances
-from gcseg_ros.segmentation.post_processing import PostProcessing
 from gcseg_ros.segmentation.segmenter import Segmenter
 from offline_training.labelling.samples import Entry, Sample, SampleFolder, begin, write_index, write_sample
 from offline_training.segmenter.settings import PseudoLabels, Training
@@ -30,14 +29,13 @@ def predict_labels(
     Raises UserError if none has one.
     """
     filters = settings.pseudo_labels
-    post = PostProcessing(
-        min_score=filters.min_confidence,
-        split_m=filters.split_m,
-        split_neighbours=filters.split_neighbours,
-        max_overlap=settings.evaluation.max_overlap,
-        segments=settings.evaluation.segments,
-    )
-    segmenter = Segmenter.load(checkpoint, post)
+    changes = {
+        **settings.evaluation.model_dump(),
+        "min_score": filters.min_confidence,
+        "split_m": filters.split_m,
+        "split_neighbours": filters.split_neighbours,
+    }
+    segmenter = Segmenter.load(checkpoint, changes)
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:16]
     protocol = {"stage": 3, "network": digest, "kinds": settings.kinds, **filters.model_dump(mode="json")}
     protocol["evaluation"] = settings.evaluation.model_dump(mode="json")

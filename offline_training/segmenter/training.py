@@ -99,7 +99,8 @@ def train(
             write_metrics(metrics_file, metrics)
             notes = settings.model_dump_json()
             kept.config = replace(settings.network, queries=settings.evaluation_queries)
-            checkpoint.save(kept, output / NETWORK, stage=settings.stage, steps=step, settings=notes)
+            post = settings.evaluation.model_dump()
+            checkpoint.save(kept, output / NETWORK, True, post, stage=settings.stage, steps=step, settings=notes)
 
     step = done
     recent: dict[str, float] = {}
@@ -218,7 +219,7 @@ def hash_of(*numbers: int) -> int:
 
 def load_parameters(network: Mask3D, file: Path) -> None:
     """The parameters of a checkpoint into a network of the same architecture. Raises UserError."""
-    other = checkpoint.load(file)
+    other = checkpoint.load(file).network
     theirs = other.state_dict()
     if wrong := mismatched(network.state_dict(), theirs):
         raise UserError(

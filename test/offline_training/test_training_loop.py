@@ -64,7 +64,7 @@ def test_three_stages_one_command_each(samples, tmp_path, capsys):
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     assert 0 <= rows[-1]["validation/AP25"] <= 1
     assert list((tmp_path / "two").glob("events.out.tfevents.*"))
-    network = checkpoint.load(tmp_path / "two" / "segmenter.pt")
+    network = checkpoint.load(tmp_path / "two" / "segmenter.pt").network
     assert network.config.hidden == 16
     again = ["--stage", "3", "--config", "small", "-o", str(tmp_path / "three"), "--accelerator", "cpu", *SET,
              "--set", "pseudo_labels.min_confidence=0", "--set", "pseudo_labels.min_points=1", "--set", "steps=1"]  # fmt: skip

@@ -243,6 +243,16 @@ def test_repetitions_are_those_of_a_comparison_of_all_pairs(seed):
     np.testing.assert_array_equal(found.scores, np.float32([1 - i / 40 for i in expected]))
 
 
+def test_a_score_grows_with_the_masks_that_agree():
+    a, b = np.arange(10), np.arange(20, 30)
+    alone, agreed = 0.9, 0.8
+    found = without_repetitions(
+        [(alone, a), (agreed, b), (0.5, b[1:]), (0.4, b[:8]), (0.3, b[:4])], 40, 0.2, agreement=1
+    )
+    np.testing.assert_allclose(found.scores, [agreed * 3 / 4, alone / 2], rtol=1e-6)
+    assert found.labels()[25] == 1
+
+
 def test_masks_over_points_are_those_over_their_voxels():
     rng = np.random.default_rng(0)
     masks, voxel = rng.random((6, 50)) < 0.3, rng.integers(0, 45, 300)  # five voxels without a point
@@ -261,14 +271,25 @@ def test_no_instances_are_a_map_too():
 
 def test_a_checkpoint_comes_back(network, tmp_path):
     checkpoint.save(network, tmp_path / "full.pt", half=False, steps=7)
-    again = checkpoint.load(tmp_path / "full.pt")
+    again = checkpoint.load(tmp_path / "full.pt").network
     assert again.config == network.config
     for name, value in network.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
     checkpoint.save(network, tmp_path / "half.pt")
     assert (tmp_path / "half.pt").stat().st_size < 0.6 * (tmp_path / "full.pt").stat().st_size
-    half = checkpoint.load(tmp_path / "half.pt")
+    half = checkpoint.load(tmp_path / "half.pt").network
     assert all(p.dtype == torch.float32 for p in half.parameters())
+
+
+def test_a_checkpoint_brings_its_own_post_processing(network, tmp_path):
+    checkpoint.save(network, tmp_path / "c.pt", post_processing={"min_voxels": 7, "agreement": 2})
+    own = Segmenter.load(tmp_path / "c.pt", device="cpu").settings
+    assert own == PostProcessing(min_voxels=7, agreement=2)
+    changed = Segmenter.load(tmp_path / "c.pt", {"min_voxels": 9}, device="cpu").settings
+    assert changed == PostProcessing(min_voxels=9, agreement=2)
+    checkpoint.save(network, tmp_path / "odd.pt", post_processing={"min_voxel": 7})
+    with pytest.raises(UserError, match="min_voxels"):
+        Segmenter.load(tmp_path / "odd.pt", device="cpu")
 
 
 class TrainingConfiguration:
@@ -293,7 +314,7 @@ def test_a_published_checkpoint_loads(tmp_path):
         "hyper_parameters": TrainingConfiguration(),
     }
     torch.save(content, tmp_path / "theirs.ckpt")
-    loaded = checkpoint.load(tmp_path / "theirs.ckpt")
+    loaded = checkpoint.load(tmp_path / "theirs.ckpt").network
     assert loaded.config == config
     for name, value in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name
