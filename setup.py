@@ -76,6 +76,7 @@ setup(
             "onnx>=1.15",
             "lightning>=2.4",
             "tensorboard>=2.10",
+            "ray>=2.10",
             "open_clip_torch>=3.0",
             *LINT,
         ],

@@ -285,7 +285,12 @@ def segment(
         str | None,
         typer.Option(metavar="NAME|FILE", help="Of gcseg_ros, Mask3D or Segment3D; default: the shipped one."),
     ] = None,
-    segments: Annotated[bool, typer.Option("--segments", help="Snap masks to smooth pieces of surface.")] = False,
+    segments: Annotated[
+        Literal["off", "snap", "join"] | None,
+        typer.Option(
+            help="Masks from whole pieces of surface: each snapped to them, or these joined. Default: the checkpoint's."
+        ),
+    ] = None,
     min_score: Annotated[
         float | None, typer.Option(metavar="S", help="Leave out instances scored below (0 to 1).")
     ] = None,

@@ -11,7 +11,7 @@ from gcseg_ros.segmentation import require_torch
 
 
 def segment_file(
-    cloud: Path, output: Path, checkpoint: str | None, segments: bool, min_score: float | None, device: str | None
+    cloud: Path, output: Path, checkpoint: str | None, segments: str | None, min_score: float | None, device: str | None
 ) -> InstanceMap:
     """Segment a PLY file, or the instances.ply in a folder of `gcseg map`; writes `output` and its picture (.png). Raises UserError."""
     require_torch()
@@ -23,9 +23,8 @@ def segment_file(
     file = cloud / "instances.ply" if cloud.is_dir() else cloud
     if not file.is_file():
         raise UserError(f"There is no cloud {file}: expected a PLY file or a folder written by `gcseg map`.")
-    changes: dict[str, object] = {} if min_score is None else {"min_score": min_score}
-    if segments:
-        changes["segments"] = True
+    wanted = {"segments": segments, "min_score": min_score}
+    changes = {name: value for name, value in wanted.items() if value is not None}
     segmenter = Segmenter.load(checkpoint, changes, device)
     content = read_cloud(file)
     points, colours = content["points"], content.get("colours")

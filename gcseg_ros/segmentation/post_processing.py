@@ -1,8 +1,9 @@
-"""From a network's masks to instances: threshold, snap to segments, split with DBSCAN, score, drop repetitions."""
+"""From a network's masks to instances: threshold, snap to segments or join these, split with DBSCAN, score, drop repetitions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +13,10 @@ from scipy.sparse import csr_array
 
 from gcseg_ros.clustering import dbscan, radius_graph
 from gcseg_ros.config import Part
-from gcseg_ros.evaluation.baselines import neighbour_pairs, normals_of
-from gcseg_ros.graph_segmentation import graph_segmentation
 from gcseg_ros.jit import njit
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.network import ScenePrediction
-
-QUERIES_AT_ONCE = 16
-"""Dense masks are held for this many queries."""
+from gcseg_ros.segmentation.segments import QUERIES_AT_ONCE, geometric_segments, joined, snapped
 
 
 class PostProcessing(Part):
@@ -32,24 +29,30 @@ class PostProcessing(Part):
     )
     split_neighbours: int = Field(5, ge=1, description="DBSCAN's number of points")
     max_overlap: float = Field(0.2, gt=0, le=1, description="IoU with a better instance above which one is dropped")
-    agreement: float = Field(
-        0,
-        ge=0,
-        description="scores are multiplied by n / (n + this) where n masks agree; for queries that are not matched one to one",
+    segments: Literal["off", "snap", "join"] = Field(
+        "off",
+        description="snap: masks consist of whole geometric segments; join: segments that the masks put together, for many queries an object",
     )
-    segments: bool = Field(False, description="snap masks to geometric segments of the cloud")
 
 
 def instances_of(
-    prediction: ScenePrediction, positions: npt.NDArray, settings: PostProcessing, voxel_m: float
+    prediction: ScenePrediction,
+    positions: npt.NDArray,
+    colours: npt.NDArray,
+    settings: PostProcessing,
+    voxel_m: float,
 ) -> Instances:
-    """Of one scene, over its voxels. positions: (N, 3) of the voxels, metres."""
+    """Of one scene, over its voxels. positions: (N, 3) of the voxels, metres; colours: (N, 3), normalised."""
     count = len(positions)
-    segments = geometric_segments(positions, voxel_m) if settings.segments else None
+    segments = None if settings.segments == "off" else geometric_segments(positions, colours, voxel_m)
     near = radius_graph(positions, max(settings.split_m, 2.5 * voxel_m)) if settings.split_m else None
     found: list[tuple[float, npt.NDArray]] = []
-    for objectness, voxels, probability in masks_of(prediction, settings.min_score):
-        if segments is not None:
+    if segments is not None and settings.segments == "join":
+        masks = iter(joined(prediction, segments, settings.min_score))
+    else:
+        masks = masks_of(prediction, settings.min_score)
+    for objectness, voxels, probability in masks:
+        if segments is not None and settings.segments == "snap":
             voxels, probability = snapped(voxels, probability, segments, count)
         pieces = np.ones(len(voxels), np.int64) if near is None else dbscan(near, settings.split_neighbours, voxels)
         sizes, sums = np.bincount(pieces), np.bincount(pieces, probability)
@@ -58,7 +61,7 @@ def instances_of(
         large[:1] = False  # noise
         found += [(float(scores[piece]), voxels[pieces == piece]) for piece in np.flatnonzero(large)]
     found.sort(key=lambda item: -item[0])
-    return without_repetitions(found, count, settings.max_overlap, settings.agreement)
+    return without_repetitions(found, count, settings.max_overlap)
 
 
 def masks_of(prediction: ScenePrediction, min_score: float) -> Iterator[tuple[float, npt.NDArray, npt.NDArray]]:
@@ -74,54 +77,24 @@ def masks_of(prediction: ScenePrediction, min_score: float) -> Iterator[tuple[fl
                 yield float(objectness[query]), voxels.numpy(), torch.sigmoid(row[voxels]).numpy()
 
 
-def geometric_segments(positions: npt.NDArray, voxel_m: float) -> npt.NDArray[np.int64]:
-    """(N,) from 0: pieces of smooth surface, by Felzenszwalb and Huttenlocher's graph segmentation (IJCV 2004) of the normals."""
-    pairs = neighbour_pairs(positions, radius_m=3 * voxel_m)
-    normals = normals_of(positions)
-    weight = 1 - np.abs((normals[pairs[:, 0]] * normals[pairs[:, 1]]).sum(1))
-    return graph_segmentation(len(positions), pairs, weight, scale=0.05, min_points=20) - 1
-
-
-def snapped(
-    voxels: npt.NDArray, probability: npt.NDArray, segments: npt.NDArray[np.int64], count: int
-) -> tuple[npt.NDArray, npt.NDArray]:
-    """The mask of all segments that lie in it by more than half; added voxels get the mask's mean probability."""
-    sizes = np.bincount(segments)
-    share = np.bincount(segments[voxels], minlength=len(sizes)) / np.maximum(sizes, 1)
-    inside = np.flatnonzero(share[segments] > 0.5)
-    values = np.full(count, probability.mean(), np.float32)
-    values[voxels] = probability
-    return inside, values[inside]
-
-
-def without_repetitions(
-    found: list[tuple[float, npt.NDArray]], count: int, max_overlap: float, agreement: float = 0
-) -> Instances:
-    """Instances (score, voxels), best first, without those that overlap a better one that is kept too much.
-
-    An instance that n masks agree on, itself and repetitions with an IoU above 0.5, has its score multiplied by n / (n + agreement).
-    """
+def without_repetitions(found: list[tuple[float, npt.NDArray]], count: int, max_overlap: float) -> Instances:
+    """Instances (score, voxels), best first, without those that overlap a better one that is kept too much."""
     sizes = np.array([len(voxels) for _, voxels in found], np.int64)
     ends = np.append(0, sizes.cumsum())
     columns = np.concatenate([voxels for _, voxels in found]) if found else np.zeros(0, np.int64)
-    kept, agreeing = first_of_overlapping(columns, ends, count, max_overlap)
+    kept = first_of_overlapping(columns, ends, count, max_overlap)
     masks = csr_array((np.ones(len(columns), bool), columns, ends), shape=(len(found), count))
-    scores = np.array([found[i][0] for i in kept]) * agreeing / (agreeing + agreement)
-    order = np.argsort(-scores, kind="stable")
-    return Instances(csr_array(masks[kept[order]]), scores[order].astype(np.float32))
+    return Instances(csr_array(masks[kept]), np.array([found[i][0] for i in kept], np.float32))
 
 
 @njit
-def first_of_overlapping(
-    columns: npt.NDArray, ends: npt.NDArray, count: int, max_overlap: float
-) -> tuple[npt.NDArray, npt.NDArray]:
+def first_of_overlapping(columns: npt.NDArray, ends: npt.NDArray, count: int, max_overlap: float) -> npt.NDArray:
     """Non-maximum suppression: the masks, voxels columns[ends[i] : ends[i + 1]], whose IoU with no earlier kept one is above `max_overlap`.
 
-    Also returns for each of these how many masks, itself included, agree with it: those dropped whose highest IoU, above 0.5, is with it.
     Each voxel keeps a list of the kept masks that it is in, so a mask is only compared with those that it meets.
     """
     masks = len(ends) - 1
-    kept, agreeing = np.empty(masks, np.int64), np.ones(masks, np.int64)
+    kept = np.empty(masks, np.int64)
     number = 0
     newest = np.full(count, -1, np.int64)  # of each voxel: its latest entry
     entry_mask, entry_before = np.empty(len(columns), np.int64), np.empty(len(columns), np.int64)
@@ -133,18 +106,17 @@ def first_of_overlapping(
             while entry >= 0:
                 shared[entry_mask[entry]] += 1
                 entry = entry_before[entry]
-        most, nearest = 0.0, 0
+        apart = True
         for k in range(number):
             union = ends[i + 1] - ends[i] + ends[kept[k] + 1] - ends[kept[k]] - shared[k]
-            if shared[k] > most * union:
-                most, nearest = shared[k] / union, k
-        if most <= max_overlap:
+            if shared[k] > max_overlap * union:
+                apart = False
+                break
+        if apart:
             for e in range(ends[i], ends[i + 1]):
                 entry_mask[entries], entry_before[entries] = number, newest[columns[e]]
                 newest[columns[e]] = entries
                 entries += 1
             kept[number] = i
             number += 1
-        elif most > 0.5:
-            agreeing[nearest] += 1
-    return kept[:number], agreeing[:number]
+    return kept[:number]

@@ -91,7 +91,8 @@ class Segmenter:
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             (prediction,) = self.network(x, positions, queries)
-        found = instances_of(prediction, positions.cpu().numpy(), self.settings, self.network.config.voxel_m)
+        shown = x.features[:, :COLOUR].cpu().numpy()
+        found = instances_of(prediction, positions.cpu().numpy(), shown, self.settings, self.network.config.voxel_m)
         return Instances(over_points(found.masks, rows.cpu().numpy(), finite, len(points)), found.scores)
 
     def _voxelised(

@@ -17,12 +17,11 @@ from gcseg_ros.segmentation.instances import Instances  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig, ScenePrediction, Step  # noqa: E402
 from gcseg_ros.segmentation.post_processing import (  # noqa: E402
     PostProcessing,
-    geometric_segments,
     instances_of,
-    snapped,
     without_repetitions,
 )
 from gcseg_ros.segmentation.segmenter import Segmenter, over_points  # noqa: E402
+from gcseg_ros.segmentation.segments import geometric_segments, joined, snapped  # noqa: E402
 
 CONFIG = NetworkConfig("tiny", hidden=16, heads=2, feedforward=16, rounds=1, queries=6)
 
@@ -151,7 +150,9 @@ def grid(width, height, corner=(0, 0, 0)):
 
 def test_masks_are_split_where_they_fall_apart():
     positions = np.concatenate([grid(10, 10), grid(10, 10, (1, 0, 0)), [[5, 5, 5]]])
-    found = instances_of(planted(np.ones((1, 201), bool), [0.9], positions), positions, PostProcessing(), 0.02)
+    found = instances_of(
+        planted(np.ones((1, 201), bool), [0.9], positions), positions, np.zeros_like(positions), PostProcessing(), 0.02
+    )
     assert len(found) == 2
     assert sorted(found.masks.sum(1)) == [100, 100]
     np.testing.assert_allclose(found.scores, 0.9, atol=1e-3)
@@ -161,7 +162,9 @@ def test_small_and_doubtful_masks_and_repetitions_are_dropped():
     positions = grid(20, 20)
     masks = np.zeros((4, 400), bool)
     masks[0, :200], masks[1, :190], masks[2, 200:210], masks[3, 200:] = True, True, True, True
-    found = instances_of(planted(masks, [0.8, 0.9, 0.9, 0.1], positions), positions, PostProcessing(), 0.02)
+    found = instances_of(
+        planted(masks, [0.8, 0.9, 0.9, 0.1], positions), positions, np.zeros_like(positions), PostProcessing(), 0.02
+    )
     np.testing.assert_allclose(found.scores, [0.9], atol=1e-3)
     assert found.masks.sum() == 190
 
@@ -173,10 +176,36 @@ def test_snapping_takes_the_segments_that_lie_mostly_inside():
     np.testing.assert_allclose(probability, 0.8)
 
 
+def test_segments_are_joined_as_most_masks_say():
+    """Six segments of two objects; of ten masks seven see the first object whole, two without a segment, one sees both objects."""
+    segments = np.repeat(np.arange(6), 20)
+    first, second = np.isin(segments, [0, 1, 2]), np.isin(segments, [3, 4, 5])
+    masks = np.array([first] * 7 + [first & (segments != 2)] * 2 + [first | second] + [second] * 3)
+    found = joined(planted(masks, [0.9] * len(masks), np.zeros((120, 3))), segments, 0.1)
+    assert sorted(voxels.tolist() for _, voxels, _ in found) == [list(range(60)), list(range(60, 120))]
+    assert all(0.7 < score <= 0.9 for score, _, _ in found)
+
+
+def test_no_query_joins_nothing_and_one_segment_is_one_object():
+    segments = np.zeros(10, np.int64)
+    assert joined(planted(np.ones((1, 10), bool), [0.01], np.zeros((10, 3))), segments, 0.1) == []
+    ((score, voxels, _),) = joined(planted(np.ones((1, 10), bool), [0.9], np.zeros((10, 3))), segments, 0.1)
+    assert (round(score, 2), len(voxels)) == (0.95, 10)
+
+
+def test_geometric_segments_part_where_the_colour_changes():
+    positions = grid(30, 30)
+    colours = np.where(positions[:, :1] < 0.3, -1.0, 1.0) * np.ones(3)
+    segments = geometric_segments(positions, colours, 0.02)
+    assert len(np.unique(segments)) == 2
+    assert len(np.unique(geometric_segments(positions, 0 * colours, 0.02))) == 1
+
+
 def test_geometric_segments_part_at_an_edge():
     """A floor and a wall: two large segments, little mixed."""
     floor, wall = grid(30, 30), grid(30, 30)[:, [0, 2, 1]] + [0, -0.01, 0.02]
-    segments = geometric_segments(np.concatenate([floor, wall]), 0.02)
+    positions = np.concatenate([floor, wall])
+    segments = geometric_segments(positions, np.zeros_like(positions), 0.02)
     most = [np.bincount(part).argmax() for part in (segments[:900], segments[900:])]
     assert most[0] != most[1]
     assert (segments[:900] == most[0]).mean() > 0.8
@@ -198,9 +227,9 @@ def test_segments_end_to_end(network, tmp_path, capsys):
         mean = last.embeddings.mean(0)
         network.mask_features_head.bias -= prediction.mask_logits(last).quantile(0.3) * mean / mean.square().sum()
     free = Segmenter(network, PostProcessing(**settings), device="cpu")
-    snapping = Segmenter(network, PostProcessing(**settings, segments=True), device="cpu")
-    _, positions, rows = snapping._voxelised(points, colours)
-    segments = geometric_segments(positions.numpy(), network.config.voxel_m)[rows.numpy()]
+    snapping = Segmenter(network, PostProcessing(**settings, segments="snap"), device="cpu")
+    x, positions, rows = snapping._voxelised(points, colours)
+    segments = geometric_segments(positions.numpy(), x.features[:, :3].numpy(), network.config.voxel_m)[rows.numpy()]
 
     def torn(found):
         """(instance, segment) pairs of which only a part of the segment is in the instance."""
@@ -216,7 +245,7 @@ def test_segments_end_to_end(network, tmp_path, capsys):
     checkpoint.save(network, tmp_path / "c.pt")
     out = tmp_path / "out.ply"
     command = ["segment", str(tmp_path / "cloud.ply"), "-o", str(out), "--checkpoint", str(tmp_path / "c.pt")]
-    assert main([*command, "--segments", "--min-score", "0"]) == 0, capsys.readouterr().err
+    assert main([*command, "--segments", "snap", "--min-score", "0"]) == 0, capsys.readouterr().err
     assert len(read_cloud(out)["points"]) == len(points)
 
 
@@ -241,16 +270,6 @@ def test_repetitions_are_those_of_a_comparison_of_all_pairs(seed):
     found = without_repetitions([(1 - i / 40, np.flatnonzero(mask)) for i, mask in enumerate(masks)], 200, 0.2)
     np.testing.assert_array_equal(found.masks.toarray(), masks[expected])
     np.testing.assert_array_equal(found.scores, np.float32([1 - i / 40 for i in expected]))
-
-
-def test_a_score_grows_with_the_masks_that_agree():
-    a, b = np.arange(10), np.arange(20, 30)
-    alone, agreed = 0.9, 0.8
-    found = without_repetitions(
-        [(alone, a), (agreed, b), (0.5, b[1:]), (0.4, b[:8]), (0.3, b[:4])], 40, 0.2, agreement=1
-    )
-    np.testing.assert_allclose(found.scores, [agreed * 3 / 4, alone / 2], rtol=1e-6)
-    assert found.labels()[25] == 1
 
 
 def test_masks_over_points_are_those_over_their_voxels():
@@ -282,11 +301,11 @@ def test_a_checkpoint_comes_back(network, tmp_path):
 
 
 def test_a_checkpoint_brings_its_own_post_processing(network, tmp_path):
-    checkpoint.save(network, tmp_path / "c.pt", post_processing={"min_voxels": 7, "agreement": 2})
+    checkpoint.save(network, tmp_path / "c.pt", post_processing={"min_voxels": 7, "max_overlap": 0.3})
     own = Segmenter.load(tmp_path / "c.pt", device="cpu").settings
-    assert own == PostProcessing(min_voxels=7, agreement=2)
+    assert own == PostProcessing(min_voxels=7, max_overlap=0.3)
     changed = Segmenter.load(tmp_path / "c.pt", {"min_voxels": 9}, device="cpu").settings
-    assert changed == PostProcessing(min_voxels=9, agreement=2)
+    assert changed == PostProcessing(min_voxels=9, max_overlap=0.3)
     checkpoint.save(network, tmp_path / "odd.pt", post_processing={"min_voxel": 7})
     with pytest.raises(UserError, match="min_voxels"):
         Segmenter.load(tmp_path / "odd.pt", device="cpu")
