@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -22,6 +23,13 @@ from gcseg_ros.segmentation.segments import QUERIES_AT_ONCE, geometric_segments,
 class PostProcessing(Part):
     """From masks to instances."""
 
+    passes: int = Field(
+        1,
+        ge=1,
+        le=8,
+        description="forward passes: of the cloud, turned by quarters, and mirrored; their masks are pooled",
+    )
+
     min_score: float = Field(0.1, ge=0, le=1, description="objectness times mean mask probability")
     min_voxels: int = Field(30, ge=1, description="smallest instance")
     split_m: float = Field(
@@ -36,21 +44,21 @@ class PostProcessing(Part):
 
 
 def instances_of(
-    prediction: ScenePrediction,
+    predictions: Sequence[ScenePrediction],
     positions: npt.NDArray,
     colours: npt.NDArray,
     settings: PostProcessing,
     voxel_m: float,
 ) -> Instances:
-    """Of one scene, over its voxels. positions: (N, 3) of the voxels, metres; colours: (N, 3), normalised."""
+    """Of one scene, over its voxels, which one or several passes saw. positions: (N, 3) of the voxels, metres; colours: (N, 3), normalised."""
     count = len(positions)
     segments = None if settings.segments == "off" else geometric_segments(positions, colours, voxel_m)
     near = radius_graph(positions, max(settings.split_m, 2.5 * voxel_m)) if settings.split_m else None
     found: list[tuple[float, npt.NDArray]] = []
     if segments is not None and settings.segments == "join":
-        masks = iter(joined(prediction, segments, settings.min_score))
+        masks = iter(joined(predictions, segments, settings.min_score))
     else:
-        masks = masks_of(prediction, settings.min_score)
+        masks = chain.from_iterable(masks_of(prediction, settings.min_score) for prediction in predictions)
     for objectness, voxels, probability in masks:
         if segments is not None and settings.segments == "snap":
             voxels, probability = snapped(voxels, probability, segments, count)

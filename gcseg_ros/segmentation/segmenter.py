@@ -19,6 +19,7 @@ from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.network import Mask3D
 from gcseg_ros.segmentation.post_processing import PostProcessing, instances_of
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor, voxel_means
+from gcseg_ros.segmentation.symmetries import SYMMETRIES, predict
 
 MOST_VOXELS = 2_000_000
 
@@ -90,9 +91,12 @@ class Segmenter:
         x, positions, rows = self._voxelised(points[finite], None if colours is None else colours[finite])
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            (prediction,) = self.network(x, positions, queries)
+            predictions = [
+                predict(self.network, x, positions, queries, symmetry)
+                for symmetry in SYMMETRIES[: self.settings.passes]
+            ]
         shown = x.features[:, :COLOUR].cpu().numpy()
-        found = instances_of(prediction, positions.cpu().numpy(), shown, self.settings, self.network.config.voxel_m)
+        found = instances_of(predictions, positions.cpu().numpy(), shown, self.settings, self.network.config.voxel_m)
         return Instances(over_points(found.masks, rows.cpu().numpy(), finite, len(points)), found.scores)
 
     def _voxelised(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -56,14 +58,15 @@ def snapped(
     return inside, values[inside]
 
 
-def joined(prediction: ScenePrediction, segments: npt.NDArray[np.int64], min_score: float) -> Masks:
+def joined(predictions: Sequence[ScenePrediction], segments: npt.NDArray[np.int64], min_score: float) -> Masks:
     """A partition of the cloud: segments that the queries' masks put together, by average linkage.
 
     What the queries that cover segment s say of segment t, averaged, is the probability that t belongs to the object of s. Many
     queries learn every object, so this is a vote of many, where non-maximum suppression keeps the word of one.
     The score of an object is the mean of two: objectness times IoU of the mask that fits it best, and the mean IoU of the masks that cover it.
     """
-    objectness, coverage = coverage_of(prediction, segments, min_score)
+    said = [coverage_of(prediction, segments, min_score) for prediction in predictions]
+    objectness, coverage = (np.concatenate(parts) for parts in zip(*said))
     sizes = np.bincount(segments).astype(np.float64)
     if len(objectness) == 0:
         return []
