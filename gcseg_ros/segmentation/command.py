@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.export import read_cloud, write_instances_ply
@@ -11,9 +13,12 @@ from gcseg_ros.segmentation import require_torch
 
 
 def segment_file(
-    cloud: Path, output: Path, checkpoint: str | None, segments: str | None, min_score: float | None, device: str | None
+    cloud: Path, output: Path, checkpoint: str | None, changes: Mapping[str, Any], device: str | None
 ) -> InstanceMap:
-    """Segment a PLY file, or the instances.ply in a folder of `gcseg map`; writes `output` and its picture (.png). Raises UserError."""
+    """Segment a PLY file, or the instances.ply in a folder of `gcseg map`; writes `output` and its picture (.png). Raises UserError.
+
+    changes  of the checkpoint's own settings of the post-processing
+    """
     require_torch()
     from gcseg_ros.segmentation.segmenter import Segmenter
     from gcseg_ros.viewer.picture import write_picture
@@ -23,8 +28,6 @@ def segment_file(
     file = cloud / "instances.ply" if cloud.is_dir() else cloud
     if not file.is_file():
         raise UserError(f"There is no cloud {file}: expected a PLY file or a folder written by `gcseg map`.")
-    wanted = {"segments": segments, "min_score": min_score}
-    changes = {name: value for name, value in wanted.items() if value is not None}
     segmenter = Segmenter.load(checkpoint, changes, device)
     content = read_cloud(file)
     points, colours = content["points"], content.get("colours")
