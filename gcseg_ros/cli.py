@@ -291,22 +291,16 @@ def segment(
             help="Masks from whole pieces of surface: each snapped to them, or these joined. Default: the checkpoint's."
         ),
     ] = None,
-    passes: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Look at the cloud from 1 to 8 sides: slower, better. Default: the checkpoint's."
-        ),
-    ] = None,
     min_score: Annotated[
         float | None, typer.Option(metavar="S", help="Leave out instances scored below (0 to 1).")
     ] = None,
     device: Annotated[str | None, typer.Option(metavar="cpu|cuda", help="Default: a GPU where there is one.")] = None,
 ) -> None:
-    """Segment a cloud into instances with the 3D network, in one or a few passes: OUT.ply, and a picture OUT.png."""
+    """Segment a cloud into instances with the 3D network, in one pass: OUT.ply, and a picture OUT.png."""
     from gcseg_ros.segmentation.command import segment_file
 
     with errors.status("segmenting"):
-        wanted = {"segments": segments, "passes": passes, "min_score": min_score}
+        wanted = {"segments": segments, "min_score": min_score}
         changes = {name: value for name, value in wanted.items() if value is not None}
         result = segment_file(cloud, output, checkpoint, changes, device)
     console.print(f"{len(result.objects)} instances: {output}", markup=False, soft_wrap=True)

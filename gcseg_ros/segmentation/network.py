@@ -125,7 +125,12 @@ class Mask3D(nn.Module):
             self.window_head = WindowHead(c.hidden)
 
     def forward(
-        self, x: SparseTensor, positions: Tensor, queries: int | None = None, scenes: int | None = None
+        self,
+        x: SparseTensor,
+        positions: Tensor,
+        queries: int | None = None,
+        scenes: int | None = None,
+        anchors: Tensor | None = None,
     ) -> list[ScenePrediction]:
         """One prediction a scene; a scene without voxels has no queries.
 
@@ -133,6 +138,7 @@ class Mask3D(nn.Module):
         positions  (N, 3) where they are, metres
         queries    default: the config's
         scenes     of the batch; default: up to the last that has voxels
+        anchors    (A,) voxels of the only scene that a query starts from as well
         """
         pyramid = [y.with_features(y.features.float()) for y in self.backbone(x)]
         mask_features = self.mask_features_head(pyramid[-1]).features
@@ -142,7 +148,7 @@ class Mask3D(nn.Module):
         if scenes is None:
             scenes = len(x.level.scene_ends) - 1
         return [
-            self._decode([level.scene(scene) for level in levels], queries or self.config.queries)
+            self._decode([level.scene(scene) for level in levels], queries or self.config.queries, anchors)
             for scene in range(scenes)
         ]
 
@@ -156,10 +162,12 @@ class Mask3D(nn.Module):
                 pooled, positions = y.level.coarser.mean(pooled), y.level.coarser.mean(positions)
         return levels[::-1]
 
-    def _decode(self, levels: list[_LevelInputs], count: int) -> ScenePrediction:
-        """One scene: its queries go through the levels, `rounds` times."""
+    def _decode(self, levels: list[_LevelInputs], count: int, more: Tensor | None) -> ScenePrediction:
+        """One scene: its queries go through the levels, `rounds` times. more: voxels that queries start from besides."""
         finest = levels[-1]
         anchors = furthest_points(finest.positions, count)
+        if more is not None:
+            anchors = torch.unique(torch.cat([anchors, more]))
         if not len(anchors):
             nothing = self._step(finest.features.new_zeros(0, self.config.hidden), finest.positions[anchors])
             return ScenePrediction(finest.mask_features, [nothing] * (self.config.rounds * LEVELS + 1), anchors)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -17,18 +16,11 @@ from gcseg_ros.config import Part
 from gcseg_ros.jit import njit
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.network import ScenePrediction
-from gcseg_ros.segmentation.segments import QUERIES_AT_ONCE, geometric_segments, joined, snapped
+from gcseg_ros.segmentation.segments import QUERIES_AT_ONCE, joined, snapped
 
 
 class PostProcessing(Part):
     """From masks to instances."""
-
-    passes: int = Field(
-        1,
-        ge=1,
-        le=8,
-        description="forward passes: of the cloud, turned by quarters, and mirrored; their masks are pooled",
-    )
 
     min_score: float = Field(0.1, ge=0, le=1, description="objectness times mean mask probability")
     min_voxels: int = Field(30, ge=1, description="smallest instance")
@@ -39,32 +31,35 @@ class PostProcessing(Part):
     max_overlap: float = Field(0.2, gt=0, le=1, description="IoU with a better instance above which one is dropped")
     segments: Literal["off", "snap", "join"] = Field(
         "off",
-        description="snap: masks consist of whole geometric segments; join: segments that the masks put together, for many queries an object",
+        description="snap: masks consist of whole geometric segments; join: segments that the masks put together, for many queries an object; then each segment has a query as well",
     )
 
 
 def instances_of(
-    predictions: Sequence[ScenePrediction],
+    prediction: ScenePrediction,
     positions: npt.NDArray,
-    colours: npt.NDArray,
+    segments: npt.NDArray[np.int64] | None,
     settings: PostProcessing,
     voxel_m: float,
 ) -> Instances:
-    """Of one scene, over its voxels, which one or several passes saw. positions: (N, 3) of the voxels, metres; colours: (N, 3), normalised."""
+    """Of one scene, over its voxels. positions: (N, 3) of the voxels, metres; segments: (N,) from 0, where the settings want them."""
     count = len(positions)
-    segments = None if settings.segments == "off" else geometric_segments(positions, colours, voxel_m)
     near = radius_graph(positions, max(settings.split_m, 2.5 * voxel_m)) if settings.split_m else None
     found: list[tuple[float, npt.NDArray]] = []
     if segments is not None and settings.segments == "join":
-        masks = iter(joined(predictions, segments, settings.min_score))
+        masks = iter(joined(prediction, segments, settings.min_score))
     else:
-        masks = chain.from_iterable(masks_of(prediction, settings.min_score) for prediction in predictions)
+        masks = masks_of(prediction, settings.min_score)
     for objectness, voxels, probability in masks:
         if segments is not None and settings.segments == "snap":
             voxels, probability = snapped(voxels, probability, segments, count)
         pieces = np.ones(len(voxels), np.int64) if near is None else dbscan(near, settings.split_neighbours, voxels)
         sizes, sums = np.bincount(pieces), np.bincount(pieces, probability)
         scores = objectness * sums / np.maximum(sizes, 1)
+        if settings.segments == "join":
+            scores = scores * np.sqrt(
+                sizes / len(voxels)
+            )  # else the smallest splinter of an object ranks as high as the object
         large = (sizes >= settings.min_voxels) & (scores >= settings.min_score)
         large[:1] = False  # noise
         found += [(float(scores[piece]), voxels[pieces == piece]) for piece in np.flatnonzero(large)]

@@ -18,8 +18,8 @@ from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL, normalise
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.network import Mask3D
 from gcseg_ros.segmentation.post_processing import PostProcessing, instances_of
+from gcseg_ros.segmentation.segments import geometric_segments, middles
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor, voxel_means
-from gcseg_ros.segmentation.symmetries import SYMMETRIES, predict
 
 MOST_VOXELS = 2_000_000
 
@@ -89,14 +89,16 @@ class Segmenter:
         if not len(finite):
             return Instances(csr_array((0, len(points)), dtype=bool), np.zeros(0, np.float32))
         x, positions, rows = self._voxelised(points[finite], None if colours is None else colours[finite])
+        centres = positions.cpu().numpy()
+        segments = anchors = None
+        if self.settings.segments != "off":
+            segments = geometric_segments(centres, x.features[:, :COLOUR].cpu().numpy(), self.network.config.voxel_m)
+        if segments is not None and self.settings.segments == "join":
+            anchors = torch.from_numpy(middles(centres, segments)).to(self.device)
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            predictions = [
-                predict(self.network, x, positions, queries, symmetry)
-                for symmetry in SYMMETRIES[: self.settings.passes]
-            ]
-        shown = x.features[:, :COLOUR].cpu().numpy()
-        found = instances_of(predictions, positions.cpu().numpy(), shown, self.settings, self.network.config.voxel_m)
+            (prediction,) = self.network(x, positions, queries, anchors=anchors)
+        found = instances_of(prediction, centres, segments, self.settings, self.network.config.voxel_m)
         return Instances(over_points(found.masks, rows.cpu().numpy(), finite, len(points)), found.scores)
 
     def _voxelised(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -19,7 +17,7 @@ COLOUR_WEIGHT = 0.14
 SCALE, SMALLEST_VOXELS = 0.3, 10
 MOST_SEGMENTS = 4000
 """Joining compares all pairs of segments."""
-SHARPNESS = 5
+SHARPNESS = 8
 """How much more a mask says of the segments that it covers well."""
 QUERIES_AT_ONCE = 16
 """Dense masks are held for this many queries."""
@@ -46,6 +44,14 @@ def geometric_segments(positions: npt.NDArray, colours: npt.NDArray, voxel_m: fl
         smallest *= 2
 
 
+def middles(positions: npt.NDArray, segments: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(S,) rows: of each segment the voxel nearest to its centre."""
+    sizes = np.bincount(segments)
+    centres = np.stack([np.bincount(segments, axis) for axis in positions.T], 1) / sizes[:, None]
+    distance = np.square(positions - centres[segments]).sum(1)
+    return np.lexsort((distance, segments))[sizes.cumsum() - sizes]
+
+
 def snapped(
     voxels: npt.NDArray, probability: npt.NDArray, segments: npt.NDArray[np.int64], count: int
 ) -> tuple[npt.NDArray, npt.NDArray]:
@@ -58,15 +64,14 @@ def snapped(
     return inside, values[inside]
 
 
-def joined(predictions: Sequence[ScenePrediction], segments: npt.NDArray[np.int64], min_score: float) -> Masks:
+def joined(prediction: ScenePrediction, segments: npt.NDArray[np.int64], min_score: float) -> Masks:
     """A partition of the cloud: segments that the queries' masks put together, by average linkage.
 
     What the queries that cover segment s say of segment t, averaged, is the probability that t belongs to the object of s. Many
     queries learn every object, so this is a vote of many, where non-maximum suppression keeps the word of one.
     The score of an object is the mean of two: objectness times IoU of the mask that fits it best, and the mean IoU of the masks that cover it.
     """
-    said = [coverage_of(prediction, segments, min_score) for prediction in predictions]
-    objectness, coverage = (np.concatenate(parts) for parts in zip(*said))
+    objectness, coverage = coverage_of(prediction, segments, min_score)
     sizes = np.bincount(segments).astype(np.float64)
     if len(objectness) == 0:
         return []
