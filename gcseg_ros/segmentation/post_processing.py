@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -16,7 +18,7 @@ from gcseg_ros.config import Part
 from gcseg_ros.jit import njit
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.network import ScenePrediction
-from gcseg_ros.segmentation.segments import QUERIES_AT_ONCE, joined, snapped
+from gcseg_ros.segmentation.segments import QUERIES_AT_ONCE, Mask, joined, snapped
 
 
 class PostProcessing(Part):
@@ -45,29 +47,35 @@ def instances_of(
     """Of one scene, over its voxels. positions: (N, 3) of the voxels, metres; segments: (N,) from 0, where the settings want them."""
     count = len(positions)
     near = radius_graph(positions, max(settings.split_m, 2.5 * voxel_m)) if settings.split_m else None
-    found: list[tuple[float, npt.NDArray]] = []
     if segments is not None and settings.segments == "join":
         masks = iter(joined(prediction, segments, settings.min_score))
     else:
         masks = masks_of(prediction, settings.min_score)
-    for objectness, voxels, probability in masks:
+
+    def pieces_of(mask: Mask) -> list[tuple[float, npt.NDArray]]:
+        """(score, voxels) of each part of a mask that is large and likely enough."""
+        objectness, voxels, probability = mask
         if segments is not None and settings.segments == "snap":
             voxels, probability = snapped(voxels, probability, segments, count)
         pieces = np.ones(len(voxels), np.int64) if near is None else dbscan(near, settings.split_neighbours, voxels)
         sizes, sums = np.bincount(pieces), np.bincount(pieces, probability)
         scores = objectness * sums / np.maximum(sizes, 1)
-        if settings.segments == "join":
-            scores = scores * np.sqrt(
-                sizes / len(voxels)
-            )  # else the smallest splinter of an object ranks as high as the object
+        if settings.segments == "join":  # else the smallest splinter of an object ranks as high as the object
+            scores = scores * np.sqrt(sizes / len(voxels))
         large = (sizes >= settings.min_voxels) & (scores >= settings.min_score)
         large[:1] = False  # noise
-        found += [(float(scores[piece]), voxels[pieces == piece]) for piece in np.flatnonzero(large)]
+        return [(float(scores[piece]), voxels[pieces == piece]) for piece in np.flatnonzero(large)]
+
+    found: list[tuple[float, npt.NDArray]] = []
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        while some := list(islice(masks, QUERIES_AT_ONCE)):
+            for parts in threads.map(pieces_of, some):
+                found += parts
     found.sort(key=lambda item: -item[0])
     return without_repetitions(found, count, settings.max_overlap)
 
 
-def masks_of(prediction: ScenePrediction, min_score: float) -> Iterator[tuple[float, npt.NDArray, npt.NDArray]]:
+def masks_of(prediction: ScenePrediction, min_score: float) -> Iterator[Mask]:
     """Objectness, voxels (V,) and mask probability (V,) of each query that can reach the score."""
     step = prediction.steps[-1]
     objectness = 1 - step.scores.float().softmax(1)[:, -1]

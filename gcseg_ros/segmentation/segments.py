@@ -22,8 +22,8 @@ SHARPNESS = 8
 QUERIES_AT_ONCE = 16
 """Dense masks are held for this many queries."""
 
-Masks = list[tuple[float, npt.NDArray[np.int64], npt.NDArray[np.float32]]]
-"""Of each mask its score without the share of its voxels' probabilities, its voxels and their probabilities."""
+Mask = tuple[float, npt.NDArray[np.int64], npt.NDArray[np.float32]]
+"""A mask's score without the share of its voxels' probabilities, its voxels and their probabilities."""
 
 
 def geometric_segments(positions: npt.NDArray, colours: npt.NDArray, voxel_m: float) -> npt.NDArray[np.int64]:
@@ -64,7 +64,7 @@ def snapped(
     return inside, values[inside]
 
 
-def joined(prediction: ScenePrediction, segments: npt.NDArray[np.int64], min_score: float) -> Masks:
+def joined(prediction: ScenePrediction, segments: npt.NDArray[np.int64], min_score: float) -> list[Mask]:
     """A partition of the cloud: segments that the queries' masks put together, by average linkage.
 
     What the queries that cover segment s say of segment t, averaged, is the probability that t belongs to the object of s. Many
