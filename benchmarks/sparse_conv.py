@@ -231,7 +231,7 @@ def in_its_own_process(*arguments: object) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--voxels", type=int, nargs="+", default=[50_000, 100_000, 150_000])
+    parser.add_argument("--voxels", type=int, nargs="*", default=[50_000, 100_000, 150_000])
     parser.add_argument("--rounds", type=int, default=3, help="turns of every engine")
     parser.add_argument("--repeats", type=int, default=3, help="timed runs in a turn")
     parser.add_argument("--threads", type=int, default=2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.evaluation.baselines import normals_of
 from gcseg_ros.segmentation.network import NetworkConfig
 
 COLOUR, COLOUR_AND_NORMAL = 3, 6
@@ -18,7 +17,7 @@ def normalised_colours(colours: npt.NDArray, config: NetworkConfig) -> npt.NDArr
     return ((colours / 255.0 - mean) / std).astype(np.float32)
 
 
-def surface_directions(positions: npt.NDArray) -> npt.NDArray[np.float32]:
-    """(N, 3) of the voxels' normals n, whose sign is not known: z^2, x^2 - y^2, 2 x y. positions (N, 3) metres."""
-    x, y, z = normals_of(positions.astype(np.float64)).T
+def surface_directions(normals: npt.NDArray) -> npt.NDArray[np.float32]:
+    """Of unit normals (N, 3), whose signs are not known: z^2, x^2 - y^2, 2 x y, (N, 3)."""
+    x, y, z = normals.T
     return np.stack([z * z, x * x - y * y, 2 * x * y], 1).astype(np.float32)

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from gcseg_ros.config import build_config
 from gcseg_ros.errors import UserError
+from gcseg_ros.evaluation.baselines import normals_of
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL, normalised_colours, surface_directions
 from gcseg_ros.segmentation.instances import Instances
@@ -89,22 +90,28 @@ class Segmenter:
         if not len(finite):
             return Instances(csr_array((0, len(points)), dtype=bool), np.zeros(0, np.float32))
         x, positions, rows = self._voxelised(points[finite], None if colours is None else colours[finite])
-        centres = positions.cpu().numpy()
-        segments = anchors = None
-        if self.settings.segments != "off":
-            segments = geometric_segments(centres, x.features[:, :COLOUR].cpu().numpy(), self.network.config.voxel_m)
-        if segments is not None and self.settings.segments == "join":
+        config, joining = self.network.config, self.settings.segments
+        centres = positions.cpu().numpy().astype(np.float64)
+        seen, segments, anchors = x.features[:, :COLOUR], None, None
+        if config.channels == COLOUR_AND_NORMAL or joining != "off":
+            normals = normals_of(centres)
+        if config.channels == COLOUR_AND_NORMAL:
+            directions = torch.from_numpy(surface_directions(normals)).to(self.device)
+            x = x.with_features(torch.cat([seen, directions], 1))
+        if joining != "off":
+            segments = geometric_segments(centres, normals, seen.cpu().numpy(), config.voxel_m)
+        if segments is not None and joining == "join":
             anchors = torch.from_numpy(middles(centres, segments)).to(self.device)
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             (prediction,) = self.network(x, positions, queries, anchors=anchors)
-        found = instances_of(prediction, centres, segments, self.settings, self.network.config.voxel_m)
+        found = instances_of(prediction, centres, segments, self.settings, config.voxel_m)
         return Instances(over_points(found.masks, rows.cpu().numpy(), finite, len(points)), found.scores)
 
     def _voxelised(
         self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None
     ) -> tuple[SparseTensor, torch.Tensor, torch.Tensor]:
-        """Mean colours and positions (relative to the cloud's corner) of the voxels, and the voxel of each point."""
+        """Mean colours (other channels 0) and positions (relative to the cloud's corner) of the voxels, and the voxel of each point."""
         config = self.network.config
         cells = np.floor(points / config.voxel_m)
         if np.abs(cells).max() >= 2**53:
@@ -123,9 +130,6 @@ class Segmenter:
             )
         relative = torch.from_numpy((points - points.min(0)).astype(np.float32)).to(self.device)
         positions = voxel_means(relative, rows, len(x.level))
-        if config.channels == COLOUR_AND_NORMAL:
-            directions = torch.from_numpy(surface_directions(positions.cpu().numpy())).to(self.device)
-            x = x.with_features(torch.cat([x.features[:, :COLOUR], directions], 1))
         return x, positions, rows
 
 

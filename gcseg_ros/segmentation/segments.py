@@ -8,7 +8,7 @@ import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from gcseg_ros.evaluation.baselines import neighbour_pairs, normals_of
+from gcseg_ros.evaluation.baselines import neighbour_pairs
 from gcseg_ros.graph_segmentation import graph_segmentation
 from gcseg_ros.segmentation.network import ScenePrediction
 
@@ -26,13 +26,14 @@ Mask = tuple[float, npt.NDArray[np.int64], npt.NDArray[np.float32]]
 """A mask's score without the share of its voxels' probabilities, its voxels and their probabilities."""
 
 
-def geometric_segments(positions: npt.NDArray, colours: npt.NDArray, voxel_m: float) -> npt.NDArray[np.int64]:
+def geometric_segments(
+    positions: npt.NDArray, normals: npt.NDArray, colours: npt.NDArray, voxel_m: float
+) -> npt.NDArray[np.int64]:
     """(N,) from 0: pieces of smooth surface of one colour, by Felzenszwalb and Huttenlocher's graph segmentation (IJCV 2004).
 
-    positions (N, 3) metres; colours (N, 3) normalised as the network's (all equal where there are none).
+    positions (N, 3) metres; normals (N, 3), of either sign; colours (N, 3) normalised as the network's (all equal where there are none).
     """
     pairs = neighbour_pairs(positions, radius_m=3 * voxel_m)
-    normals = normals_of(positions)
     a, b = pairs.T
     weight = 1 - np.abs((normals[a] * normals[b]).sum(1)) + COLOUR_WEIGHT * np.abs(colours[a] - colours[b]).max(1)
     smallest = SMALLEST_VOXELS

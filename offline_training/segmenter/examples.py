@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from gcseg_ros.evaluation.baselines import normals_of
 from gcseg_ros.segmentation.features import COLOUR_AND_NORMAL, normalised_colours, surface_directions
 from offline_training.labelling.samples import Entry, Sample, SampleFolder, read_sample, thinned
 from offline_training.segmenter.augmentation import augmented, cropped
@@ -51,7 +52,7 @@ class Examples(Dataset):
         sample = cropped(sample, self.settings.augmentation.crop_voxels, rng)
         features = normalised_colours(sample.colours, config)
         if config.channels == COLOUR_AND_NORMAL:
-            features = np.concatenate([features, surface_directions(sample.points)], 1)
+            features = np.concatenate([features, surface_directions(normals_of(sample.points.astype(np.float64)))], 1)
         arrays: dict[str, npt.NDArray] = {
             "coordinates": np.floor(sample.points / config.voxel_m).astype(np.int64),
             "features": features,

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 
 from gcseg_ros.cli import main  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
+from gcseg_ros.evaluation.baselines import normals_of  # noqa: E402
 from gcseg_ros.mapping.export import read_cloud, write_cloud  # noqa: E402
 from gcseg_ros.segmentation import checkpoint  # noqa: E402
 from gcseg_ros.segmentation.instances import Instances  # noqa: E402
@@ -208,16 +209,16 @@ def test_no_query_joins_nothing_and_one_segment_is_one_object():
 def test_geometric_segments_part_where_the_colour_changes():
     positions = grid(30, 30)
     colours = np.where(positions[:, :1] < 0.3, -1.0, 1.0) * np.ones(3)
-    segments = geometric_segments(positions, colours, 0.02)
+    segments = geometric_segments(positions, normals_of(positions), colours, 0.02)
     assert len(np.unique(segments)) == 2
-    assert len(np.unique(geometric_segments(positions, 0 * colours, 0.02))) == 1
+    assert len(np.unique(geometric_segments(positions, normals_of(positions), 0 * colours, 0.02))) == 1
 
 
 def test_geometric_segments_part_at_an_edge():
     """A floor and a wall: two large segments, little mixed."""
     floor, wall = grid(30, 30), grid(30, 30)[:, [0, 2, 1]] + [0, -0.01, 0.02]
     positions = np.concatenate([floor, wall])
-    segments = geometric_segments(positions, np.zeros_like(positions), 0.02)
+    segments = geometric_segments(positions, normals_of(positions), np.zeros_like(positions), 0.02)
     most = [np.bincount(part).argmax() for part in (segments[:900], segments[900:])]
     assert most[0] != most[1]
     assert (segments[:900] == most[0]).mean() > 0.8
@@ -241,7 +242,9 @@ def test_segments_end_to_end(network, tmp_path, capsys):
     free = Segmenter(network, PostProcessing(**settings), device="cpu")
     snapping = Segmenter(network, PostProcessing(**settings, segments="snap"), device="cpu")
     x, positions, rows = snapping._voxelised(points, colours)
-    segments = geometric_segments(positions.numpy(), x.features[:, :3].numpy(), network.config.voxel_m)[rows.numpy()]
+    centres = positions.numpy().astype(np.float64)
+    shown, voxel_m = x.features[:, :3].numpy(), network.config.voxel_m
+    segments = geometric_segments(centres, normals_of(centres), shown, voxel_m)[rows.numpy()]
 
     def torn(found):
         """(instance, segment) pairs of which only a part of the segment is in the instance."""
