@@ -81,9 +81,9 @@ def train(
         load_parameters(network, start)
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.rate, total_steps=total, pct_start=settings.warm_up
-    )
+    # A warm-up of exactly one step makes OneCycleLR divide by zero.
+    warm_up = settings.warm_up * (1.5 if settings.warm_up * total == 1 else 1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, total_steps=total, pct_start=warm_up)
     average = AveragedModel(network, avg_fn=running_mean(settings.average_steps), use_buffers=True)
     kept: Mask3D = average.module  # type: ignore[assignment]
     parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}

@@ -57,6 +57,11 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(samples, tmp_path, at):
     assert not list((tmp_path / "parts").glob(".*"))
 
 
+def test_a_warm_up_of_one_step_is_possible(samples, tmp_path):
+    train(settings("steps=2", "warm_up=0.5"), entries(samples), tmp_path, accelerator="cpu")
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
 def test_three_stages_one_command_each(samples, tmp_path, capsys):
     assert run(main, [str(samples), "--stage", "2", "--config", "small", "-o", str(tmp_path / "two"), "--accelerator", "cpu",
                       "--validate", str(samples), *SET]) == 0  # fmt: skip
