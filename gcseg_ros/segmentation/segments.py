@@ -37,12 +37,15 @@ def geometric_segments(
     a, b = pairs.T
     weight = 1 - np.abs((normals[a] * normals[b]).sum(1)) + COLOUR_WEIGHT * np.abs(colours[a] - colours[b]).max(1)
     smallest = SMALLEST_VOXELS
-    while True:
-        segments = graph_segmentation(len(positions), pairs, weight, SCALE, smallest) - 1
-        # Isolated specks have no neighbour to be merged with, so their number has no such limit.
-        if segments.max(initial=-1) < MOST_SEGMENTS or smallest > len(positions):
-            return segments
+    segments = graph_segmentation(len(positions), pairs, weight, SCALE, smallest) - 1
+    while segments.max(initial=-1) >= MOST_SEGMENTS and smallest < len(positions):
         smallest *= 2
+        segments = graph_segmentation(len(positions), pairs, weight, SCALE, smallest) - 1
+    if segments.max(initial=-1) < MOST_SEGMENTS:
+        return segments
+    # Specks without a neighbour that they could be merged with: the smallest are taken together.
+    rank = np.argsort(np.argsort(-np.bincount(segments), kind="stable"))
+    return np.minimum(rank, MOST_SEGMENTS - 1)[segments]
 
 
 def middles(positions: npt.NDArray, segments: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

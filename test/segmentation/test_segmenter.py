@@ -22,7 +22,7 @@ from gcseg_ros.segmentation.post_processing import (  # noqa: E402
     without_repetitions,
 )
 from gcseg_ros.segmentation.segmenter import Segmenter, over_points  # noqa: E402
-from gcseg_ros.segmentation.segments import geometric_segments, joined, middles, snapped  # noqa: E402
+from gcseg_ros.segmentation.segments import MOST_SEGMENTS, geometric_segments, joined, middles, snapped  # noqa: E402
 
 CONFIG = NetworkConfig("tiny", hidden=16, heads=2, feedforward=16, rounds=1, queries=6)
 
@@ -138,6 +138,16 @@ def test_odd_clouds_have_a_result_when_segments_are_joined(network, cloud):
     found = joining(points, np.full(points.shape, 90, np.uint8))
     assert found.masks.shape == (len(found), len(points))
     assert found.masks.sum(0).max(initial=0) <= 1  # a partition
+
+
+def test_the_number_of_segments_is_bounded_where_every_point_is_alone():
+    """A cloud far sparser than its voxels: 10,000 segments would be compared pair by pair, and each would have a query."""
+    plane, lonely = grid(20, 20), np.stack(np.meshgrid(*[np.arange(22.0)] * 3), -1).reshape(-1, 3)[:10_000] + 5
+    positions = np.concatenate([plane, lonely])
+    segments = geometric_segments(positions, normals_of(positions), np.zeros_like(positions), 0.02)
+    assert len(np.unique(segments)) == segments.max() + 1 == MOST_SEGMENTS
+    assert len(np.unique(segments[:400])) == 1  # what is large stays as it is
+    assert not np.isin(segments[400:], segments[:400]).any()
 
 
 def test_every_segment_has_a_query_in_its_middle():
