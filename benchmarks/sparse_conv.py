@@ -268,7 +268,8 @@ def main() -> None:
         table.add_row(
             row["engine"], row["pass"], f"{row['voxels']:,.0f}", seconds, fastest, ratio, memory, added, share
         )
-    Console().print(table)
+    if rows:
+        Console().print(table)
     segmenters = []
     if not options.no_segmenter:
         for architecture in ARCHITECTURES:

@@ -90,17 +90,17 @@ class Segmenter:
         if not len(finite):
             return Instances(csr_array((0, len(points)), dtype=bool), np.zeros(0, np.float32))
         x, positions, rows = self._voxelised(points[finite], None if colours is None else colours[finite])
-        config, joining = self.network.config, self.settings.segments
+        config, use = self.network.config, self.settings.segments
         centres = positions.cpu().numpy().astype(np.float64)
         seen, segments, anchors = x.features[:, :COLOUR], None, None
-        if config.channels == COLOUR_AND_NORMAL or joining != "off":
+        if config.channels == COLOUR_AND_NORMAL or use != "off":
             normals = normals_of(centres)
         if config.channels == COLOUR_AND_NORMAL:
             directions = torch.from_numpy(surface_directions(normals)).to(self.device)
             x = x.with_features(torch.cat([seen, directions], 1))
-        if joining != "off":
+        if use != "off":
             segments = geometric_segments(centres, normals, seen.cpu().numpy(), config.voxel_m)
-        if segments is not None and joining == "join":
+        if segments is not None and use == "join":
             anchors = torch.from_numpy(middles(centres, segments)).to(self.device)
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from gcseg_ros.segmentation.coordinates import Level
-
-if TYPE_CHECKING:
-    from gcseg_ros.segmentation.backends import Backend
 
 
 @dataclass(frozen=True)
@@ -27,12 +23,10 @@ class SparseTensor:
             raise ValueError(f"{len(self.features)} rows of features for {len(self.level)} voxels")
 
     @classmethod
-    def of_points(
-        cls, coordinates: Tensor, features: Tensor, backend: Backend | str = "auto"
-    ) -> tuple[SparseTensor, Tensor]:
+    def of_points(cls, coordinates: Tensor, features: Tensor, backend: str = "auto") -> tuple[SparseTensor, Tensor]:
         """From (P, 4) integer coordinates batch, x, y, z and (P, C) features, averaged where several share a voxel.
 
-        Also returns (P,) int64, the voxel of each point. backend: auto | torch | spconv | minkowski, or one itself. Raises UserError.
+        Also returns (P,) int64, the voxel of each point. backend: auto | torch | spconv | minkowski. Raises UserError.
         """
         level, rows = Level.of_coordinates(coordinates, backend)
         return cls(voxel_means(features, rows, len(level)), level), rows

@@ -100,7 +100,9 @@ def train(
             notes = settings.model_dump_json()
             kept.config = replace(settings.network, queries=settings.evaluation_queries)
             post = settings.evaluation.model_dump()
-            checkpoint.save(kept, output / NETWORK, True, post, stage=settings.stage, steps=step, settings=notes)
+            checkpoint.save(
+                kept, output / NETWORK, post_processing=post, stage=settings.stage, steps=step, settings=notes
+            )
 
     step = done
     recent: dict[str, float] = {}

@@ -21,12 +21,7 @@ from gcseg_ros.views import ViewBuilder
 CAMERA = CameraIntrinsics(96, 72, 90, 90, 47.5, 35.5)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")
