@@ -10,9 +10,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from gcseg_ros.agglomeration import AREA, join
 from gcseg_ros.config import FinishingConfig
-from gcseg_ros.mapping.joining import join, shipped_model
-from gcseg_ros.mapping.pieces import AREA, LEAST_VOXELS, piece_graph
+from gcseg_ros.mapping.joining import shipped_model
+from gcseg_ros.mapping.pieces import LEAST_VOXELS, piece_graph
 from gcseg_ros.mapping.structure import Plane, structural_planes
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import Borders

@@ -8,11 +8,12 @@ joined pieces follow from those of the pieces.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.agglomeration import AREA, AXES, CONTACT, Floats, Graph, Ids, Two, principal_lengths, smaller_first
 from gcseg_ros.graph_segmentation import graph_segmentation
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import KINDS, Borders
@@ -24,8 +25,7 @@ LEAST_VOXELS = 10  # smaller pieces are none
 FACET_SCALE, FACET_VOXELS = 0.3, 40  # of the graph segmentation: how much a facet may bend, and its least size
 
 # Columns of `nodes`: sums over a piece's voxels, weighted by the area of a voxel.
-AREA, POINT, NORMAL, LAB, LAB2, PRODUCTS, SHARE, SEEN_WELL = (
-    0,
+POINT, NORMAL, LAB, LAB2, PRODUCTS, SHARE, SEEN_WELL = (
     slice(1, 4),
     slice(4, 7),
     slice(7, 10),
@@ -36,38 +36,101 @@ AREA, POINT, NORMAL, LAB, LAB2, PRODUCTS, SHARE, SEEN_WELL = (
 )
 SEEN, STRUCTURAL = 21, 22  # sums over views
 NODE = 23
-AXES = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 # Columns of `edges`: sums over pairs of touching voxels, weighted likewise; sums over views; sums of `Borders`.
-CONTACT, TOUCHING = 0, slice(1, 7)
+TOUCHING = slice(1, 7)
 VOTES, SAME = 7, 8
 BORDERS = slice(9, 9 + 2 * KINDS)
 ONE_LABEL = 9 + 2 * KINDS  # the contact of facets of one label
 EDGE = 10 + 2 * KINDS
 
-Floats = npt.NDArray[np.float64]
-Ids = npt.NDArray[np.int64]
+
+NAMES = """share votes normals convexity step lightness_step colour_step gap contact contact_smaller contact_larger
+area_smaller area_larger lightness colour lightness_spread_smaller colour_spread_smaller lightness_spread_larger
+colour_spread_larger structure_smaller structure_larger flat_smaller flat_larger parallel off_plane_smaller off_plane_larger
+upright_smaller upright_larger lows highs low_over_high high_over_low width_smaller length_smaller height_smaller
+width_larger length_larger height_larger inside boundary affinity_near affinity_middle affinity_far looked_at
+looked_at_far thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larger reach_smaller reach_larger
+agreement_smaller agreement_larger seen_smaller seen_larger one_label"""
+
+OBJECT_NAMES = """area agreement seen_well doubt_1 doubt_2 doubt_3 structure flat width depth length thickness breadth reach
+contact seen"""
 
 
 @dataclass(frozen=True)
-class PieceGraph:
+class PieceGraph(Graph):
     """What is known of n pieces and of the m pairs of them that touch or were seen together.
 
     labels  (n,) tracked label that each piece is a facet of
-    nodes   (n, NODE), low, high (n, 3) m: sums over the piece, its axis-aligned extent in the world
-    pairs   (m, 2) pieces, the smaller index first
-    edges   (m, EDGE)
     """
 
-    labels: Ids
-    nodes: Floats
-    low: Floats
-    high: Floats
-    pairs: Ids
-    edges: Floats
+    NAMES: ClassVar[tuple[str, ...]] = tuple(NAMES.split())
+    OBJECT_NAMES: ClassVar[tuple[str, ...]] = tuple(OBJECT_NAMES.split())
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    labels: Ids
+
+    def features(self, nodes: Two, low: Two, high: Two, edges: Floats) -> Floats:
+        """As `Graph.features`. But for `convexity` and `gap`, which are of both, heights and the order of size matter and
+        nothing else of where pieces are in the room and which way they face.
+        """
+        (a, b), (low_a, low_b), (high_a, high_b) = smaller_first(nodes, low, high)
+        area_a, area_b = a[:, AREA], b[:, AREA]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            votes, contact = edges[:, VOTES], edges[:, CONTACT]
+            columns = [(edges[:, SAME] + 0.3) / (votes + 1), np.log1p(votes)]
+            columns += list(np.where(contact > 0, edges[:, TOUCHING].T / contact, np.nan))
+            columns += [np.log1p(contact), contact / area_a**0.5, contact / area_b**0.5, np.log(area_a), np.log(area_b)]
+
+            mean_a, mean_b = a[:, LAB].T / area_a, b[:, LAB].T / area_b
+            spread_a = np.maximum(a[:, LAB2].T / area_a - mean_a**2, 0) ** 0.5
+            spread_b = np.maximum(b[:, LAB2].T / area_b - mean_b**2, 0) ** 0.5
+            difference = np.abs(mean_a - mean_b)
+            for lab in (difference, spread_a, spread_b):
+                columns += [lab[0], np.hypot(lab[1], lab[2])]
+            columns += [structure(a), structure(b)]
+
+            normal_a, normal_b = a[:, NORMAL] / area_a[:, None], b[:, NORMAL] / area_b[:, None]
+            flat_a, flat_b = np.linalg.norm(normal_a, axis=1) + 1e-6, np.linalg.norm(normal_b, axis=1) + 1e-6
+            between = a[:, POINT] / area_a[:, None] - b[:, POINT] / area_b[:, None]
+            columns += [flat_a, flat_b, (normal_a * normal_b).sum(1) / flat_a / flat_b]
+            columns += [np.abs((between * normal_a).sum(1)) / flat_a, np.abs((between * normal_b).sum(1)) / flat_b]
+            columns += [normal_a[:, 2], normal_b[:, 2]]
+            columns += [
+                low_a[:, 2] - low_b[:, 2], high_a[:, 2] - high_b[:, 2],
+                low_a[:, 2] - high_b[:, 2], high_a[:, 2] - low_b[:, 2],
+            ]  # fmt: skip
+            extent_a, extent_b = high_a - low_a, high_b - low_b
+            for extent in (extent_a, extent_b):
+                columns += [extent[:, :2].min(1), extent[:, :2].max(1), extent[:, 2]]
+            common = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)
+            columns += [(common + UNIT_M).prod(1) / (extent_a + UNIT_M).prod(1)]
+
+            said = edges[:, BORDERS].reshape(len(edges), KINDS, 2)
+            columns += list(((said[:, :, 1] + 0.5 * DOUBT) / (said[:, :, 0] + DOUBT)).T)
+            columns += [np.log1p(said[:, 0, 0]), np.log1p(said[:, -1, 0])]
+            axes_a, axes_b, axes_joined = (principal_lengths_of(x) for x in (a, b, a + b))
+            columns += [
+                axes_a[:, 0],
+                axes_b[:, 0],
+                axes_joined[:, 0],
+                axes_a[:, 1],
+                axes_b[:, 1],
+                axes_a[:, 2],
+                axes_b[:, 2],
+            ]
+            columns += [a[:, SHARE] / area_a, b[:, SHARE] / area_b, a[:, SEEN_WELL] / area_a, b[:, SEEN_WELL] / area_b]
+            columns += [np.where(contact > 0, edges[:, ONE_LABEL] / contact, 0)]
+        return np.stack(columns, axis=1)
+
+    def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
+        """As `Graph.object_features`."""
+        area, extent = nodes[:, AREA], np.sort(high - low, axis=1)
+        columns = [
+            np.log(area), nodes[:, SHARE] / area, np.log(nodes[:, SEEN_WELL] / area), *doubts.T, structure(nodes),
+            np.linalg.norm(nodes[:, NORMAL], axis=1) / area, *np.log(extent + UNIT_M).T,
+            *np.log(principal_lengths_of(nodes) + 0.005).T, contact / np.sqrt(area), np.log1p(nodes[:, SEEN]),
+        ]  # fmt: skip
+        return np.stack(columns, axis=1)
 
 
 def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple[PieceGraph, Ids]:
@@ -100,7 +163,7 @@ def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple
     edges[:, : sums.shape[1]] = area * sums
     edges[:, ONE_LABEL] = np.where(labels[pairs[:, 0]] == labels[pairs[:, 1]], edges[:, CONTACT], 0)
     pairs, edges = _with_views(pairs, edges, labels, nodes[:, AREA], evidence, borders)
-    graph = PieceGraph(labels, nodes, low, high, pairs, edges)
+    graph = PieceGraph(nodes, low, high, pairs, edges, labels)
     piece_of_voxel = np.full(len(surface.label), -1)
     piece_of_voxel[voxels] = piece
     return graph, piece_of_voxel
@@ -180,89 +243,11 @@ def _contacts(points: Floats, normals: Floats, lab: Floats, piece: Ids, touching
     return np.stack([code >> 32, code & 0xFFFFFFFF], axis=1), np.stack(sums, axis=1)
 
 
-NAMES = """share votes normals convexity step lightness_step colour_step gap contact contact_smaller contact_larger
-area_smaller area_larger lightness colour lightness_spread_smaller colour_spread_smaller lightness_spread_larger
-colour_spread_larger structure_smaller structure_larger flat_smaller flat_larger parallel off_plane_smaller off_plane_larger
-upright_smaller upright_larger lows highs low_over_high high_over_low width_smaller length_smaller height_smaller
-width_larger length_larger height_larger inside boundary affinity_near affinity_middle affinity_far looked_at
-looked_at_far thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larger reach_smaller reach_larger
-agreement_smaller agreement_larger seen_smaller seen_larger one_label"""
-FEATURES = NAMES.split()
-
-
-def features(
-    nodes: tuple[Floats, Floats], low: tuple[Floats, Floats], high: tuple[Floats, Floats], edges: Floats
-) -> Floats:
-    """What the decision to join pairs of pieces rests on, (m, len(FEATURES)); NaN = not known.
-
-    nodes, low, high: of the first and of the second piece of each pair, as in PieceGraph. Nothing depends on which is first
-    (but for `convexity` and `gap`, which are of both), on where in the room they are, or on which way they face; heights do matter.
-    """
-    larger = nodes[0][:, AREA] > nodes[1][:, AREA]
-    (a, b), (low_a, low_b), (high_a, high_b) = (_smaller_first(larger, pair) for pair in (nodes, low, high))
-    area_a, area_b = a[:, AREA], b[:, AREA]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        votes, contact = edges[:, VOTES], edges[:, CONTACT]
-        columns = [(edges[:, SAME] + 0.3) / (votes + 1), np.log1p(votes)]
-        columns += list(np.where(contact > 0, edges[:, TOUCHING].T / contact, np.nan))
-        columns += [np.log1p(contact), contact / area_a**0.5, contact / area_b**0.5, np.log(area_a), np.log(area_b)]
-
-        mean_a, mean_b = a[:, LAB].T / area_a, b[:, LAB].T / area_b
-        spread_a = np.maximum(a[:, LAB2].T / area_a - mean_a**2, 0) ** 0.5
-        spread_b = np.maximum(b[:, LAB2].T / area_b - mean_b**2, 0) ** 0.5
-        difference = np.abs(mean_a - mean_b)
-        for lab in (difference, spread_a, spread_b):
-            columns += [lab[0], np.hypot(lab[1], lab[2])]
-        columns += [structure(a), structure(b)]
-
-        normal_a, normal_b = a[:, NORMAL] / area_a[:, None], b[:, NORMAL] / area_b[:, None]
-        flat_a, flat_b = np.linalg.norm(normal_a, axis=1) + 1e-6, np.linalg.norm(normal_b, axis=1) + 1e-6
-        between = a[:, POINT] / area_a[:, None] - b[:, POINT] / area_b[:, None]
-        columns += [flat_a, flat_b, (normal_a * normal_b).sum(1) / flat_a / flat_b]
-        columns += [np.abs((between * normal_a).sum(1)) / flat_a, np.abs((between * normal_b).sum(1)) / flat_b]
-        columns += [normal_a[:, 2], normal_b[:, 2]]
-        columns += [
-            low_a[:, 2] - low_b[:, 2], high_a[:, 2] - high_b[:, 2],
-            low_a[:, 2] - high_b[:, 2], high_a[:, 2] - low_b[:, 2],
-        ]  # fmt: skip
-        extent_a, extent_b = high_a - low_a, high_b - low_b
-        for extent in (extent_a, extent_b):
-            columns += [extent[:, :2].min(1), extent[:, :2].max(1), extent[:, 2]]
-        common = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)
-        columns += [(common + UNIT_M).prod(1) / (extent_a + UNIT_M).prod(1)]
-
-        said = edges[:, BORDERS].reshape(len(edges), KINDS, 2)
-        columns += list(((said[:, :, 1] + 0.5 * DOUBT) / (said[:, :, 0] + DOUBT)).T)
-        columns += [np.log1p(said[:, 0, 0]), np.log1p(said[:, -1, 0])]
-        axes_a, axes_b, axes_joined = principal_lengths(a), principal_lengths(b), principal_lengths(a + b)
-        columns += [
-            axes_a[:, 0],
-            axes_b[:, 0],
-            axes_joined[:, 0],
-            axes_a[:, 1],
-            axes_b[:, 1],
-            axes_a[:, 2],
-            axes_b[:, 2],
-        ]
-        columns += [a[:, SHARE] / area_a, b[:, SHARE] / area_b, a[:, SEEN_WELL] / area_a, b[:, SEEN_WELL] / area_b]
-        columns += [np.where(contact > 0, edges[:, ONE_LABEL] / contact, 0)]
-    return np.stack(columns, axis=1)
-
-
-def _smaller_first(larger: npt.NDArray[np.bool_], pair: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
-    a, b = pair
-    return np.where(larger[:, None], b, a), np.where(larger[:, None], a, b)
-
-
 def structure(nodes: Floats) -> Floats:
     """(n,) 0 = a thing, 1 = part of the room itself, 0.5 = nobody knows."""
     return (nodes[:, STRUCTURAL] + 0.5 * DOUBT) / (nodes[:, SEEN] + DOUBT)
 
 
-def principal_lengths(nodes: Floats) -> Floats:
-    """Standard deviations (n, 3) m of the points along their principal axes, ascending."""
-    mean, products = nodes[:, POINT] / nodes[:, [AREA]], nodes[:, PRODUCTS] / nodes[:, [AREA]]
-    covariance = np.empty((len(nodes), 3, 3))
-    for k, (i, j) in enumerate(AXES):
-        covariance[:, i, j] = covariance[:, j, i] = products[:, k] - mean[:, i] * mean[:, j]
-    return np.sqrt(np.maximum(np.linalg.eigvalsh(covariance), 0))
+def principal_lengths_of(nodes: Floats) -> Floats:
+    """(n, 3) m, ascending."""
+    return principal_lengths(nodes[:, AREA], nodes[:, POINT], nodes[:, PRODUCTS])

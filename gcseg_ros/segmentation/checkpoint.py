@@ -10,14 +10,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gcseg_ros.boosted_trees import JoiningModel
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.network_parameters import mismatched
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig
 from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
+from gcseg_ros.segmentation.segment_graph import SegmentGraph
 from gcseg_ros.weights import TABLE, locate
 
 FORMAT = "gcseg_ros segmenter 1"
+FEATURES = [*SegmentGraph.NAMES, *SegmentGraph.OBJECT_NAMES]
+"""That the decision which segments are one object rests on."""
 
 RENAMES: tuple[tuple[str, str | None], ...] = (
     ("criterion.", None),
@@ -30,10 +34,13 @@ lin_squeeze, decoder_norm, mask_embed_head, class_embed_head."""
 
 
 class Checkpoint(NamedTuple):
-    """network: on the CPU, in evaluation mode, float32; post_processing: the settings that belong to it, those that are not the defaults."""
+    """network: on the CPU, in evaluation mode, float32; post_processing: the settings that belong to it, those that are not the defaults;
+    joining: the learned decision which geometric segments are one object, if it has one; notes: how it was trained."""
 
     network: Mask3D
     post_processing: dict[str, Any]
+    joining: JoiningModel | None
+    notes: dict[str, Any]
 
 
 class Inert:
@@ -47,11 +54,17 @@ class Inert:
 
 
 def save(
-    network: Mask3D, path: str | Path, half: bool = True, post_processing: Mapping[str, Any] | None = None, **notes: Any
+    network: Mask3D,
+    path: str | Path,
+    half: bool = True,
+    post_processing: Mapping[str, Any] | None = None,
+    joining: JoiningModel | None = None,
+    **notes: Any,
 ) -> None:
     """Write a checkpoint, in float16 if `half`. Raises UserError.
 
     post_processing  settings of `PostProcessing` that its masks want
+    joining          the decision which segments are one object, of `offline_training.join_segments`
     notes            plain values that are stored with it (how it was trained)
     """
     state = {
@@ -65,6 +78,9 @@ def save(
         "notes": notes,
         "state_dict": state,
     }
+    if joining is not None:
+        arrays = {name: torch.from_numpy(array) for name, array in joining.arrays().items()}
+        content["joining"] = {"features": FEATURES, "arrays": arrays}
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
 
@@ -79,10 +95,12 @@ def load(path: str | Path) -> Checkpoint:
             f"{path} holds no parameters of a network: expected a checkpoint of gcseg_ros, Mask3D or Segment3D."
         )
     post_processing: dict[str, Any] = {}
+    joining, notes = None, {}
     try:
         if content.get("format") == FORMAT:
             network = Mask3D(NetworkConfig(**content["config"]))
-            post_processing = dict(content.get("post_processing", {}))
+            post_processing, notes = dict(content.get("post_processing", {})), dict(content.get("notes", {}))
+            joining = joining_of(content["joining"]) if "joining" in content else None
         else:
             state = converted(state)
             network = Mask3D(config_of(state))
@@ -96,7 +114,15 @@ def load(path: str | Path) -> Checkpoint:
             f"first {wrong[0]}."
         )
     network.load_state_dict(state)
-    return Checkpoint(network.eval(), post_processing)
+    return Checkpoint(network.eval(), post_processing, joining, notes)
+
+
+def joining_of(content: Mapping[str, Any]) -> JoiningModel:
+    """Raises ValueError or KeyError if it is not what `save` wrote."""
+    if content["features"] != FEATURES:
+        raise ValueError("its joining was trained on other features: train it again (offline_training.join_segments)")
+    arrays = {name: array.numpy() for name, array in content["arrays"].items()}
+    return JoiningModel.of(arrays, len(SegmentGraph.NAMES), len(SegmentGraph.OBJECT_NAMES))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -13,12 +13,14 @@ import torch
 from pydantic import Field
 from scipy.sparse import csr_array
 
+from gcseg_ros.boosted_trees import JoiningModel
 from gcseg_ros.clustering import dbscan, radius_graph
 from gcseg_ros.config import Part
 from gcseg_ros.jit import njit
 from gcseg_ros.segmentation.instances import Instances
+from gcseg_ros.segmentation.joining import QUERIES_AT_ONCE, Mask, joined
 from gcseg_ros.segmentation.network import ScenePrediction
-from gcseg_ros.segmentation.segments import QUERIES_AT_ONCE, Mask, joined, snapped
+from gcseg_ros.segmentation.segments import SegmentedCloud, snapped
 
 
 class PostProcessing(Part):
@@ -33,30 +35,37 @@ class PostProcessing(Part):
     max_overlap: float = Field(0.2, gt=0, le=1, description="IoU with a better instance above which one is dropped")
     segments: Literal["off", "snap", "join"] = Field(
         "off",
-        description="snap: masks consist of whole geometric segments; join: segments that the masks put together, for many queries an object; then each segment has a query as well",
+        description="snap: masks consist of whole geometric segments; join: segments are put together as the masks say, for many queries an object; then each segment has a query as well",
     )
+    join_probability: float = Field(0.5, gt=0, lt=1, description="of being one object, at which segments are joined")
 
 
 def instances_of(
     prediction: ScenePrediction,
     positions: npt.NDArray,
-    segments: npt.NDArray[np.int64] | None,
     settings: PostProcessing,
     voxel_m: float,
+    cloud: SegmentedCloud | None = None,
+    joining: JoiningModel | None = None,
 ) -> Instances:
-    """Of one scene, over its voxels. positions: (N, 3) of the voxels, metres; segments: (N,) from 0, where the settings want them."""
+    """Of one scene, over its voxels.
+
+    positions  (N, 3) of the voxels, metres
+    cloud      with its segments, where the settings want them
+    joining    the learned decision which segments are one object; None: the masks' votes
+    """
     count = len(positions)
     near = radius_graph(positions, max(settings.split_m, 2.5 * voxel_m)) if settings.split_m else None
-    if segments is not None and settings.segments == "join":
-        masks = iter(joined(prediction, segments, settings.min_score))
+    if cloud is not None and settings.segments == "join":
+        masks = iter(joined(prediction, cloud, settings.min_score, settings.join_probability, joining))
     else:
         masks = masks_of(prediction, settings.min_score)
 
     def pieces_of(mask: Mask) -> list[tuple[float, npt.NDArray]]:
         """(score, voxels) of each part of a mask that is large and likely enough."""
         objectness, voxels, probability = mask
-        if segments is not None and settings.segments == "snap":
-            voxels, probability = snapped(voxels, probability, segments, count)
+        if cloud is not None and settings.segments == "snap":
+            voxels, probability = snapped(voxels, probability, cloud.segments, count)
         pieces = np.ones(len(voxels), np.int64) if near is None else dbscan(near, settings.split_neighbours, voxels)
         sizes, sums = np.bincount(pieces), np.bincount(pieces, probability)
         scores = objectness * sums / np.maximum(sizes, 1)

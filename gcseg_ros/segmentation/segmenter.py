@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.sparse import csr_array
 
+from gcseg_ros.boosted_trees import JoiningModel
 from gcseg_ros.config import build_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.baselines import normals_of
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL, normalised_colours, surface_directions
 from gcseg_ros.segmentation.instances import Instances
-from gcseg_ros.segmentation.network import Mask3D
+from gcseg_ros.segmentation.network import Mask3D, ScenePrediction
 from gcseg_ros.segmentation.post_processing import PostProcessing, instances_of
-from gcseg_ros.segmentation.segments import geometric_segments, middles
+from gcseg_ros.segmentation.segments import SegmentedCloud, middles
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor, voxel_means
 
 MOST_VOXELS = 2_000_000
+
+
+class Look(NamedTuple):
+    """prediction of the network; positions (N, 3) m of the voxels; rows (P,) the voxel of each point; cloud, if there are segments."""
+
+    prediction: ScenePrediction
+    positions: npt.NDArray[np.float64]
+    rows: npt.NDArray[np.int64]
+    cloud: SegmentedCloud | None
 
 
 class Segmenter:
@@ -33,6 +43,7 @@ class Segmenter:
     device     "cpu", "cuda", "cuda:1"; None: a GPU where there is one
     precision  "fp32", or "bf16": faster on CPUs with AMX and on GPUs, a few percent off
     backend    of the convolutions: auto | torch | spconv | minkowski
+    joining    the learned decision which segments are one object, of `checkpoint.load`; None: the masks' votes
 
     Raises UserError.
     """
@@ -44,13 +55,14 @@ class Segmenter:
         device: str | None = None,
         precision: Literal["fp32", "bf16"] = "fp32",
         backend: str = "auto",
+        joining: JoiningModel | None = None,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise UserError("There is no GPU that PyTorch can use here: choose the device cpu.")
         self.network = network.to(self.device).eval()
         self.settings = settings or PostProcessing()
-        self.precision, self.backend = precision, backend
+        self.precision, self.backend, self.joining = precision, backend, joining
 
     @classmethod
     def load(
@@ -67,7 +79,7 @@ class Segmenter:
         """
         loaded = checkpoint.load(checkpoint.find(name))
         settings = build_config({**loaded.post_processing, **(changes or {})}, PostProcessing)
-        return cls(loaded.network, settings, device, precision, backend)
+        return cls(loaded.network, settings, device, precision, backend, loaded.joining)
 
     @torch.inference_mode()
     def __call__(
@@ -89,24 +101,33 @@ class Segmenter:
         finite = np.flatnonzero(np.isfinite(points).all(1))
         if not len(finite):
             return Instances(csr_array((0, len(points)), dtype=bool), np.zeros(0, np.float32))
-        x, positions, rows = self._voxelised(points[finite], None if colours is None else colours[finite])
+        seen = self.look(points[finite], None if colours is None else colours[finite], queries)
+        voxel_m = self.network.config.voxel_m
+        found = instances_of(seen.prediction, seen.positions, self.settings, voxel_m, seen.cloud, self.joining)
+        return Instances(over_points(found.masks, seen.rows, finite, len(points)), found.scores)
+
+    @torch.inference_mode()
+    def look(
+        self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None = None, queries: int | None = None
+    ) -> Look:
+        """What the network says of a cloud of finite points, before anything is made of its masks. As `__call__`."""
+        x, positions, rows = self._voxelised(points, colours)
         config, use = self.network.config, self.settings.segments
         centres = positions.cpu().numpy().astype(np.float64)
-        seen, segments, anchors = x.features[:, :COLOUR], None, None
+        shown, cloud, anchors = x.features[:, :COLOUR], None, None
         if config.channels == COLOUR_AND_NORMAL or use != "off":
             normals = normals_of(centres)
         if config.channels == COLOUR_AND_NORMAL:
             directions = torch.from_numpy(surface_directions(normals)).to(self.device)
-            x = x.with_features(torch.cat([seen, directions], 1))
+            x = x.with_features(torch.cat([shown, directions], 1))
         if use != "off":
-            segments = geometric_segments(centres, normals, seen.cpu().numpy(), config.voxel_m)
-        if segments is not None and use == "join":
-            anchors = torch.from_numpy(middles(centres, segments)).to(self.device)
+            cloud = SegmentedCloud.of(centres, normals, shown.cpu().numpy(), config.voxel_m)
+        if cloud is not None and use == "join":
+            anchors = torch.from_numpy(middles(centres, cloud.segments)).to(self.device)
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             (prediction,) = self.network(x, positions, queries, anchors=anchors)
-        found = instances_of(prediction, centres, segments, self.settings, config.voxel_m)
-        return Instances(over_points(found.masks, rows.cpu().numpy(), finite, len(points)), found.scores)
+        return Look(prediction, centres, rows.cpu().numpy(), cloud)
 
     def _voxelised(
         self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None

@@ -26,16 +26,22 @@ def main(
         import sklearn  # noqa: F401
     except ImportError:
         raise UserError("Training needs scikit-learn: pip install gcseg_ros[train].") from None
+    from gcseg_ros.config import FinishingConfig
+    from gcseg_ros.mapping.joining import save_model
     from offline_training.joining.rooms import labelled_graphs, room_names
     from offline_training.joining.training import Settings, measure, train
 
-    console = Console()
+    console, finishing = Console(), FinishingConfig()
     names = room_names(rooms + test_rooms, frames, seed)
     mapped = list(track(labelled_graphs(names, output / "rooms"), "mapping", total=len(names), console=console))
-    model = train(mapped[:rooms], Settings(seed=seed, rounds=rounds), console)
+    model = train(
+        mapped[:rooms],
+        Settings(finishing.join_probability, finishing.min_voxels, seed=seed, rounds=rounds),
+        console.print,
+    )
     figures = measure(mapped[rooms:], model.trees)
     with atomic_path(output / "joining.npz") as part, open(part, "wb") as out:
-        model.save(out)
+        save_model(model, out)
     write_json_atomic(output / "figures.json", {"rooms": names[:rooms], "test": names[rooms:], **figures})
     console.print(figures)
 

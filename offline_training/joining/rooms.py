@@ -4,41 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from gcseg_ros.files import atomic_path
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping import pieces
-from gcseg_ros.mapping.pieces import AREA, Ids, PieceGraph, piece_graph
+from gcseg_ros.mapping.pieces import PieceGraph, piece_graph
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.synthetic import TRAINING_STYLES, SyntheticRecording
+from offline_training.joining.training import LabelledGraph
 
 TRUTH_STRIDE = 3  # every third pixel each way is enough to know what a voxel of 3 cm is
 TRUTH_REACH_M = 0.06
-
-
-@dataclass(frozen=True)
-class LabelledGraph:
-    """graph; truth (n, instances): voxels of each piece that belong to each true instance, column 0 = to none."""
-
-    graph: PieceGraph
-    truth: Ids
-
-    def same(self, pairs: Ids, truth: Ids | None = None) -> npt.NDArray[np.bool_]:
-        """Whether most of both pieces (m, 2) is the same true instance."""
-        truth = self.truth if truth is None else truth
-        rows = truth[pairs][:, :, 1:]
-        return (rows.argmax(2)[:, 0] == rows.argmax(2)[:, 1]) & (rows.max(2) > 0).all(1)
-
-    def importance(self, pairs: Ids) -> npt.NDArray[np.float64]:
-        """What a decision about pairs (m, 2) weighs: the square root of the smaller piece's area."""
-        return np.sqrt(self.graph.nodes[pairs, AREA].min(1))
 
 
 def room_names(count: int, frames: int, seed: int) -> list[str]:

@@ -1,34 +1,52 @@
-"""Boosted trees for the decision to join two pieces, trained on the pairs that agglomeration meets on its way (GALA)."""
+"""Training of joining: boosted trees, on the pairs that agglomeration meets on its way (GALA), and how good an object can be expected to be."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from gcseg_ros.config import FinishingConfig
-from gcseg_ros.mapping.joining import Agglomeration, Model, Trees, join
-from gcseg_ros.mapping.pieces import AREA, FEATURES, Floats
-from offline_training.joining.rooms import LabelledGraph
+from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, Graph, Ids, join
+from gcseg_ros.boosted_trees import JoiningModel, Trees
+from gcseg_ros.errors import UserError
 
-LEAST_AREA = FinishingConfig().min_voxels
 WALK_THRESHOLD = 0.1  # agglomeration on the way to samples goes on to pairs as improbable as this
 
 
 @dataclass(frozen=True)
-class Settings:
-    """seed; rounds of walking and fitting again; threshold of joining; the boosted trees'."""
+class LabelledGraph:
+    """graph; truth (n, instances): how much of each piece belongs to each true instance, column 0 = to none."""
 
+    graph: Graph
+    truth: Ids
+
+    def same(self, pairs: Ids, truth: Ids | None = None) -> npt.NDArray[np.bool_]:
+        """Whether most of both pieces (m, 2) is the same true instance."""
+        truth = self.truth if truth is None else truth
+        rows = truth[pairs][:, :, 1:]
+        return (rows.argmax(2)[:, 0] == rows.argmax(2)[:, 1]) & (rows.max(2) > 0).all(1)
+
+    def importance(self, pairs: Ids) -> npt.NDArray[np.float64]:
+        """What a decision about pairs (m, 2) weighs: the square root of the smaller piece's area."""
+        return np.sqrt(self.graph.nodes[pairs, AREA].min(1))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """threshold of joining; smaller objects are none; whether objects of what has no label are wrong, or not known;
+    seed; rounds of walking and fitting again; the boosted trees'."""
+
+    threshold: float
+    least_area: float
+    unlabelled_is_wrong: bool = True
     seed: int = 0
     rounds: int = 2
-    threshold: float = FinishingConfig().join_probability
     trees: int = 500
     rate: float = 0.04
     leaves: int = 40
@@ -50,46 +68,51 @@ class Samples:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])))
 
 
-def train(rooms: Sequence[LabelledGraph], settings: Settings, console: Console) -> Model:
-    """Fit to all pairs of pieces, then `rounds` times also to the pairs met on the way with the trees so far."""
-    parts = [[untouched(room)] for room in rooms]
+def train(graphs: Sequence[LabelledGraph], settings: Settings, say: Callable[[str], None]) -> JoiningModel:
+    """Fit to all pairs of pieces, then `rounds` times also to the pairs met on the way with the trees so far; then the confidence."""
+    parts = [[untouched(graph)] for graph in graphs]
     trees = fit(parts, settings)
     for i in range(settings.rounds):
-        for room, met in zip(rooms, parts):
-            met.append(walk(room, trees))
+        for graph, met in zip(graphs, parts):
+            met.append(walk(graph, trees))
         trees = fit(parts, settings)
-        console.print(f"round {i + 1}: {sum(len(part.same) for met in parts for part in met)} samples")
-    return Model(trees, fit_confidence(rooms, parts, settings))
+        say(f"round {i + 1}: {sum(len(part.same) for met in parts for part in met)} samples")
+    return JoiningModel(trees, fit_confidence(graphs, parts, settings))
 
 
-def untouched(room: LabelledGraph) -> Samples:
+def untouched(labelled: LabelledGraph) -> Samples:
     """All pairs of pieces, before anything is joined."""
-    graph = room.graph
-    pairs = graph.pairs[room.truth[graph.pairs][:, :, 1:].sum((1, 2)) > 0]
-    if not len(pairs):
-        return Samples(np.zeros((0, len(FEATURES))), np.zeros(0, bool), np.zeros(0))
+    graph = labelled.graph
+    pairs = graph.pairs[labelled.truth[graph.pairs][:, :, 1:].sum((1, 2)) > 0]
     state = Agglomeration(graph, None)
-    return Samples(state.features_of(pairs), room.same(pairs), room.importance(pairs))
+    some = [state.features_of(few) for few in state.some_at_once(pairs)]
+    features = np.concatenate([np.zeros((0, len(graph.NAMES))), *some])
+    return Samples(features, labelled.same(pairs), labelled.importance(pairs))
 
 
-def walk(room: LabelledGraph, trees: Trees) -> Samples:
+def walk(labelled: LabelledGraph, trees: Trees) -> Samples:
     """The pairs met by agglomeration that joins what truly is one object, and only that."""
-    state, truth = Agglomeration(room.graph, trees), room.truth.copy()
+    state, truth = Agglomeration(labelled.graph, trees), labelled.truth.copy()
     features, same, importance = [], [], []
     while (pair := state.next(WALK_THRESHOLD)) is not None:
         pairs = np.array([pair])
         features.append(state.features_of(pairs)[0])
-        same.append(bool(room.same(pairs, truth)[0]))
+        same.append(bool(labelled.same(pairs, truth)[0]))
         importance.append(float(np.sqrt(state.nodes[list(pair), AREA].min())))
         if same[-1]:
             joined = state.join(*pair)
             truth[joined] = truth[list(pair)].sum(0)
-    return Samples(np.array(features).reshape(-1, len(FEATURES)), np.array(same, bool), np.array(importance))
+    width = len(labelled.graph.NAMES)
+    return Samples(np.array(features).reshape(-1, width), np.array(same, bool), np.array(importance))
 
 
 def fit(parts: Sequence[Sequence[Samples]], settings: Settings) -> Trees:
-    """Trees for the samples of some rooms."""
+    """Trees for the samples of some graphs. Raises UserError if there are none, or all of one kind."""
     samples = Samples.of([part for met in parts for part in met])
+    if len(np.unique(samples.same)) < 2:
+        raise UserError(
+            f"There are {len(samples.same)} pairs of pieces to learn from, of one object and of two are both needed: take more scenes."
+        )
     model = HistGradientBoostingClassifier(
         max_iter=settings.trees,
         learning_rate=settings.rate,
@@ -105,13 +128,13 @@ def fit(parts: Sequence[Sequence[Samples]], settings: Settings) -> Trees:
 
 
 def fit_confidence(
-    rooms: Sequence[LabelledGraph], parts: Sequence[Sequence[Samples]], settings: Settings
+    graphs: Sequence[LabelledGraph], parts: Sequence[Sequence[Samples]], settings: Settings
 ) -> npt.NDArray[np.float64]:
-    """Ridge regression of objects' IoU with the true ones; rooms are joined by trees that have not seen them."""
+    """Ridge regression of objects' IoU with the true ones; graphs are joined by trees that have not seen them."""
     outcomes = []
     for half in range(2):
         trees = fit(parts[1 - half :: 2], settings)
-        outcomes += [objects_and_ious(room, trees, settings.threshold) for room in rooms[half::2]]
+        outcomes += [objects_and_ious(graph, trees, settings) for graph in graphs[half::2]]
     known, iou = (np.concatenate([outcome[k] for outcome in outcomes]) for k in (0, 1))
     scaler = StandardScaler().fit(known)
     ridge = Ridge(3.0).fit(scaler.transform(known), iou)
@@ -119,16 +142,18 @@ def fit_confidence(
     return np.append(weights, ridge.intercept_ - weights @ scaler.mean_)
 
 
-def objects_and_ious(room: LabelledGraph, trees: Trees, threshold: float) -> tuple[Floats, Floats]:
-    """What is known of the objects (m, F) that joining makes of a room, and their best IoU (m,) with true instances."""
-    state = join(room.graph, threshold, trees)
+def objects_and_ious(labelled: LabelledGraph, trees: Trees, settings: Settings) -> tuple[Floats, Floats]:
+    """What is known of the objects (m, F) that joining makes of a graph, and their best IoU (m,) with true instances."""
+    state = join(labelled.graph, settings.threshold, trees)
     roots, known = state.objects()
-    truth = np.zeros_like(room.truth)
-    np.add.at(truth, state.groups(), room.truth)
-    common, size = truth[roots], room.truth.sum(0)
+    truth = np.zeros_like(labelled.truth)
+    np.add.at(truth, state.groups(), labelled.truth)
+    common, size = truth[roots], labelled.truth.sum(0)
     iou = common / np.maximum(common.sum(1, keepdims=True) + size - common, 1)
-    large = state.nodes[roots, AREA] >= LEAST_AREA
-    return known[large], iou[large, 1:].max(1)
+    counts = state.nodes[roots, AREA] >= settings.least_area
+    if not settings.unlabelled_is_wrong:
+        counts &= common[:, 0] <= common[:, 1:].sum(1)
+    return known[counts], iou[counts, 1:].max(1, initial=0)
 
 
 def as_trees(model: HistGradientBoostingClassifier) -> Trees:
@@ -150,9 +175,9 @@ def as_trees(model: HistGradientBoostingClassifier) -> Trees:
     )
 
 
-def measure(rooms: Sequence[LabelledGraph], trees: Trees) -> dict[str, float]:
-    """Over all pairs of pieces of these rooms, by importance: area under the ROC curve, log loss."""
-    samples = Samples.of([untouched(room) for room in rooms])
+def measure(graphs: Sequence[LabelledGraph], trees: Trees) -> dict[str, float]:
+    """Over all pairs of pieces of these graphs, by importance: area under the ROC curve, log loss."""
+    samples = Samples.of([untouched(graph) for graph in graphs])
     probability = trees(samples.features)
     return {
         "pairs": len(samples.same),

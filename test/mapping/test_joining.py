@@ -6,11 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from gcseg_ros.agglomeration import AREA, CONTACT, Agglomeration, join
+from gcseg_ros.boosted_trees import JoiningModel, Trees
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.finishing import finish
-from gcseg_ros.mapping.joining import OBJECT_FEATURES, Agglomeration, Model, Trees, join, shipped_model
-from gcseg_ros.mapping.pieces import AREA, CONTACT, FEATURES, ONE_LABEL, VOTES, PieceGraph, features, piece_graph
+from gcseg_ros.mapping.joining import load_model, save_model, shipped_model
+from gcseg_ros.mapping.pieces import ONE_LABEL, VOTES, PieceGraph, piece_graph
 from gcseg_ros.mapping.voxel_map import SLOTS, Surface
 from gcseg_ros.tracking.borders import Borders
 from gcseg_ros.tracking.evidence import Evidence
@@ -70,7 +72,7 @@ def test_pieces_areas_and_contacts():
     assert g.pairs.tolist() == [[0, 1]]
     touching = 20 + 2 * 19  # straight and diagonal neighbours across the contact; two steps away is not touching
     assert g.edges[0, CONTACT] == touching
-    assert len(all_features(g)[0]) == len(FEATURES)
+    assert len(all_features(g)[0]) == len(PieceGraph.NAMES)
 
 
 def test_a_label_that_goes_around_a_corner_is_two_facets_which_know_that_they_were_one():
@@ -104,7 +106,7 @@ def test_labels_seen_together_without_touching_have_an_edge():
     g = graph(surface([(strip(0), 1), (strip(3), 2)]), evidence)
     assert g.pairs.tolist() == [[0, 1]]
     assert g.edges[0, VOTES] == 10
-    assert np.isnan(all_features(g)[0, FEATURES.index("normals")])
+    assert np.isnan(all_features(g)[0, PieceGraph.NAMES.index("normals")])
 
 
 @given(st.integers(0, 1000))
@@ -124,8 +126,8 @@ def test_it_does_not_matter_which_piece_comes_first_nor_where_they_are(seed):
     parts = [(strip(0), 1), (patch([0, 0.6, 0], [0.9, 0, 0], [0, 0, 0.6]), 2)]
     g = graph(surface(parts, seed))
     a, b = g.pairs.T
-    forward = features((g.nodes[a], g.nodes[b]), (g.low[a], g.low[b]), (g.high[a], g.high[b]), g.edges)
-    backward = features((g.nodes[b], g.nodes[a]), (g.low[b], g.low[a]), (g.high[b], g.high[a]), g.edges)
+    forward = g.features((g.nodes[a], g.nodes[b]), (g.low[a], g.low[b]), (g.high[a], g.high[b]), g.edges)
+    backward = g.features((g.nodes[b], g.nodes[a]), (g.low[b], g.low[a]), (g.high[b], g.high[a]), g.edges)
     assert forward == pytest.approx(backward)
     moved = [((points + np.array([3.0, -6.0, 0]), normals), label) for (points, normals), label in parts]
     assert all_features(graph(surface(moved, seed))) == pytest.approx(forward, rel=1e-3, abs=1e-3)
@@ -133,16 +135,16 @@ def test_it_does_not_matter_which_piece_comes_first_nor_where_they_are(seed):
 
 def test_trees_say_what_scikit_learn_says(tmp_path):
     rng = np.random.default_rng(3)
-    x = rng.normal(size=(600, len(FEATURES)))
+    x = rng.normal(size=(600, len(PieceGraph.NAMES)))
     x[rng.random(x.shape) < 0.1] = np.nan
     y = np.nansum(x[:, :3], axis=1) > 0
     model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8).fit(x, y)
     assert as_trees(model)(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
     with open(tmp_path / "model.npz", "wb") as file:
-        Model(as_trees(model), np.arange(len(OBJECT_FEATURES) + 1.0)).save(file)
-    read = Model.load(tmp_path / "model.npz")
+        save_model(JoiningModel(as_trees(model), np.arange(len(PieceGraph.OBJECT_NAMES) + 1.0)), file)
+    read = load_model(tmp_path / "model.npz")
     assert read.trees(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
-    assert read.expected_iou(np.zeros((1, len(OBJECT_FEATURES)))) == 1
+    assert read.expected_iou(np.zeros((1, len(PieceGraph.OBJECT_NAMES)))) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", None])
@@ -153,7 +155,7 @@ def test_weights_that_are_no_weights(tmp_path, content):
     else:
         file.write_bytes(content)
     with pytest.raises(UserError, match="joining weights"):
-        Model.load(file)
+        load_model(file)
 
 
 def test_joining_goes_as_far_as_it_is_probable():
@@ -162,10 +164,10 @@ def test_joining_goes_as_far_as_it_is_probable():
     assert len(np.unique(everything.groups())) == 1
     roots, known = everything.objects()
     assert len(roots) == 1
-    assert known[0, OBJECT_FEATURES.index("doubt_1")] == 0
+    assert known[0, PieceGraph.OBJECT_NAMES.index("doubt_1")] == 0
     nothing = join(g, 0.95, always(0.9))
     assert nothing.groups().tolist() == [0, 1, 2, 3]
-    doubts = nothing.objects()[1][:, OBJECT_FEATURES.index("doubt_1") :][:, :3]
+    doubts = nothing.objects()[1][:, PieceGraph.OBJECT_NAMES.index("doubt_1") :][:, :3]
     assert doubts == pytest.approx(np.array([[0.9, 0, 0], [0.9, 0.9, 0], [0.9, 0.9, 0], [0.9, 0, 0]]))
 
 

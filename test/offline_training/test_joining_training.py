@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from gcseg_ros.mapping.joining import Model
-from gcseg_ros.mapping.pieces import FEATURES
+from gcseg_ros.mapping.joining import load_model
+from gcseg_ros.mapping.pieces import PieceGraph
 from offline_training.joining.__main__ import main
 from offline_training.joining.rooms import labelled_graphs, room_names
 from offline_training.joining.training import Samples, Settings, fit, untouched, walk
@@ -24,14 +24,14 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     main(tmp_path, **arguments)
     assert {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()} == mapped
     assert (tmp_path / "joining.npz").read_bytes() == weights
-    model = Model.load(tmp_path / "joining.npz")
+    model = load_model(tmp_path / "joining.npz")
 
     room = next(labelled_graphs(room_names(1, 6, 40), tmp_path / "rooms"))
     pairs = room.graph.pairs
     truth = room.truth[:, 1:].argmax(1)
     both_known = (room.truth[pairs][:, :, 1:].max(2) > 0).all(1)
     assert (room.same(pairs) == (both_known & (truth[pairs[:, 0]] == truth[pairs[:, 1]]))).all()
-    assert untouched(room).features.shape[1] == len(FEATURES)
+    assert untouched(room).features.shape[1] == len(PieceGraph.NAMES)
     met = walk(room, model.trees)
     assert met.same.any()
     assert np.isfinite(met.importance).all()
@@ -39,7 +39,7 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
 
 def test_the_same_samples_give_the_same_trees():
     rng = np.random.default_rng(1)
-    samples = Samples(rng.normal(size=(500, len(FEATURES))), rng.random(500) < 0.4, rng.random(500) + 0.1)
-    one, two = (fit([[samples]], Settings(trees=5)) for _ in range(2))
+    samples = Samples(rng.normal(size=(500, len(PieceGraph.NAMES))), rng.random(500) < 0.4, rng.random(500) + 0.1)
+    one, two = (fit([[samples]], Settings(0.5, 10, trees=5)) for _ in range(2))
     assert np.array_equal(one.value, two.value)
     assert np.array_equal(one.threshold, two.threshold)

@@ -22,7 +22,12 @@ from gcseg_ros.segmentation.post_processing import (  # noqa: E402
     without_repetitions,
 )
 from gcseg_ros.segmentation.segmenter import Segmenter, over_points  # noqa: E402
-from gcseg_ros.segmentation.segments import MOST_SEGMENTS, geometric_segments, joined, middles, snapped  # noqa: E402
+from gcseg_ros.segmentation.segments import (  # noqa: E402
+    MOST_SEGMENTS,
+    geometric_segments,
+    middles,
+    snapped,
+)
 
 CONFIG = NetworkConfig("tiny", hidden=16, heads=2, feedforward=16, rounds=1, queries=6)
 
@@ -177,7 +182,7 @@ def grid(width, height, corner=(0, 0, 0)):
 
 def test_masks_are_split_where_they_fall_apart():
     positions = np.concatenate([grid(10, 10), grid(10, 10, (1, 0, 0)), [[5, 5, 5]]])
-    found = instances_of(planted(np.ones((1, 201), bool), [0.9], positions), positions, None, PostProcessing(), 0.02)
+    found = instances_of(planted(np.ones((1, 201), bool), [0.9], positions), positions, PostProcessing(), 0.02)
     assert len(found) == 2
     assert sorted(found.masks.sum(1)) == [100, 100]
     np.testing.assert_allclose(found.scores, 0.9, atol=1e-3)
@@ -187,7 +192,7 @@ def test_small_and_doubtful_masks_and_repetitions_are_dropped():
     positions = grid(20, 20)
     masks = np.zeros((4, 400), bool)
     masks[0, :200], masks[1, :190], masks[2, 200:210], masks[3, 200:] = True, True, True, True
-    found = instances_of(planted(masks, [0.8, 0.9, 0.9, 0.1], positions), positions, None, PostProcessing(), 0.02)
+    found = instances_of(planted(masks, [0.8, 0.9, 0.9, 0.1], positions), positions, PostProcessing(), 0.02)
     np.testing.assert_allclose(found.scores, [0.9], atol=1e-3)
     assert found.masks.sum() == 190
 
@@ -197,23 +202,6 @@ def test_snapping_takes_the_segments_that_lie_mostly_inside():
     inside, probability = snapped(np.arange(4, 14), np.full(10, 0.8, np.float32), segments, 30)
     assert inside.tolist() == list(range(10))
     np.testing.assert_allclose(probability, 0.8)
-
-
-def test_segments_are_joined_as_most_masks_say():
-    """Six segments of two objects; of ten masks seven see the first object whole, two without a segment, one sees both objects."""
-    segments = np.repeat(np.arange(6), 20)
-    first, second = np.isin(segments, [0, 1, 2]), np.isin(segments, [3, 4, 5])
-    masks = np.array([first] * 7 + [first & (segments != 2)] * 2 + [first | second] + [second] * 3)
-    found = joined(planted(masks, [0.9] * len(masks), np.zeros((120, 3))), segments, 0.1)
-    assert sorted(voxels.tolist() for _, voxels, _ in found) == [list(range(60)), list(range(60, 120))]
-    assert all(0.7 < score <= 0.9 for score, _, _ in found)
-
-
-def test_no_query_joins_nothing_and_one_segment_is_one_object():
-    segments = np.zeros(10, np.int64)
-    assert joined(planted(np.ones((1, 10), bool), [0.01], np.zeros((10, 3))), segments, 0.1) == []
-    ((score, voxels, _),) = joined(planted(np.ones((1, 10), bool), [0.9], np.zeros((10, 3))), segments, 0.1)
-    assert (round(score, 2), len(voxels)) == (0.95, 10)
 
 
 def test_geometric_segments_part_where_the_colour_changes():

@@ -1,0 +1,176 @@
+"""Greedy agglomeration of pieces by a learned decision (GALA, Nunez-Iglesias et al., PLoS ONE 2013).
+
+The two pieces that are most probably one object are joined, what is known of the joined piece follows from the sums of its
+parts, its neighbours are judged anew, and so on until no pair is probable enough. The probability comes from boosted trees.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.boosted_trees import Trees
+
+AREA, CONTACT = 0, 0
+"""The first column of nodes, and of edges."""
+AXES = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+"""Of the six columns of products."""
+DOUBTS = 3
+NUMBERS_AT_ONCE = 1 << 22
+"""Of nodes, where pairs are judged."""
+
+Floats = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+Pair = tuple[int, int]
+Two = tuple[Floats, Floats]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What is known of n pieces and of m pairs of them that may be one object. All of it adds up when pieces are joined.
+
+    nodes      (n, columns) sums over a piece, first its area
+    low, high  (n, 3) m: its axis-aligned extent in the world
+    pairs      (m, 2) pieces, the smaller index first
+    edges      (m, columns) sums over a pair, first its contact
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = ()
+    """Of the features of a pair."""
+    OBJECT_NAMES: ClassVar[tuple[str, ...]] = ()
+    """Of the features of an object."""
+
+    nodes: Floats
+    low: Floats
+    high: Floats
+    pairs: Ids
+    edges: Floats
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def features(self, nodes: Two, low: Two, high: Two, edges: Floats) -> Floats:
+        """What the decision to join pairs of pieces rests on, (m, len(NAMES)); NaN = not known.
+
+        nodes, low, high: of the first and of the second piece of each pair. Nothing may depend on which is first.
+        """
+        raise NotImplementedError
+
+    def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
+        """What the expected quality of objects rests on, (k, len(OBJECT_NAMES)).
+
+        doubts (k, DOUBTS) the highest probabilities of being one with a neighbour; contact (k,) with all neighbours
+        """
+        raise NotImplementedError
+
+
+class Agglomeration:
+    """The state of joining the pieces of a graph.
+
+    root  (n,) the piece that each was joined into; itself if it was not, or if others were joined into it
+
+    Without a probability nothing is judged and `next` offers nothing.
+    """
+
+    def __init__(self, graph: Graph, probability: Trees | None) -> None:
+        self.graph, self.probability = graph, probability
+        self.nodes, self.low, self.high = graph.nodes.copy(), graph.low.copy(), graph.high.copy()
+        self.root = np.arange(len(graph))
+        self.near: list[dict[int, Floats]] = [{} for _ in range(len(graph))]
+        for (a, b), edge in zip(graph.pairs.tolist(), graph.edges):
+            self.near[a][b] = self.near[b][a] = edge
+        self.current: dict[Pair, float] = {}
+        self.heap: list[tuple[float, Pair]] = []
+        self._judge(graph.pairs)
+
+    def next(self, threshold: float) -> Pair | None:
+        """The most probable pair, if it is at least as probable as the threshold; it is not offered again."""
+        while self.heap and -self.heap[0][0] >= threshold:
+            negative, pair = heapq.heappop(self.heap)
+            if self.current.get(pair) == -negative:
+                del self.current[pair]
+                return pair
+        return None
+
+    def features_of(self, pairs: Ids) -> Floats:
+        """(m, len(graph.NAMES)) of pairs (m, 2) of roots that are neighbours."""
+        a, b = pairs.T
+        edges = np.array([self.near[i][j] for i, j in pairs.tolist()])
+        return self.graph.features(
+            (self.nodes[a], self.nodes[b]), (self.low[a], self.low[b]), (self.high[a], self.high[b]), edges
+        )
+
+    def join(self, a: int, b: int) -> int:
+        """Make one piece of two; the index that stands for it."""
+        if self.nodes[b, AREA] > self.nodes[a, AREA]:
+            a, b = b, a
+        self.root[b] = a
+        self.nodes[a] += self.nodes[b]
+        self.low[a], self.high[a] = np.minimum(self.low[a], self.low[b]), np.maximum(self.high[a], self.high[b])
+        for c, edge in self.near[b].items():
+            del self.near[c][b]
+            self.current.pop((min(b, c), max(b, c)), None)
+            if c != a:
+                self.near[a][c] = self.near[c][a] = edge + self.near[a][c] if c in self.near[a] else edge
+        self.near[b] = {}
+        self._judge(np.array([(min(a, c), max(a, c)) for c in self.near[a]], np.int64).reshape(-1, 2))
+        return a
+
+    def some_at_once(self, pairs: Ids) -> Iterator[Ids]:
+        """The pairs in parts whose nodes are few enough to be looked at together."""
+        step = max(1, NUMBERS_AT_ONCE // self.nodes.shape[1])
+        return (pairs[i : i + step] for i in range(0, len(pairs), step))
+
+    def _judge(self, pairs: Ids) -> None:
+        if self.probability is None:
+            return
+        for some in self.some_at_once(pairs):
+            for pair, value in zip(map(tuple, some.tolist()), self.probability(self.features_of(some)).tolist()):
+                self.current[pair] = value
+                heapq.heappush(self.heap, (-value, pair))
+
+    def groups(self) -> Ids:
+        """(n,) the root of each piece."""
+        root = self.root.copy()
+        while (root[root] != root).any():
+            root = root[root]
+        return root
+
+    def objects(self) -> tuple[Ids, Floats]:
+        """The roots (k,) of what was joined, and the features (k, len(graph.OBJECT_NAMES)) that their quality rests on."""
+        roots = np.unique(self.groups())
+        doubts = np.zeros((len(self.root), DOUBTS))
+        for pair, value in sorted(self.current.items(), key=lambda item: item[1]):
+            for i in pair:
+                doubts[i] = value, *doubts[i, :-1]
+        contact = np.array([sum(edge[CONTACT] for edge in self.near[i].values()) for i in roots.tolist()], np.float64)
+        known = self.graph.object_features(self.nodes[roots], self.low[roots], self.high[roots], doubts[roots], contact)
+        return roots, known
+
+
+def join(graph: Graph, threshold: float, probability: Trees) -> Agglomeration:
+    """Join the pieces of a graph until no pair is as probable as `threshold`."""
+    state = Agglomeration(graph, probability)
+    while (pair := state.next(threshold)) is not None:
+        state.join(*pair)
+    return state
+
+
+def smaller_first(nodes: Two, *others: Two) -> tuple[Two, ...]:
+    """Both sides of pairs, of nodes and of whatever else, so that the first is the piece of less area."""
+    larger = (nodes[0][:, AREA] > nodes[1][:, AREA])[:, None]
+    return tuple((np.where(larger, b, a), np.where(larger, a, b)) for a, b in (nodes, *others))
+
+
+def principal_lengths(area: Floats, points: Floats, products: Floats) -> Floats:
+    """Standard deviations (n, 3) m of points along their principal axes, ascending. Sums: (n,), (n, 3), (n, 6) as in AXES."""
+    mean, products = points / area[:, None], products / area[:, None]
+    covariance = np.empty((len(area), 3, 3))
+    for k, (i, j) in enumerate(AXES):
+        covariance[:, i, j] = covariance[:, j, i] = products[:, k] - mean[:, i] * mean[:, j]
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(covariance), 0))

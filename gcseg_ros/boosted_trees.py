@@ -1,0 +1,99 @@
+"""Boosted decision trees, as arrays, and the model of joining that is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gcseg_ros.jit import njit
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Boosted decision trees for the log-odds that two pieces are one object.
+
+    Per node of all trees, one after the other: feature (int32, -1 = leaf), threshold (float64), left, right (int32, absolute),
+    missing_left (bool: where NaN goes), value (float64, of leaves). roots (int32); bias (float).
+    """
+
+    feature: npt.NDArray[np.int32]
+    threshold: Floats
+    left: npt.NDArray[np.int32]
+    right: npt.NDArray[np.int32]
+    missing_left: npt.NDArray[np.bool_]
+    value: Floats
+    roots: npt.NDArray[np.int32]
+    bias: float
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, npt.NDArray], features: int) -> Trees:
+        """From the arrays of a file. Raises ValueError, KeyError or TypeError if they are not trees over so many features."""
+        values = {name: arrays[name] for name in cls.__dataclass_fields__ if name != "bias"}
+        kinds = {"threshold": np.float64, "value": np.float64, "missing_left": np.bool_}
+        nodes, index = len(values["feature"]), np.arange(len(values["feature"]))
+        for name, array in values.items():
+            if array.dtype != kinds.get(name, np.int32) or array.ndim != 1 or (name != "roots" and len(array) != nodes):
+                raise ValueError(f"{name} of its trees is {array.dtype} of shape {array.shape}")
+        trees = cls(**values, bias=float(arrays["bias"]))
+        inner = trees.feature >= 0
+        below = np.stack([trees.left, trees.right])[:, inner]  # children come after their parent: no way is endless
+        if (below <= index[inner]).any() or (below >= nodes).any() or (trees.feature >= features).any():
+            raise ValueError("its trees lead nowhere")
+        if (trees.roots < 0).any() or (trees.roots >= nodes).any():
+            raise ValueError("its trees have no roots")
+        return trees
+
+    def arrays(self) -> dict[str, npt.NDArray]:
+        """What `of` takes."""
+        return {name: np.asarray(value) for name, value in vars(self).items()}
+
+    def __call__(self, x: Floats) -> Floats:
+        """Features (m, F) -> probabilities (m,)."""
+        arrays = self.feature, self.threshold, self.left, self.right, self.missing_left, self.value, self.roots
+        return 1 / (1 + np.exp(-self.bias - _sum_of_leaves(np.ascontiguousarray(x), *arrays)))
+
+
+@dataclass(frozen=True)
+class JoiningModel:
+    """What is learned of a kind of graph (`gcseg_ros.agglomeration`).
+
+    trees       the probability that two pieces are one object
+    confidence  (object features + 1,) the weights and the bias of the expected IoU
+    """
+
+    trees: Trees
+    confidence: Floats
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, npt.NDArray], pair_features: int, object_features: int) -> JoiningModel:
+        """From the arrays of a file. Raises ValueError, KeyError or TypeError if they are not a model of so many features."""
+        confidence = arrays["confidence"]
+        if confidence.dtype != np.float64 or confidence.shape != (object_features + 1,):
+            raise ValueError(f"its confidence is {confidence.dtype} of shape {confidence.shape}")
+        return cls(Trees.of(arrays, pair_features), confidence)
+
+    def arrays(self) -> dict[str, npt.NDArray]:
+        """What `of` takes."""
+        return {"confidence": self.confidence, **self.trees.arrays()}
+
+    def expected_iou(self, objects: Floats) -> Floats:
+        """(k,) 0..1 from (k, object features): what IoU such objects had with true ones."""
+        return np.clip(objects @ self.confidence[:-1] + self.confidence[-1], 0, 1)
+
+
+@njit
+def _sum_of_leaves(x, feature, threshold, left, right, missing_left, value, roots):
+    out = np.zeros(len(x))
+    for i in range(len(x)):
+        for node in roots:
+            while feature[node] >= 0:
+                v = x[i, feature[node]]
+                go_left = missing_left[node] if np.isnan(v) else v <= threshold[node]
+                node = left[node] if go_left else right[node]
+            out[i] += value[node]
+    return out

@@ -1,0 +1,215 @@
+"""The graph of a cloud's geometric segments, and what is known of pairs: shape, colour, contact, what the network's masks say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gcseg_ros.agglomeration import AREA, AXES, CONTACT, Floats, Graph, Ids, Two, principal_lengths, smaller_first
+from gcseg_ros.evaluation.baselines import neighbour_pairs
+from gcseg_ros.segmentation.segments import SegmentedCloud
+
+TOUCH_VOXELS = 1.8
+LEAST_VOTE, MOST_VOTES = 0.1, 30
+"""Segments that do not touch are a pair where the masks put them together this much; of each segment the best so many."""
+
+# Columns of `nodes`: sums over a segment's voxels. ORIENTATION: products of the normals, whose sign is not known.
+POINT, COLOUR, COLOUR2, ORIENTATION, PRODUCTS = slice(1, 4), slice(4, 7), slice(7, 10), slice(10, 16), slice(16, 22)
+COVERAGE = slice(22, None)  # by each query's mask
+# Columns of `edges`: sums over pairs of touching voxels.
+TOUCHING = slice(1, 4)
+EDGE = 4
+
+NAMES = """together together_smaller together_larger loosely_smaller loosely_larger alike strongest dividing
+fit_joined fit_smaller fit_larger sure_smaller sure_larger
+parallel_touching step colour_step contact contact_smaller contact_larger area_smaller area_larger
+colour colour_mean colour_spread_smaller colour_spread_larger flat_smaller flat_larger parallel upright_smaller upright_larger
+off_plane_smaller off_plane_larger lows highs low_over_high high_over_low gap
+width_smaller length_smaller height_smaller width_larger length_larger height_larger inside
+thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larger reach_smaller reach_larger"""
+OBJECT_NAMES = (
+    """fit fit_mean sure area doubt_1 doubt_2 doubt_3 width depth length thickness breadth reach flat contact"""
+)
+
+
+@dataclass(frozen=True)
+class SegmentGraph(Graph):
+    """What is known of n segments and of the m pairs of them that touch or that the masks of q queries put together.
+
+    objectness  (q,) of the queries
+    mask_sizes  (q,) voxels of their masks, by probability
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = tuple(NAMES.split())
+    OBJECT_NAMES: ClassVar[tuple[str, ...]] = tuple(OBJECT_NAMES.split())
+
+    objectness: Floats
+    mask_sizes: Floats
+
+    def features(self, nodes: Two, low: Two, high: Two, edges: Floats) -> Floats:
+        """As `Graph.features`."""
+        (a, b), (low_a, low_b), (high_a, high_b) = smaller_first(nodes, low, high)
+        area_a, area_b = a[:, AREA], b[:, AREA]
+        columns = self._masks(a, b)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            contact = edges[:, CONTACT]
+            columns += list(np.where(contact > 0, edges[:, TOUCHING].T / contact, np.nan))
+            columns += [np.log1p(contact), contact / area_a**0.5, contact / area_b**0.5, np.log(area_a), np.log(area_b)]
+        mean_a, mean_b = a[:, COLOUR] / area_a[:, None], b[:, COLOUR] / area_b[:, None]
+        difference = np.abs(mean_a - mean_b)
+        columns += [difference.max(1), difference.mean(1)]
+        columns += [
+            np.maximum(x[:, COLOUR2] / x[:, [AREA]] - mean**2, 0).mean(1) ** 0.5
+            for x, mean in ((a, mean_a), (b, mean_b))
+        ]
+        (flat_a, normal_a), (flat_b, normal_b) = _orientation(a), _orientation(b)
+        between = a[:, POINT] / area_a[:, None] - b[:, POINT] / area_b[:, None]
+        columns += [
+            flat_a,
+            flat_b,
+            np.abs((normal_a * normal_b).sum(1)),
+            np.abs(normal_a[:, 2]),
+            np.abs(normal_b[:, 2]),
+        ]
+        columns += [np.abs((between * normal).sum(1)) for normal in (normal_a, normal_b)]
+        columns += [
+            low_a[:, 2] - low_b[:, 2], high_a[:, 2] - high_b[:, 2], low_a[:, 2] - high_b[:, 2], high_a[:, 2] - low_b[:, 2],
+            np.maximum(np.maximum(low_a, low_b) - np.minimum(high_a, high_b), 0).max(1),
+        ]  # fmt: skip
+        extent_a, extent_b = high_a - low_a, high_b - low_b
+        for extent in (extent_a, extent_b):
+            columns += [extent[:, :2].min(1), extent[:, :2].max(1), extent[:, 2]]
+        common = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)
+        columns += [(common + 0.03).prod(1) / (extent_a + 0.03).prod(1)]
+        axes_a, axes_b, axes_joined = (_principal_lengths(x) for x in (a, b, a + b))
+        columns += [
+            axes_a[:, 0],
+            axes_b[:, 0],
+            axes_joined[:, 0],
+            axes_a[:, 1],
+            axes_b[:, 1],
+            axes_a[:, 2],
+            axes_b[:, 2],
+        ]
+        return np.stack(columns, axis=1)
+
+    def _masks(self, a: Floats, b: Floats) -> list[Floats]:
+        """What the masks say of pairs: those that cover one of the other, sharply and loosely; the best for both, for the one."""
+        area_a, area_b = a[:, [AREA]], b[:, [AREA]]
+        sum_a, sum_b = a[:, COVERAGE], b[:, COVERAGE]
+        of_a, of_b = sum_a / area_a, sum_b / area_b
+        sharp_a, sharp_b, loose_a, loose_b = sharpened(of_a), sharpened(of_b), of_a * of_a, of_b * of_b
+        objectness, both = self.objectness, of_a * of_b
+        together_a, together_b = _mean(sharp_a * objectness, of_b), _mean(sharp_b * objectness, of_a)
+        alike = both @ objectness / np.sqrt(np.maximum((loose_a @ objectness) * (loose_b @ objectness), 1e-12))
+        fits = [self._fits(inside, area).max(1, initial=0) for inside, area in
+                ((sum_a + sum_b, area_a + area_b), (sum_a, area_a), (sum_b, area_b))]  # fmt: skip
+        return [
+            (together_a + together_b) / 2,
+            together_a,
+            together_b,
+            _mean(loose_a * objectness, of_b),
+            _mean(loose_b * objectness, of_a),
+            alike,
+            (objectness * np.minimum(of_a, of_b)).max(1, initial=0),
+            (objectness * np.abs(of_a - of_b)).max(1, initial=0),
+            *fits,
+            _mean(sharp_a, objectness),
+            _mean(sharp_b, objectness),
+        ]
+
+    def _fits(self, inside: Floats, area: Floats) -> Floats:
+        """(m, Q) objectness times IoU of masks with pieces, by what is inside (m, Q) of their area (m, 1)."""
+        return np.asarray(self.objectness * inside / np.maximum(self.mask_sizes + area - inside, 1e-9))
+
+    def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
+        """As `Graph.object_features`."""
+        area, inside, extent = nodes[:, AREA], nodes[:, COVERAGE], np.sort(high - low, axis=1)
+        of, fits = inside / area[:, None], self._fits(inside, area[:, None])
+        columns = [
+            fits.max(1, initial=0), _mean(of, fits), _mean(sharpened(of), self.objectness), np.log(area), *doubts.T,
+            *np.log(extent + 0.03).T, *np.log(_principal_lengths(nodes) + 0.005).T, _orientation(nodes)[0],
+            contact / np.sqrt(area),
+        ]  # fmt: skip
+        return np.stack(columns, axis=1)
+
+
+def segment_graph(cloud: SegmentedCloud, objectness: Floats, coverage: Floats) -> SegmentGraph:
+    """objectness (Q,), coverage (Q, S) as of `coverage_of`."""
+    normals, colours, segments = cloud.normals, cloud.colours, cloud.segments
+    count = int(segments.max(initial=-1)) + 1
+    positions = cloud.positions - cloud.positions.mean(0)
+    columns = [
+        np.ones(len(segments)), *positions.T, *colours.T, *(colours**2).T, *(normals[:, i] * normals[:, j] for i, j in AXES),
+        *(positions[:, i] * positions[:, j] for i, j in AXES),
+    ]  # fmt: skip
+    sums = np.stack([np.bincount(segments, column, minlength=count) for column in columns], axis=1)
+    nodes = np.concatenate([sums, (coverage * sums[:, AREA]).T], axis=1)
+    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    np.minimum.at(low, segments, positions)
+    np.maximum.at(high, segments, positions)
+
+    touching = neighbour_pairs(positions, radius_m=TOUCH_VOXELS * cloud.voxel_m)
+    touching = touching[segments[touching[:, 0]] != segments[touching[:, 1]]]
+    one, other = touching.T
+    offset = positions[other] - positions[one]
+    columns = [
+        np.ones(len(touching)),
+        np.abs((normals[one] * normals[other]).sum(1)),
+        (np.abs((normals[one] * offset).sum(1)) + np.abs((normals[other] * offset).sum(1))) / 2,
+        np.abs(colours[one] - colours[other]).max(1),
+    ]
+    ends = np.sort(segments[touching], axis=1)
+    code, at = np.unique(ends[:, 0] * count + ends[:, 1], return_inverse=True)
+    voted = _voted(objectness, coverage)
+    codes = np.union1d(code, voted[:, 0] * count + voted[:, 1])
+    edges = np.zeros((len(codes), EDGE))
+    rows = np.searchsorted(codes, code)
+    for k, column in enumerate(columns):
+        edges[rows, k] = np.bincount(at, column, minlength=len(code))
+    pairs = np.stack([codes // count, codes % count], axis=1)
+    return SegmentGraph(nodes, low, high, pairs, edges, objectness, (coverage * sums[:, AREA]).sum(1))
+
+
+def sharpened(coverage: Floats) -> Floats:
+    """How much masks say of what they cover: what they cover well counts most."""
+    return np.asarray(np.square(np.square(np.square(coverage))))
+
+
+def together_of(objectness: Floats, coverage: Floats) -> Floats:
+    """(S, S) what the queries that cover one segment say of another, averaged: the probability that it belongs to the same object."""
+    weight = sharpened(coverage) * objectness[:, None]
+    together = weight.T @ coverage / np.maximum(weight.sum(0)[:, None], 1e-9)
+    return np.asarray((together + together.T) / 2)
+
+
+def _mean(weights: Floats, values: Floats) -> Floats:
+    """(m,) of each row."""
+    return np.asarray((weights * values).sum(1) / np.maximum(weights.sum(1), 1e-9))
+
+
+def _voted(objectness: Floats, coverage: Floats) -> Ids:
+    """(m, 2) pairs, the smaller index first, that the masks put together."""
+    together = together_of(objectness, coverage)
+    np.fill_diagonal(together, 0)
+    most = min(MOST_VOTES, len(together))
+    best = np.argpartition(-together, most - 1, axis=1)[:, :most]
+    one = np.repeat(np.arange(len(together)), most)
+    other = best.ravel()
+    likely = together[one, other] >= LEAST_VOTE
+    return np.unique(np.sort(np.stack([one[likely], other[likely]], axis=1), axis=1), axis=0)
+
+
+def _orientation(nodes: Floats) -> tuple[Floats, Floats]:
+    """How much of a segment faces one way, 1/3..1, and that direction (n, 3) of either sign."""
+    products = np.empty((len(nodes), 3, 3))
+    for k, (i, j) in enumerate(AXES):
+        products[:, i, j] = products[:, j, i] = nodes[:, ORIENTATION][:, k] / nodes[:, AREA]
+    values, vectors = np.linalg.eigh(products)
+    return values[:, 2], vectors[:, :, 2]
+
+
+def _principal_lengths(nodes: Floats) -> Floats:
+    return principal_lengths(nodes[:, AREA], nodes[:, POINT], nodes[:, PRODUCTS])

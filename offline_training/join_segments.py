@@ -1,0 +1,88 @@
+"""Train the decision which segments are one object: `python -m offline_training.join_segments SAMPLES... --checkpoint IN -o OUT`."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from gcseg_ros.errors import UserError
+from offline_training.commands import run
+
+if TYPE_CHECKING:
+    from gcseg_ros.segmentation.segmenter import Segmenter
+    from offline_training.joining.training import LabelledGraph
+    from offline_training.labelling.samples import Sample
+
+KINDS = "complete", "map"
+TREES: dict[str, Any] = {"trees": 250, "rate": 0.06, "leaves": 24, "least_in_leaf": 60}
+
+
+def main(
+    samples: Annotated[list[Path], typer.Argument(metavar="SAMPLES...", help="Folders of offline_training.label.")],
+    checkpoint: Annotated[Path, typer.Option(metavar="FILE", help="The network whose masks are put together.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The network with its decision.")],
+    rounds: Annotated[int, typer.Option(min=0, help="Of agglomeration and training.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the trees.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: PyTorch's choice.")] = 0,
+) -> None:
+    """Learn from tracked labels of whole scenes which geometric segments are one object, from what a trained network says of them."""
+    for name, extra in (("torch", "segment"), ("sklearn", "train")):
+        if find_spec(name) is None:
+            raise UserError(f"Training needs {name}, which is not installed: pip install 'gcseg_ros[{extra}]'.")
+    import torch
+
+    from gcseg_ros.segmentation import checkpoint as checkpoints
+    from gcseg_ros.segmentation.segmenter import Segmenter
+    from offline_training.joining.training import Settings, train
+    from offline_training.labelling.samples import SampleFolder
+    from offline_training.segmenter.pseudo_labels import whole_scenes
+
+    if threads:
+        torch.set_num_threads(threads)
+    console = Console(stderr=True)
+    scenes = whole_scenes([SampleFolder(path) for path in samples], KINDS)
+    if not scenes:
+        raise UserError(f"There is no whole scene in {', '.join(map(str, samples))}: label with --stage 2.")
+    segmenter = Segmenter.load(checkpoint, {"segments": "join"})
+    graphs = [
+        labelled_graph(segmenter, folder.read(entry))
+        for folder, entry in track(scenes, "looking", console=console, disable=not console.is_terminal)
+    ]
+    post = segmenter.settings
+    settings = Settings(
+        post.join_probability, post.min_voxels, unlabelled_is_wrong=False, seed=seed, rounds=rounds, **TREES
+    )
+    model = train([graph for graph in graphs if graph is not None], settings, console.print)
+    loaded = checkpoints.load(checkpoint)
+    notes = {**loaded.notes, "joining_settings": f"{len(graphs)} scenes, {settings}"}
+    changes = {**loaded.post_processing, "segments": "join"}
+    checkpoints.save(loaded.network, output, post_processing=changes, joining=model, **notes)
+    print(f"Wrote {output}")
+
+
+def labelled_graph(segmenter: Segmenter, sample: Sample) -> LabelledGraph | None:
+    """What the network says of a scene's segments, and how many points of each have which label; None if it sees nothing there."""
+    from gcseg_ros.segmentation.joining import coverage_of
+    from gcseg_ros.segmentation.segment_graph import segment_graph
+    from offline_training.joining.training import LabelledGraph
+
+    seen = segmenter.look(sample.points, sample.colours)
+    assert seen.cloud is not None
+    objectness, coverage = coverage_of(seen.prediction, seen.cloud.segments, segmenter.settings.min_score)
+    if not len(objectness):
+        return None
+    graph = segment_graph(seen.cloud, objectness, coverage)
+    counts = np.zeros((len(graph), int(sample.instance.max(initial=0)) + 1), np.int64)
+    np.add.at(counts, (seen.cloud.segments[seen.rows], sample.instance), 1)
+    return LabelledGraph(graph, counts)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, interrupted="Interrupted: nothing was written."))
