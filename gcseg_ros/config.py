@@ -154,12 +154,12 @@ class FinishingConfig(Part):
     structure: Literal["auto", "planes", "none"] = Field(
         "auto", description="find walls, floor and ceiling as planes; auto: where the masks do not tell them themselves"
     )
-    joining: Literal["auto", "learned", "votes"] = Field(
+    joining: Literal["auto", "network", "learned", "votes"] = Field(
         "auto",
-        description="how pieces are joined: by a learned decision or by the masks' votes; auto: learned with learned masks",
+        description="how pieces are joined: by a learned decision, with what the 3D segmenter says of the map (needs torch) or without, or by the masks' votes; auto: learned with learned masks",
     )
     join_probability: float = Field(
-        0.5, gt=0, le=1, description="learned: least probability of being one object that joins two pieces"
+        0.5, gt=0, le=1, description="learned, network: least probability of being one object that joins two pieces"
     )
     join_things: float = Field(0.4, gt=0, le=1, description="share of votes that joins two touching pieces")
     join_patches: float = Field(0.5, gt=0, le=1, description="share of votes that joins two patches of a plane")

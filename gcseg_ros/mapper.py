@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -157,12 +156,13 @@ class Mapper:
         objects = describe_objects(
             surface.points, instance, confidence, of_tracked, surface.label, self.tracker.objects
         )
-        lab = surface.lab * np.array([255 / 100, 1, 1], np.float32) + np.array([0, 128, 128], np.float32)
-        lab8 = np.clip(lab, 0, 255).astype(np.uint8)
-        rgb = cv2.cvtColor(lab8[None], cv2.COLOR_LAB2RGB)[0] if len(lab8) else lab8  # OpenCV refuses nothing
-        colours = np.asarray(rgb, np.uint8)
         return InstanceMap(
-            surface.points, colours, instance.astype(np.int32), confidence.astype(np.float32), objects, of_tracked
+            surface.points,
+            surface.colours,
+            instance.astype(np.int32),
+            confidence.astype(np.float32),
+            objects,
+            of_tracked,
         )
 
     @contextmanager

@@ -75,7 +75,9 @@ def labelled_graph(segmenter: Segmenter, sample: Sample) -> LabelledGraph | None
 
     seen = segmenter.look(sample.points, sample.colours)
     assert seen.cloud is not None
-    objectness, coverage = coverage_of(seen.prediction, seen.cloud.segments, segmenter.settings.min_score)
+    objectness, coverage = coverage_of(
+        seen.prediction, np.arange(len(seen.positions)), seen.cloud.segments, segmenter.settings.min_score
+    )
     if not len(objectness):
         return None
     graph = segment_graph(seen.cloud, objectness, coverage)

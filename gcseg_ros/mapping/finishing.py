@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from gcseg_ros.agglomeration import AREA, join
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.mapping.joining import shipped_model
+from gcseg_ros.mapping.masked_pieces import seen_by_network
 from gcseg_ros.mapping.pieces import LEAST_VOXELS, piece_graph
 from gcseg_ros.mapping.structure import Plane, structural_planes
 from gcseg_ros.mapping.voxel_map import Surface
@@ -45,7 +46,7 @@ def finish(
     tracked = surface.label
     if not len(tracked):
         return tracked, surface.share, np.zeros(1, np.int64)
-    if config.joining == "learned" or (config.joining == "auto" and len(borders)):
+    if config.joining in ("learned", "network") or (config.joining == "auto" and len(borders)):
         instance, confidence = _by_learned_decision(surface, evidence, borders, config)
     else:
         instance, confidence = _by_votes(surface, evidence, config)
@@ -55,8 +56,10 @@ def finish(
 
 
 def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig) -> Joined:
-    model = shipped_model()
     graph, piece = piece_graph(surface, evidence, borders)
+    model = shipped_model("network" if config.joining == "network" else "learned")
+    if config.joining == "network":
+        graph = seen_by_network(graph, surface, piece)
     joined = join(graph, config.join_probability, model.trees)
     roots, known = joined.objects()
     # an object goes by the label that its root is a facet of; where several do, only the largest of them

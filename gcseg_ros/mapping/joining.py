@@ -1,33 +1,40 @@
 """What is learned for joining the pieces of a map: the decision whether two are one object, and how good an object has become.
 
-Trained on generated rooms (`joining.npz`, `python -m offline_training.joining`; docs/joining.md).
+Trained on generated rooms (`joining.npz`; with what the 3D segmenter says, `joining_network.npz`; `python -m offline_training.joining`;
+docs/joining.md).
 """
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 from zipfile import BadZipFile
 
 import numpy as np
 
 from gcseg_ros.boosted_trees import JoiningModel
 from gcseg_ros.errors import UserError
+from gcseg_ros.mapping.masked_pieces import MaskedPieceGraph
 from gcseg_ros.mapping.pieces import PieceGraph
 
-WEIGHTS = Path(__file__).with_name("joining.npz")
-ALL_NAMES = [*PieceGraph.NAMES, *PieceGraph.OBJECT_NAMES]
+Joining = Literal["learned", "network"]
+WEIGHTS: dict[Joining, Path] = {
+    "learned": Path(__file__).with_name("joining.npz"),
+    "network": Path(__file__).with_name("joining_network.npz"),
+}
+GRAPHS: dict[Joining, type[PieceGraph]] = {"learned": PieceGraph, "network": MaskedPieceGraph}
 
 
-def load_model(file: Path) -> JoiningModel:
+def load_model(file: Path, joining: Joining) -> JoiningModel:
     """Raises UserError if the file is missing, broken or of another version."""
+    kind = GRAPHS[joining]
     try:
         with np.load(file, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
-        if arrays["features"].tolist() != ALL_NAMES:
+        if arrays["features"].tolist() != [*kind.NAMES, *kind.OBJECT_NAMES]:
             raise ValueError("it was trained on other features")
-        return JoiningModel.of(arrays, len(PieceGraph.NAMES), len(PieceGraph.OBJECT_NAMES))
+        return JoiningModel.of(arrays, len(kind.NAMES), len(kind.OBJECT_NAMES))
     except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise UserError(
             f"The joining weights {file} cannot be used ({error}): reinstall the package or make them with "
@@ -35,12 +42,12 @@ def load_model(file: Path) -> JoiningModel:
         ) from None
 
 
-def save_model(model: JoiningModel, file: BinaryIO) -> None:
-    arrays: dict[str, Any] = model.arrays()
-    np.savez_compressed(file, features=np.array(ALL_NAMES), **arrays)
+def save_model(model: JoiningModel, file: BinaryIO, joining: Joining) -> None:
+    kind, arrays = GRAPHS[joining], dict[str, Any](model.arrays())
+    np.savez_compressed(file, features=np.array([*kind.NAMES, *kind.OBJECT_NAMES]), **arrays)
 
 
 @cache
-def shipped_model() -> JoiningModel:
+def shipped_model(joining: Joining) -> JoiningModel:
     """The model that comes with the package."""
-    return load_model(WEIGHTS)
+    return load_model(WEIGHTS[joining], joining)

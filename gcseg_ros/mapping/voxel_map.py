@@ -6,8 +6,10 @@ the time spent looking at it. Integrating a frame and looking one up cost the fr
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -125,6 +127,14 @@ class Surface:
         self.lab = sums[:, 7:10] / w
         self.label = labels[:, 0].astype(np.int64)
         self.share = votes[:, 0] / np.maximum(votes.sum(axis=1), 1e-9)
+
+    @cached_property
+    def colours(self) -> npt.NDArray[np.uint8]:
+        """(n, 3) RGB."""
+        lab = self.lab * np.array([255 / 100, 1, 1], np.float32) + np.array([0, 128, 128], np.float32)
+        lab8 = np.clip(lab, 0, 255).astype(np.uint8)
+        rgb = cv2.cvtColor(lab8[None], cv2.COLOR_LAB2RGB)[0] if len(lab8) else lab8  # OpenCV refuses nothing
+        return np.asarray(rgb, np.uint8)
 
 
 @njit

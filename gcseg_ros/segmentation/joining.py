@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
 
 from gcseg_ros.agglomeration import Floats, Ids, join
 from gcseg_ros.boosted_trees import JoiningModel
+from gcseg_ros.query_masks import together_of
 from gcseg_ros.segmentation.network import ScenePrediction
-from gcseg_ros.segmentation.segment_graph import segment_graph, together_of
+from gcseg_ros.segmentation.segment_graph import segment_graph
 from gcseg_ros.segmentation.segments import SegmentedCloud
+
+if TYPE_CHECKING:
+    from gcseg_ros.segmentation.segmenter import Segmenter
 
 QUERIES_AT_ONCE = 16
 """Dense masks are held for this many queries."""
@@ -33,7 +40,8 @@ def joined(
     Many queries learn every object, so this is a vote of many, where non-maximum suppression keeps the word of one. The score of
     an object is the IoU that is to be expected of it; as the masks say: `scores_of`.
     """
-    objectness, coverage = coverage_of(prediction, cloud.segments, min_score)
+    every = np.arange(len(cloud.segments))
+    objectness, coverage = coverage_of(prediction, every, cloud.segments, min_score)
     if len(objectness) == 0:
         return []
     if joining is None:
@@ -74,19 +82,32 @@ def scores_of(objectness: Floats, coverage: Floats, sizes: npt.NDArray, groups: 
 
 
 def coverage_of(
-    prediction: ScenePrediction, segments: npt.NDArray[np.int64], min_score: float
+    prediction: ScenePrediction, voxels: Ids, pieces: Ids, min_score: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Objectness (Q,) of the queries above half of `min_score`, and the mean probability of each one's mask on each segment (Q, S)."""
+    """Objectness (Q,) of the queries above half of `min_score`, and the mean probability of each one's mask on each piece (Q, S).
+
+    voxels, pieces  (P,) of P points: the voxel that each lies in, the piece that it belongs to, from 0
+    """
     step = prediction.steps[-1]
     objectness = 1 - step.scores.float().softmax(1)[:, -1]
     likely = (objectness >= min_score / 2).nonzero().squeeze(1)
-    order = np.argsort(segments, kind="stable")
-    sizes = np.bincount(segments)
-    starts = sizes.cumsum() - sizes
-    features = prediction.features[torch.from_numpy(order).to(prediction.features.device)].float().t()
+    sizes = np.bincount(pieces)
+    shape = len(prediction.features), len(sizes)
+    shares = csr_array((1 / sizes[pieces], (voxels, pieces)), shape)  # of a piece in each voxel
+    features = prediction.features.float().t()
     coverage = np.zeros((len(likely), len(sizes)))
     for first in range(0, len(likely), QUERIES_AT_ONCE):
         rows = slice(first, first + QUERIES_AT_ONCE)
-        probability = torch.sigmoid(step.embeddings[likely[rows]].float() @ features).cpu().numpy()
-        coverage[rows] = np.add.reduceat(probability, starts, axis=1) / sizes
+        coverage[rows] = torch.sigmoid(step.embeddings[likely[rows]].float() @ features).cpu().numpy() @ shares
     return objectness[likely].cpu().numpy().astype(np.float64), coverage
+
+
+def masks_of_pieces(
+    segmenter: Segmenter, points: npt.NDArray, colours: npt.NDArray[np.uint8], piece: Ids
+) -> tuple[Floats, Floats]:
+    """What a segmenter's masks say of pieces of a cloud, as `coverage_of`. piece (P,): of each point, -1 = none."""
+    inside = np.flatnonzero(piece >= 0)
+    if not len(inside):
+        return np.zeros(0), np.zeros((0, 0))
+    seen = segmenter.look(points, colours)
+    return coverage_of(seen.prediction, seen.rows[inside], piece[inside], segmenter.settings.min_score)

@@ -7,13 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from gcseg_ros.agglomeration import AREA, AXES, CONTACT, Floats, Graph, Ids, Two, principal_lengths, smaller_first
+from gcseg_ros.agglomeration import AREA, AXES, CONTACT, Floats, Graph, Two, principal_lengths, smaller_first
 from gcseg_ros.evaluation.baselines import neighbour_pairs
+from gcseg_ros.query_masks import QueryMasks, voted_pairs
 from gcseg_ros.segmentation.segments import SegmentedCloud
 
 TOUCH_VOXELS = 1.8
-LEAST_VOTE, MOST_VOTES = 0.1, 30
-"""Segments that do not touch are a pair where the masks put them together this much; of each segment the best so many."""
 
 # Columns of `nodes`: sums over a segment's voxels. ORIENTATION: products of the normals, whose sign is not known.
 POINT, COLOUR, COLOUR2, ORIENTATION, PRODUCTS = slice(1, 4), slice(4, 7), slice(7, 10), slice(10, 16), slice(16, 22)
@@ -22,37 +21,31 @@ COVERAGE = slice(22, None)  # by each query's mask
 TOUCHING = slice(1, 4)
 EDGE = 4
 
-NAMES = """together together_smaller together_larger loosely_smaller loosely_larger alike strongest dividing
-fit_joined fit_smaller fit_larger sure_smaller sure_larger
-parallel_touching step colour_step contact contact_smaller contact_larger area_smaller area_larger
+NAMES = """parallel_touching step colour_step contact contact_smaller contact_larger area_smaller area_larger
 colour colour_mean colour_spread_smaller colour_spread_larger flat_smaller flat_larger parallel upright_smaller upright_larger
 off_plane_smaller off_plane_larger lows highs low_over_high high_over_low gap
 width_smaller length_smaller height_smaller width_larger length_larger height_larger inside
 thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larger reach_smaller reach_larger"""
-OBJECT_NAMES = (
-    """fit fit_mean sure area doubt_1 doubt_2 doubt_3 width depth length thickness breadth reach flat contact"""
-)
+OBJECT_NAMES = "area doubt_1 doubt_2 doubt_3 width depth length thickness breadth reach flat contact"
 
 
 @dataclass(frozen=True)
 class SegmentGraph(Graph):
     """What is known of n segments and of the m pairs of them that touch or that the masks of q queries put together.
 
-    objectness  (q,) of the queries
-    mask_sizes  (q,) voxels of their masks, by probability
+    masks  of the queries
     """
 
-    NAMES: ClassVar[tuple[str, ...]] = tuple(NAMES.split())
-    OBJECT_NAMES: ClassVar[tuple[str, ...]] = tuple(OBJECT_NAMES.split())
+    NAMES: ClassVar[tuple[str, ...]] = (*QueryMasks.PAIR_NAMES, *NAMES.split())
+    OBJECT_NAMES: ClassVar[tuple[str, ...]] = (*QueryMasks.OBJECT_NAMES, *OBJECT_NAMES.split())
 
-    objectness: Floats
-    mask_sizes: Floats
+    masks: QueryMasks
 
     def features(self, nodes: Two, low: Two, high: Two, edges: Floats) -> Floats:
         """As `Graph.features`."""
         (a, b), (low_a, low_b), (high_a, high_b) = smaller_first(nodes, low, high)
         area_a, area_b = a[:, AREA], b[:, AREA]
-        columns = self._masks(a, b)
+        columns = self.masks.pair_features((area_a, area_b), (a[:, COVERAGE], b[:, COVERAGE]))
         with np.errstate(divide="ignore", invalid="ignore"):
             contact = edges[:, CONTACT]
             columns += list(np.where(contact > 0, edges[:, TOUCHING].T / contact, np.nan))
@@ -95,41 +88,11 @@ class SegmentGraph(Graph):
         ]
         return np.stack(columns, axis=1)
 
-    def _masks(self, a: Floats, b: Floats) -> list[Floats]:
-        """What the masks say of pairs: those that cover one of the other, sharply and loosely; the best for both, for the one."""
-        area_a, area_b = a[:, [AREA]], b[:, [AREA]]
-        sum_a, sum_b = a[:, COVERAGE], b[:, COVERAGE]
-        of_a, of_b = sum_a / area_a, sum_b / area_b
-        sharp_a, sharp_b, loose_a, loose_b = sharpened(of_a), sharpened(of_b), of_a * of_a, of_b * of_b
-        objectness, both = self.objectness, of_a * of_b
-        together_a, together_b = _mean(sharp_a * objectness, of_b), _mean(sharp_b * objectness, of_a)
-        alike = both @ objectness / np.sqrt(np.maximum((loose_a @ objectness) * (loose_b @ objectness), 1e-12))
-        fits = [self._fits(inside, area).max(1, initial=0) for inside, area in
-                ((sum_a + sum_b, area_a + area_b), (sum_a, area_a), (sum_b, area_b))]  # fmt: skip
-        return [
-            (together_a + together_b) / 2,
-            together_a,
-            together_b,
-            _mean(loose_a * objectness, of_b),
-            _mean(loose_b * objectness, of_a),
-            alike,
-            (objectness * np.minimum(of_a, of_b)).max(1, initial=0),
-            (objectness * np.abs(of_a - of_b)).max(1, initial=0),
-            *fits,
-            _mean(sharp_a, objectness),
-            _mean(sharp_b, objectness),
-        ]
-
-    def _fits(self, inside: Floats, area: Floats) -> Floats:
-        """(m, Q) objectness times IoU of masks with pieces, by what is inside (m, Q) of their area (m, 1)."""
-        return np.asarray(self.objectness * inside / np.maximum(self.mask_sizes + area - inside, 1e-9))
-
     def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
         """As `Graph.object_features`."""
-        area, inside, extent = nodes[:, AREA], nodes[:, COVERAGE], np.sort(high - low, axis=1)
-        of, fits = inside / area[:, None], self._fits(inside, area[:, None])
+        area, extent = nodes[:, AREA], np.sort(high - low, axis=1)
         columns = [
-            fits.max(1, initial=0), _mean(of, fits), _mean(sharpened(of), self.objectness), np.log(area), *doubts.T,
+            *self.masks.object_features(area, nodes[:, COVERAGE]), np.log(area), *doubts.T,
             *np.log(extent + 0.03).T, *np.log(_principal_lengths(nodes) + 0.005).T, _orientation(nodes)[0],
             contact / np.sqrt(area),
         ]  # fmt: skip
@@ -163,43 +126,14 @@ def segment_graph(cloud: SegmentedCloud, objectness: Floats, coverage: Floats) -
     ]
     ends = np.sort(segments[touching], axis=1)
     code, at = np.unique(ends[:, 0] * count + ends[:, 1], return_inverse=True)
-    voted = _voted(objectness, coverage)
+    voted = voted_pairs(objectness, coverage)
     codes = np.union1d(code, voted[:, 0] * count + voted[:, 1])
     edges = np.zeros((len(codes), EDGE))
     rows = np.searchsorted(codes, code)
     for k, column in enumerate(columns):
         edges[rows, k] = np.bincount(at, column, minlength=len(code))
     pairs = np.stack([codes // count, codes % count], axis=1)
-    return SegmentGraph(nodes, low, high, pairs, edges, objectness, (coverage * sums[:, AREA]).sum(1))
-
-
-def sharpened(coverage: Floats) -> Floats:
-    """How much masks say of what they cover: what they cover well counts most."""
-    return np.asarray(np.square(np.square(np.square(coverage))))
-
-
-def together_of(objectness: Floats, coverage: Floats) -> Floats:
-    """(S, S) what the queries that cover one segment say of another, averaged: the probability that it belongs to the same object."""
-    weight = sharpened(coverage) * objectness[:, None]
-    together = weight.T @ coverage / np.maximum(weight.sum(0)[:, None], 1e-9)
-    return np.asarray((together + together.T) / 2)
-
-
-def _mean(weights: Floats, values: Floats) -> Floats:
-    """(m,) of each row."""
-    return np.asarray((weights * values).sum(1) / np.maximum(weights.sum(1), 1e-9))
-
-
-def _voted(objectness: Floats, coverage: Floats) -> Ids:
-    """(m, 2) pairs, the smaller index first, that the masks put together."""
-    together = together_of(objectness, coverage)
-    np.fill_diagonal(together, 0)
-    most = min(MOST_VOTES, len(together))
-    best = np.argpartition(-together, most - 1, axis=1)[:, :most]
-    one = np.repeat(np.arange(len(together)), most)
-    other = best.ravel()
-    likely = together[one, other] >= LEAST_VOTE
-    return np.unique(np.sort(np.stack([one[likely], other[likely]], axis=1), axis=1), axis=0)
+    return SegmentGraph(nodes, low, high, pairs, edges, QueryMasks(objectness, (coverage * sums[:, AREA]).sum(1)))
 
 
 def _orientation(nodes: Floats) -> tuple[Floats, Floats]:

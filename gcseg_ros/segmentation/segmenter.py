@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -152,6 +153,12 @@ class Segmenter:
         relative = torch.from_numpy((points - points.min(0)).astype(np.float32)).to(self.device)
         positions = voxel_means(relative, rows, len(x.level))
         return x, positions, rows
+
+
+@cache
+def shipped_segmenter() -> Segmenter:
+    """With the checkpoint that comes with the package, on the processor: the same everywhere."""
+    return Segmenter.load(None, device="cpu")
 
 
 def over_points(masks: csr_array, voxel: npt.NDArray, points: npt.NDArray, count: int) -> csr_array:

@@ -1,8 +1,10 @@
 """Command line of the training."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,14 +14,18 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, write_json_atomic
 from offline_training.commands import run
 
+if TYPE_CHECKING:
+    from gcseg_ros.segmentation.segmenter import Segmenter
+
 
 def main(
-    output: Annotated[Path, typer.Option(help="folder for joining.npz, figures.json and the mapped rooms")],
+    output: Annotated[Path, typer.Option(help="folder for the weights, their figures and the mapped rooms")],
     rooms: Annotated[int, typer.Option(min=2, help="generated rooms of training styles, in turn")] = 66,
     frames: Annotated[int, typer.Option(min=2, help="frames of each")] = 80,
     test_rooms: Annotated[int, typer.Option(min=1, help="further rooms that are only measured")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="of the rooms and of the trees")] = 1100,
     rounds: Annotated[int, typer.Option(min=0, help="rounds of agglomeration and training")] = 2,
+    network: Annotated[bool, typer.Option(help="for joining with what the shipped 3D segmenter says")] = False,
 ) -> None:
     """Train the decision that joins pieces, on generated rooms. Same settings, same result. Mapped rooms are kept: resumable."""
     try:
@@ -27,23 +33,34 @@ def main(
     except ImportError:
         raise UserError("Training needs scikit-learn: pip install gcseg_ros[train].") from None
     from gcseg_ros.config import FinishingConfig
-    from gcseg_ros.mapping.joining import save_model
-    from offline_training.joining.rooms import labelled_graphs, room_names
+    from gcseg_ros.mapping.joining import WEIGHTS, Joining, save_model
+    from offline_training.joining.rooms import mapped_rooms, room_names
     from offline_training.joining.training import Settings, measure, train
 
     console, finishing = Console(), FinishingConfig()
+    joining: Joining = "network" if network else "learned"
+    segmenter = load_segmenter() if network else None
     names = room_names(rooms + test_rooms, frames, seed)
-    mapped = list(track(labelled_graphs(names, output / "rooms"), "mapping", total=len(names), console=console))
-    model = train(
-        mapped[:rooms],
-        Settings(finishing.join_probability, finishing.min_voxels, seed=seed, rounds=rounds),
-        console.print,
-    )
-    figures = measure(mapped[rooms:], model.trees)
-    with atomic_path(output / "joining.npz") as part, open(part, "wb") as out:
-        save_model(model, out)
-    write_json_atomic(output / "figures.json", {"rooms": names[:rooms], "test": names[rooms:], **figures})
+    mapped = track(mapped_rooms(names, output / "rooms"), "mapping", total=len(names), console=console)
+    graphs = [room.labelled(segmenter) for room in mapped]
+    settings = Settings(finishing.join_probability, finishing.min_voxels, seed=seed, rounds=rounds)
+    model = train(graphs[:rooms], settings, console.print)
+    figures = measure(graphs[rooms:], model.trees)
+    file = output / WEIGHTS[joining].name
+    with atomic_path(file) as part, open(part, "wb") as out:
+        save_model(model, out, joining)
+    write_json_atomic(file.with_suffix(".json"), {"rooms": names[:rooms], "test": names[rooms:], **figures})
     console.print(figures)
+
+
+def load_segmenter() -> Segmenter:
+    """The one that comes with the package. Raises UserError without torch."""
+    from gcseg_ros.segmentation import require_torch
+
+    require_torch()
+    from gcseg_ros.segmentation.segmenter import shipped_segmenter
+
+    return shipped_segmenter()
 
 
 if __name__ == "__main__":

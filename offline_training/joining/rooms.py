@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.agglomeration import Ids
 from gcseg_ros.files import atomic_path
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping import pieces
+from gcseg_ros.mapping.masked_pieces import with_masks
 from gcseg_ros.mapping.pieces import PieceGraph, piece_graph
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.synthetic import TRAINING_STYLES, SyntheticRecording
 from offline_training.joining.training import LabelledGraph
+
+if TYPE_CHECKING:
+    from gcseg_ros.segmentation.segmenter import Segmenter
 
 TRUTH_STRIDE = 3  # every third pixel each way is enough to know what a voxel of 3 cm is
 TRUTH_REACH_M = 0.06
@@ -29,7 +36,33 @@ def room_names(count: int, frames: int, seed: int) -> list[str]:
     return [f"synthetic:{seed + i}:{styles[i % len(styles)]}:{frames}" for i in range(count)]
 
 
-def labelled_graphs(names: list[str], cache: Path) -> Iterator[LabelledGraph]:
+@dataclass(frozen=True)
+class MappedRoom:
+    """The pieces of a mapped room.
+
+    graph            of the pieces
+    truth            (n, instances) voxels of each piece that belong to each true instance, column 0 = to none
+    points, colours  (v, 3) m, uint8 RGB: the map's voxels
+    piece            (v,) of each voxel, -1 = none
+    """
+
+    graph: PieceGraph
+    truth: Ids
+    points: npt.NDArray[np.float32]
+    colours: npt.NDArray[np.uint8]
+    piece: Ids
+
+    def labelled(self, segmenter: Segmenter | None) -> LabelledGraph:
+        """With what a segmenter says of the pieces, if there is one."""
+        if segmenter is None:
+            return LabelledGraph(self.graph, self.truth)
+        from gcseg_ros.segmentation.joining import masks_of_pieces
+
+        masks = masks_of_pieces(segmenter, self.points, self.colours, self.piece)
+        return LabelledGraph(with_masks(self.graph, *masks), self.truth)
+
+
+def mapped_rooms(names: list[str], cache: Path) -> Iterator[MappedRoom]:
     """Map the rooms one after the other; what is in the cache already is read from there."""
     cache.mkdir(parents=True, exist_ok=True)
     key = _digest()
@@ -41,8 +74,8 @@ def labelled_graphs(names: list[str], cache: Path) -> Iterator[LabelledGraph]:
         yield load(file)
 
 
-def map_room(name: str) -> LabelledGraph:
-    """The graph of a generated room as the default settings map it, with its truth."""
+def map_room(name: str) -> MappedRoom:
+    """A generated room as the default settings map it, with its truth."""
     recording = open_recording(name)
     assert isinstance(recording, SyntheticRecording)
     mapper = Mapper()
@@ -55,18 +88,19 @@ def map_room(name: str) -> LabelledGraph:
     instance = np.append(truth.instance, 0)[nearest]
     counts = np.zeros((len(graph), int(instance.max(initial=0)) + 1), np.int64)
     np.add.at(counts, (piece[piece >= 0], instance[piece >= 0]), 1)
-    return LabelledGraph(graph, counts)
+    return MappedRoom(graph, counts, surface.points, surface.colours, piece)
 
 
-def save(sample: LabelledGraph, file: Path) -> None:
+def save(room: MappedRoom, file: Path) -> None:
+    others = {name: value for name, value in vars(room).items() if name != "graph"}
     with open(file, "wb") as out:
-        np.savez_compressed(out, truth=sample.truth, **vars(sample.graph))
+        np.savez_compressed(out, **others, **vars(room.graph))
 
 
-def load(file: Path) -> LabelledGraph:
+def load(file: Path) -> MappedRoom:
     with np.load(file, allow_pickle=False) as saved:
         graph = PieceGraph(**{field.name: saved[field.name] for field in fields(PieceGraph)})
-        return LabelledGraph(graph, saved["truth"])
+        return MappedRoom(graph, *(saved[field.name] for field in fields(MappedRoom)[1:]))
 
 
 def _digest() -> str:

@@ -141,8 +141,8 @@ def test_trees_say_what_scikit_learn_says(tmp_path):
     model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8).fit(x, y)
     assert as_trees(model)(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
     with open(tmp_path / "model.npz", "wb") as file:
-        save_model(JoiningModel(as_trees(model), np.arange(len(PieceGraph.OBJECT_NAMES) + 1.0)), file)
-    read = load_model(tmp_path / "model.npz")
+        save_model(JoiningModel(as_trees(model), np.arange(len(PieceGraph.OBJECT_NAMES) + 1.0)), file, "learned")
+    read = load_model(tmp_path / "model.npz", "learned")
     assert read.trees(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
     assert read.expected_iou(np.zeros((1, len(PieceGraph.OBJECT_NAMES)))) == 1
 
@@ -155,7 +155,7 @@ def test_weights_that_are_no_weights(tmp_path, content):
     else:
         file.write_bytes(content)
     with pytest.raises(UserError, match="joining weights"):
-        load_model(file)
+        load_model(file, "learned")
 
 
 def test_joining_goes_as_far_as_it_is_probable():
@@ -194,6 +194,6 @@ def test_the_shipped_decision_tells_a_box_on_the_floor_from_the_floor():
     seen = surface([(floor, 1), (box, 2)])  # type: ignore[list-item]
     g, piece = piece_graph(seen, evidence, Borders())
     assert len(g) == 6
-    root = join(g, 0.4, shipped_model().trees).groups()
+    root = join(g, 0.4, shipped_model("learned").trees).groups()
     assert len(set(root[piece[len(floor[0]) :]].tolist())) == 1
     assert len(set(root.tolist())) == 2

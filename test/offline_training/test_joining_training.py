@@ -7,7 +7,7 @@ import numpy as np
 from gcseg_ros.mapping.joining import load_model
 from gcseg_ros.mapping.pieces import PieceGraph
 from offline_training.joining.__main__ import main
-from offline_training.joining.rooms import labelled_graphs, room_names
+from offline_training.joining.rooms import mapped_rooms, room_names
 from offline_training.joining.training import Samples, Settings, fit, untouched, walk
 
 
@@ -15,7 +15,7 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     arguments = {"rooms": 2, "frames": 6, "test_rooms": 1, "seed": 40, "rounds": 1}
     main(tmp_path, **arguments)
     weights = (tmp_path / "joining.npz").read_bytes()
-    figures = json.loads((tmp_path / "figures.json").read_text())
+    figures = json.loads((tmp_path / "joining.json").read_text())
     assert figures["rooms"] == ["synthetic:40:house:6", "synthetic:41:living:6"]
     assert 0 <= figures["auc"] <= 1
     mapped = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()}
@@ -24,9 +24,9 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     main(tmp_path, **arguments)
     assert {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()} == mapped
     assert (tmp_path / "joining.npz").read_bytes() == weights
-    model = load_model(tmp_path / "joining.npz")
+    model = load_model(tmp_path / "joining.npz", "learned")
 
-    room = next(labelled_graphs(room_names(1, 6, 40), tmp_path / "rooms"))
+    room = next(mapped_rooms(room_names(1, 6, 40), tmp_path / "rooms")).labelled(None)
     pairs = room.graph.pairs
     truth = room.truth[:, 1:].argmax(1)
     both_known = (room.truth[pairs][:, :, 1:].max(2) > 0).all(1)

@@ -10,11 +10,12 @@ torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 from gcseg_ros.agglomeration import AREA, Agglomeration  # noqa: E402
 from gcseg_ros.boosted_trees import JoiningModel, Trees  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
+from gcseg_ros.query_masks import together_of  # noqa: E402
 from gcseg_ros.segmentation import Segmenter, checkpoint  # noqa: E402
 from gcseg_ros.segmentation.joining import joined  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig, ScenePrediction, Step  # noqa: E402
 from gcseg_ros.segmentation.post_processing import PostProcessing  # noqa: E402
-from gcseg_ros.segmentation.segment_graph import SegmentGraph, segment_graph, together_of  # noqa: E402
+from gcseg_ros.segmentation.segment_graph import SegmentGraph, segment_graph  # noqa: E402
 from gcseg_ros.segmentation.segments import SegmentedCloud  # noqa: E402
 from offline_training.joining.training import LabelledGraph, Settings, train  # noqa: E402
 
