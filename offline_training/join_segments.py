@@ -33,7 +33,7 @@ def main(
     threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: PyTorch's choice.")] = 0,
 ) -> None:
     """Learn from tracked labels of whole scenes which geometric segments are one object, from what a trained network says of them."""
-    for name, extra in (("torch", "segment"), ("sklearn", "train")):
+    for name, extra in (("torch", "segmentation"), ("sklearn", "train")):
         if find_spec(name) is None:
             raise UserError(f"Training needs {name}, which is not installed: pip install 'gcseg_ros[{extra}]'.")
     import torch

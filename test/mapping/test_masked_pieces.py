@@ -1,0 +1,58 @@
+"""The graph of pieces with what the 3D segmenter's masks say, and the map that is joined by it."""
+
+import numpy as np
+import pytest
+from toy_surfaces import graph, patch, strip, surface
+
+from gcseg_ros.agglomeration import AREA, Agglomeration
+from gcseg_ros.config import FinishingConfig
+from gcseg_ros.mapping.finishing import finish
+from gcseg_ros.mapping.masked_pieces import COVERAGE, MaskedPieceGraph, with_masks
+from gcseg_ros.tracking.borders import Borders
+from gcseg_ros.tracking.evidence import Evidence
+
+OBJECTNESS = np.array([0.9, 0.5])
+
+
+def test_joined_pieces_are_known_as_if_they_had_been_one():
+    coverage = np.array([[0.9, 0.3, 0.1], [0.2, 0.8, 0.7]])
+    apart = with_masks(graph(surface([(strip(0), 1), (strip(1), 2), (strip(2), 3)])), OBJECTNESS, coverage)
+    joined = np.stack([coverage[:, :2].mean(1), coverage[:, 2]], axis=1)  # strips are of one size
+    one = with_masks(graph(surface([(strip(0), 1), (strip(1), 1), (strip(2), 3)])), OBJECTNESS, joined)
+    state = Agglomeration(apart, None)
+    known = state.features_of(np.array([[state.join(0, 1), 2]]))
+    assert known.shape == (1, len(MaskedPieceGraph.NAMES))
+    assert known == pytest.approx(Agglomeration(one, None).features_of(one.pairs), rel=1e-9, abs=1e-9)
+    roots, of_objects = state.objects()
+    assert of_objects.shape == (len(roots), len(MaskedPieceGraph.OBJECT_NAMES))
+    assert of_objects == pytest.approx(Agglomeration(one, None).objects()[1], rel=1e-9, abs=1e-9)
+
+
+def test_pieces_that_do_not_touch_are_a_pair_if_masks_put_them_together():
+    plain = graph(surface([(strip(0), 1), (strip(3), 2), (strip(6), 3)]))
+    assert len(plain.pairs) == 0
+    masked = with_masks(plain, np.ones(1), np.array([[0.9, 0.9, 0.0]]))
+    assert masked.pairs.tolist() == [[0, 1]]
+    assert masked.nodes[:, COVERAGE].ravel() == pytest.approx([0.9, 0.9, 0] * plain.nodes[:, AREA])
+    assert len(Agglomeration(masked, None).features_of(masked.pairs)[0]) == len(MaskedPieceGraph.NAMES)
+
+
+def test_without_a_mask_nothing_is_said():
+    plain = graph(surface([(strip(0), 1), (strip(1), 2)]))
+    masked = with_masks(plain, np.zeros(0), np.zeros((0, 2)))
+    known = Agglomeration(masked, None).features_of(masked.pairs)
+    assert known[:, : len(plain.NAMES)] == pytest.approx(Agglomeration(plain, None).features_of(plain.pairs))
+    assert not known[:, len(plain.NAMES) :].any()
+
+
+def test_a_map_is_joined_with_what_the_shipped_segmenter_says():
+    pytest.importorskip("torch", reason="the 3D segmenter needs torch")
+    floor, box = patch([0, 0, 0], [2, 0, 0], [0, 2, 0]), patch([0.5, 0.5, 0.4], [0.5, 0, 0], [0, 0.5, 0])
+    seen = surface([(floor, 1), (box, 2)])
+    config = FinishingConfig(joining="network")
+    instance, confidence, of_tracked = finish(seen, Evidence(), Borders(), config)
+    assert (instance > 0).all()
+    assert instance[0] != instance[-1]
+    assert ((confidence >= 0) & (confidence <= 1)).all()
+    assert of_tracked.tolist() == [0, 1, 2]
+    assert (finish(seen, Evidence(), Borders(), config)[1] == confidence).all()
