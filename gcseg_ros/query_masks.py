@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from gcseg_ros.agglomeration import Floats, Ids
+from gcseg_ros.jit import njit
 
 LEAST_VOTE, MOST_VOTES = 0.1, 30
 """Pieces that do not touch are a pair where the masks put them together this much; of each piece the best so many."""
@@ -37,27 +38,7 @@ class QueryMasks:
 
         areas (m,) of the first, the second piece; inside (m, q): how much of it each mask covers
         """
-        (area_a, area_b), (inside_a, inside_b) = (areas[0][:, None], areas[1][:, None]), inside
-        of_a, of_b = inside_a / area_a, inside_b / area_b
-        sharp_a, sharp_b, loose_a, loose_b = sharpened(of_a), sharpened(of_b), of_a * of_a, of_b * of_b
-        objectness = self.objectness
-        together_a, together_b = _mean(sharp_a * objectness, of_b), _mean(sharp_b * objectness, of_a)
-        both = of_a * of_b
-        return [
-            (together_a + together_b) / 2,
-            together_a,
-            together_b,
-            _mean(loose_a * objectness, of_b),
-            _mean(loose_b * objectness, of_a),
-            both @ objectness / np.sqrt(np.maximum((loose_a @ objectness) * (loose_b @ objectness), 1e-12)),
-            (objectness * np.minimum(of_a, of_b)).max(1, initial=0),
-            (objectness * np.abs(of_a - of_b)).max(1, initial=0),
-            self._fits(inside_a + inside_b, area_a + area_b).max(1, initial=0),
-            self._fits(inside_a, area_a).max(1, initial=0),
-            self._fits(inside_b, area_b).max(1, initial=0),
-            _mean(sharp_a, objectness),
-            _mean(sharp_b, objectness),
-        ]
+        return list(_pair_features(*areas, *inside, self.objectness, self.sizes).T)
 
     def object_features(self, area: Floats, inside: Floats) -> list[Floats]:
         """Of k objects, in the order of OBJECT_NAMES. area (k,), inside (k, q)."""
@@ -100,3 +81,40 @@ def sharpened(coverage: Floats) -> Floats:
 def _mean(weights: Floats, values: Floats) -> Floats:
     """(m,) of each row."""
     return np.asarray((weights * values).sum(1) / np.maximum(weights.sum(1), 1e-9))
+
+
+@njit
+def _pair_features(area_a, area_b, inside_a, inside_b, objectness, sizes):
+    out = np.zeros((len(area_a), 13))
+    for i in range(len(area_a)):
+        sharp_a, sharp_b, loose_a, loose_b = 0.0, 0.0, 0.0, 0.0  # sums of weights: coverage to the 8th, to the square
+        sure_a, sure_b, said_a, said_b, loosely_a, loosely_b = (
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+        )  # and what they are weights of
+        both = 0.0
+        strongest, dividing, fit, fit_a, fit_b = 0.0, 0.0, 0.0, 0.0, 0.0
+        for q in range(len(objectness)):
+            o, in_a, in_b = objectness[q], inside_a[i, q], inside_b[i, q]
+            a, b = in_a / area_a[i], in_b / area_b[i]
+            aa, bb = a * a, b * b
+            a8, b8 = (aa * aa) * (aa * aa), (bb * bb) * (bb * bb)
+            sharp_a, sharp_b, sure_a, sure_b = sharp_a + a8, sharp_b + b8, sure_a + a8 * o, sure_b + b8 * o
+            said_a, said_b = said_a + a8 * o * b, said_b + b8 * o * a
+            loose_a, loose_b, both = loose_a + aa * o, loose_b + bb * o, both + a * b * o
+            loosely_a, loosely_b = loosely_a + aa * o * b, loosely_b + bb * o * a
+            strongest, dividing = max(strongest, o * min(a, b)), max(dividing, o * abs(a - b))
+            fit = max(fit, o * (in_a + in_b) / max(sizes[q] + area_a[i] + area_b[i] - in_a - in_b, 1e-9))
+            fit_a = max(fit_a, o * in_a / max(sizes[q] + area_a[i] - in_a, 1e-9))
+            fit_b = max(fit_b, o * in_b / max(sizes[q] + area_b[i] - in_b, 1e-9))
+        together_a, together_b = said_a / max(sure_a, 1e-9), said_b / max(sure_b, 1e-9)
+        out[i, 0], out[i, 1], out[i, 2] = (together_a + together_b) / 2, together_a, together_b
+        out[i, 3], out[i, 4] = loosely_a / max(loose_a, 1e-9), loosely_b / max(loose_b, 1e-9)
+        out[i, 5] = both / np.sqrt(max(loose_a * loose_b, 1e-12))
+        out[i, 6], out[i, 7], out[i, 8], out[i, 9], out[i, 10] = strongest, dividing, fit, fit_a, fit_b
+        out[i, 11], out[i, 12] = sure_a / max(sharp_a, 1e-9), sure_b / max(sharp_b, 1e-9)
+    return out
