@@ -21,6 +21,7 @@ from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import build_generator
 from gcseg_ros.propagation import build_propagator
 from gcseg_ros.retrieval.gatherer import ViewGatherer
+from gcseg_ros.segmentation import require_torch
 from gcseg_ros.tracking.tracker import Tracker
 from gcseg_ros.views import ViewBuilder
 
@@ -56,6 +57,8 @@ class Mapper:
         self.config = config or Config()
         self.stages: dict[str, float] = {}
         self._of_tracked: Ids = np.zeros(1, np.int64)
+        if self.config.finishing.joining == "network":
+            require_torch()  # now, not when the map is to be finished
         self.view_of = ViewBuilder(self.config.input)
         self.voxel_map = VoxelMap(self.config.map)
         generate = build_generator(self.config.masks, self.config.foundation)

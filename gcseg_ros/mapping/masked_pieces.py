@@ -55,10 +55,7 @@ def with_masks(graph: PieceGraph, objectness: Floats, coverage: Floats) -> Maske
 
 
 def seen_by_network(graph: PieceGraph, surface: Surface, piece: Ids) -> MaskedPieceGraph:
-    """With the masks of the shipped segmenter. piece: as of `piece_graph`. Raises UserError where torch is not installed."""
-    from gcseg_ros.segmentation import require_torch
-
-    require_torch()
+    """With the masks of the shipped segmenter. piece: as of `piece_graph`."""
     from gcseg_ros.segmentation.joining import masks_of_pieces
     from gcseg_ros.segmentation.segmenter import shipped_segmenter
 

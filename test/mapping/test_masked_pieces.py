@@ -1,11 +1,15 @@
 """The graph of pieces with what the 3D segmenter's masks say, and the map that is joined by it."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 from toy_surfaces import graph, patch, strip, surface
 
 from gcseg_ros.agglomeration import AREA, Agglomeration
-from gcseg_ros.config import FinishingConfig
+from gcseg_ros.config import FinishingConfig, build_config
+from gcseg_ros.errors import UserError
+from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.finishing import finish
 from gcseg_ros.mapping.masked_pieces import COVERAGE, MaskedPieceGraph, with_masks
 from gcseg_ros.tracking.borders import Borders
@@ -56,3 +60,12 @@ def test_a_map_is_joined_with_what_the_shipped_segmenter_says():
     assert ((confidence >= 0) & (confidence <= 1)).all()
     assert of_tracked.tolist() == [0, 1, 2]
     assert (finish(seen, Evidence(), Borders(), config)[1] == confidence).all()
+
+
+def test_without_torch_it_is_said_before_anything_is_mapped(monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest)
+    )
+    with pytest.raises(UserError, match="PyTorch"):
+        Mapper(build_config({"finishing": {"joining": "network"}}))
