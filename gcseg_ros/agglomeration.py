@@ -21,6 +21,8 @@ AREA, CONTACT = 0, 0
 AXES = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 """Of the six columns of products."""
 DOUBTS = 3
+UNIT_M = 0.03
+"""Areas of a map are counted in squares of this edge; shorter extents matter little."""
 NUMBERS_AT_ONCE = 1 << 22
 """Of nodes, where pairs are judged."""
 
@@ -174,3 +176,21 @@ def principal_lengths(area: Floats, points: Floats, products: Floats) -> Floats:
     for k, (i, j) in enumerate(AXES):
         covariance[:, i, j] = covariance[:, j, i] = products[:, k] - mean[:, i] * mean[:, j]
     return np.sqrt(np.maximum(np.linalg.eigvalsh(covariance), 0))
+
+
+def box_features(low: Two, high: Two) -> list[Floats]:
+    """Of pairs of axis-aligned boxes, the second with the larger piece: lows, highs, low_over_high, high_over_low (m), width, length
+    and height of the first and of the second (m), share of the first inside the second."""
+    (low_a, low_b), (high_a, high_b) = low, high
+    extent_a, extent_b = high_a - low_a, high_b - low_b
+    common = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)
+    return [
+        low_a[:, 2] - low_b[:, 2], high_a[:, 2] - high_b[:, 2], low_a[:, 2] - high_b[:, 2], high_a[:, 2] - low_b[:, 2],
+        *(part for x in (extent_a, extent_b) for part in (x[:, :2].min(1), x[:, :2].max(1), x[:, 2])),
+        (common + UNIT_M).prod(1) / (extent_a + UNIT_M).prod(1),
+    ]  # fmt: skip
+
+
+def axis_features(one: Floats, other: Floats, joined: Floats) -> list[Floats]:
+    """Of the `principal_lengths` of both pieces and of the two together: thickness of all three, breadth and reach of both."""
+    return [one[:, 0], other[:, 0], joined[:, 0], one[:, 1], other[:, 1], one[:, 2], other[:, 2]]

@@ -13,13 +13,25 @@ from typing import ClassVar
 import numpy as np
 from scipy.spatial import cKDTree
 
-from gcseg_ros.agglomeration import AREA, AXES, CONTACT, Floats, Graph, Ids, Two, principal_lengths, smaller_first
+from gcseg_ros.agglomeration import (
+    AREA,
+    AXES,
+    CONTACT,
+    UNIT_M,
+    Floats,
+    Graph,
+    Ids,
+    Two,
+    axis_features,
+    box_features,
+    principal_lengths,
+    smaller_first,
+)  # fmt: skip
 from gcseg_ros.graph_segmentation import graph_segmentation
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import KINDS, Borders
 from gcseg_ros.tracking.evidence import DOUBT, Evidence
 
-UNIT_M = 0.03  # areas are counted in squares of this edge
 TOUCH = 1.85  # voxels nearer than this many edges touch
 LEAST_VOXELS = 10  # smaller pieces are none
 FACET_SCALE, FACET_VOXELS = 0.3, 40  # of the graph segmentation: how much a facet may bend, and its least size
@@ -73,7 +85,7 @@ class PieceGraph(Graph):
         """As `Graph.features`. But for `convexity` and `gap`, which are of both, heights and the order of size matter and
         nothing else of where pieces are in the room and which way they face.
         """
-        (a, b), (low_a, low_b), (high_a, high_b) = smaller_first(nodes, low, high)
+        (a, b), low, high = smaller_first(nodes, low, high)
         area_a, area_b = a[:, AREA], b[:, AREA]
         with np.errstate(divide="ignore", invalid="ignore"):
             votes, contact = edges[:, VOTES], edges[:, CONTACT]
@@ -95,29 +107,11 @@ class PieceGraph(Graph):
             columns += [flat_a, flat_b, (normal_a * normal_b).sum(1) / flat_a / flat_b]
             columns += [np.abs((between * normal_a).sum(1)) / flat_a, np.abs((between * normal_b).sum(1)) / flat_b]
             columns += [normal_a[:, 2], normal_b[:, 2]]
-            columns += [
-                low_a[:, 2] - low_b[:, 2], high_a[:, 2] - high_b[:, 2],
-                low_a[:, 2] - high_b[:, 2], high_a[:, 2] - low_b[:, 2],
-            ]  # fmt: skip
-            extent_a, extent_b = high_a - low_a, high_b - low_b
-            for extent in (extent_a, extent_b):
-                columns += [extent[:, :2].min(1), extent[:, :2].max(1), extent[:, 2]]
-            common = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)
-            columns += [(common + UNIT_M).prod(1) / (extent_a + UNIT_M).prod(1)]
-
+            columns += box_features(low, high)
             said = edges[:, BORDERS].reshape(len(edges), KINDS, 2)
             columns += list(((said[:, :, 1] + 0.5 * DOUBT) / (said[:, :, 0] + DOUBT)).T)
             columns += [np.log1p(said[:, 0, 0]), np.log1p(said[:, -1, 0])]
-            axes_a, axes_b, axes_joined = (principal_lengths_of(x) for x in (a, b, a + b))
-            columns += [
-                axes_a[:, 0],
-                axes_b[:, 0],
-                axes_joined[:, 0],
-                axes_a[:, 1],
-                axes_b[:, 1],
-                axes_a[:, 2],
-                axes_b[:, 2],
-            ]
+            columns += axis_features(*(principal_lengths_of(x) for x in (a, b, a + b)))
             columns += [a[:, SHARE] / area_a, b[:, SHARE] / area_b, a[:, SEEN_WELL] / area_a, b[:, SEEN_WELL] / area_b]
             columns += [np.where(contact > 0, edges[:, ONE_LABEL] / contact, 0)]
         return np.stack(columns, axis=1)

@@ -7,7 +7,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from gcseg_ros.agglomeration import AREA, AXES, CONTACT, Floats, Graph, Two, principal_lengths, smaller_first
+from gcseg_ros.agglomeration import (
+    AREA,
+    AXES,
+    CONTACT,
+    UNIT_M,
+    Floats,
+    Graph,
+    Two,
+    axis_features,
+    box_features,
+    principal_lengths,
+    smaller_first,
+)  # fmt: skip
 from gcseg_ros.evaluation.baselines import neighbour_pairs
 from gcseg_ros.query_masks import QueryMasks, voted_pairs
 from gcseg_ros.segmentation.segments import SegmentedCloud
@@ -43,7 +55,7 @@ class SegmentGraph(Graph):
 
     def features(self, nodes: Two, low: Two, high: Two, edges: Floats) -> Floats:
         """As `Graph.features`."""
-        (a, b), (low_a, low_b), (high_a, high_b) = smaller_first(nodes, low, high)
+        (a, b), low, high = smaller_first(nodes, low, high)
         area_a, area_b = a[:, AREA], b[:, AREA]
         columns = self.masks.pair_features((area_a, area_b), (a[:, COVERAGE], b[:, COVERAGE]))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -67,25 +79,10 @@ class SegmentGraph(Graph):
             np.abs(normal_b[:, 2]),
         ]
         columns += [np.abs((between * normal).sum(1)) for normal in (normal_a, normal_b)]
-        columns += [
-            low_a[:, 2] - low_b[:, 2], high_a[:, 2] - high_b[:, 2], low_a[:, 2] - high_b[:, 2], high_a[:, 2] - low_b[:, 2],
-            np.maximum(np.maximum(low_a, low_b) - np.minimum(high_a, high_b), 0).max(1),
-        ]  # fmt: skip
-        extent_a, extent_b = high_a - low_a, high_b - low_b
-        for extent in (extent_a, extent_b):
-            columns += [extent[:, :2].min(1), extent[:, :2].max(1), extent[:, 2]]
-        common = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)
-        columns += [(common + 0.03).prod(1) / (extent_a + 0.03).prod(1)]
-        axes_a, axes_b, axes_joined = (_principal_lengths(x) for x in (a, b, a + b))
-        columns += [
-            axes_a[:, 0],
-            axes_b[:, 0],
-            axes_joined[:, 0],
-            axes_a[:, 1],
-            axes_b[:, 1],
-            axes_a[:, 2],
-            axes_b[:, 2],
-        ]
+        apart = np.maximum(np.maximum(*low) - np.minimum(*high), 0).max(1)
+        boxes = box_features(low, high)
+        columns += [*boxes[:4], apart, *boxes[4:]]
+        columns += axis_features(*(_principal_lengths(x) for x in (a, b, a + b)))
         return np.stack(columns, axis=1)
 
     def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
@@ -93,7 +90,7 @@ class SegmentGraph(Graph):
         area, extent = nodes[:, AREA], np.sort(high - low, axis=1)
         columns = [
             *self.masks.object_features(area, nodes[:, COVERAGE]), np.log(area), *doubts.T,
-            *np.log(extent + 0.03).T, *np.log(_principal_lengths(nodes) + 0.005).T, _orientation(nodes)[0],
+            *np.log(extent + UNIT_M).T, *np.log(_principal_lengths(nodes) + 0.005).T, _orientation(nodes)[0],
             contact / np.sqrt(area),
         ]  # fmt: skip
         return np.stack(columns, axis=1)
