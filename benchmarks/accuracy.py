@@ -30,6 +30,7 @@ from gcseg_ros.recordings.synthetic import HELD_OUT_STYLES, export
 
 VARIANTS = {
     "default": [],
+    "network": ["finishing.joining=network"],
     "geometric": ["masks.generator=geometric"],
     "algorithm1": ["tracking.association=algorithm1", "tracking.granularity=persistent"],
     "letter": ["tracking.association=algorithm1", "tracking.granularity=letter"],
