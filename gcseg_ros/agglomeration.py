@@ -21,6 +21,7 @@ AREA, CONTACT = 0, 0
 AXES = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 """Of the six columns of products."""
 DOUBTS = 3
+"""So many of the highest probabilities of being one with a neighbour are known of an object."""
 UNIT_M = 0.03
 """Areas of a map are counted in squares of this edge; shorter extents matter little."""
 NUMBERS_AT_ONCE = 1 << 22

@@ -70,6 +70,10 @@ class Samples:
 
 def train(graphs: Sequence[LabelledGraph], settings: Settings, say: Callable[[str], None]) -> JoiningModel:
     """Fit to all pairs of pieces, then `rounds` times also to the pairs met on the way with the trees so far; then the confidence."""
+    if len(graphs) < 2:
+        raise UserError(
+            f"Joining is learned from two scenes or more, half to learn from, half to try on: there is {len(graphs)}."
+        )
     parts = [[untouched(graph)] for graph in graphs]
     trees = fit(parts, settings)
     for i in range(settings.rounds):

@@ -129,8 +129,11 @@ def test_the_decision_is_learned_from_labels():
 def test_labels_of_one_kind_teach_nothing():
     rng = np.random.default_rng(0)
     room = labelled(rng)
+    alike = LabelledGraph(room.graph, np.ones((12, 2), np.int64))
     with pytest.raises(UserError, match="take more scenes"):
-        train([LabelledGraph(room.graph, np.ones((12, 2), np.int64))], Settings(0.5, 1), print)
+        train([alike, alike], Settings(0.5, 1), print)
+    with pytest.raises(UserError, match="two scenes or more"):
+        train([room], Settings(0.5, 1), print)
 
 
 def constant(probability: float, iou: float = 0.7) -> JoiningModel:
