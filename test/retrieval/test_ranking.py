@@ -46,13 +46,17 @@ def test_the_map_s_own_instances_are_found(room):
     m = mapper.instances()
     retrieval = Retrieval.of(m, mapper.gatherer.views, ColourEncoder())
     truth, _ = carry(points, ids, m.points)
+    shares = {o.id: np.bincount(truth[m.instance == o.id], minlength=ids.max() + 1) / o.points for o in m.objects}
+    asked = 0
     for found in sorted(m.objects, key=lambda o: -o.points)[:8]:
-        mine = truth[m.instance == found.id]
-        id = int(np.bincount(mine).argmax())
-        if id == 0 or (mine == id).mean() < 0.9:
+        id = int(shares[found.id].argmax())
+        if id == 0 or shares[found.id][id] < 0.9:
             continue  # no one thing
+        asked += 1
         best = retrieval.ranking(retrieval.query([f"colour {id % 64}"])[0], 4)
-        assert found.id in [hit.object.id for hit in best]
+        # it, or where the map has the thing in pieces, one of these
+        assert any(shares[hit.object.id][id] > 0.9 for hit in best)
+    assert asked >= 2
 
 
 def test_what_nobody_planted_scores_nothing(room):
