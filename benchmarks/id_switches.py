@@ -35,6 +35,7 @@ MIN_POINTS = 100
 TEN = 10
 LAST_CLOUD_S = 10.0
 ANSWER_S = 120.0
+QUIET_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,10 @@ def listen(options: argparse.Namespace, frames: int, folder: str) -> Listener:
             heard.ask(text)
             if not heard.until(lambda: len(heard.sentences) > before, ANSWER_S):  # noqa: B023 - called within the loop
                 raise UserError(f"query_node has not answered within {ANSWER_S:g} s: see its messages above.")
+            quiet = False
+            while not quiet:  # remarks follow an answer, and are none to the next question
+                said = len(heard.sentences)
+                quiet = not heard.until(lambda: len(heard.sentences) > said, QUIET_S)  # noqa: B023 - as above
             console.print(f"{text!r}: {heard.sentences[before]}", markup=False, soft_wrap=True)
     for name, process in running.items():
         if process.returncode != 0:
