@@ -32,7 +32,8 @@ class MaskedPieceGraph(PieceGraph):
         """As `Graph.features`."""
         ((a, b),) = smaller_first(nodes)
         said = self.masks.pair_features((a[:, AREA], b[:, AREA]), (a[:, COVERAGE], b[:, COVERAGE]))
-        return np.column_stack([super().features(nodes, low, high, edges), *said])
+        first, second = nodes
+        return np.column_stack([super().features((first[:, :NODE], second[:, :NODE]), low, high, edges), *said])
 
     def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
         """As `Graph.object_features`."""

@@ -28,7 +28,8 @@ TOUCH_VOXELS = 1.8
 
 # Columns of `nodes`: sums over a segment's voxels. ORIENTATION: products of the normals, whose sign is not known.
 POINT, COLOUR, COLOUR2, ORIENTATION, PRODUCTS = slice(1, 4), slice(4, 7), slice(7, 10), slice(10, 16), slice(16, 22)
-COVERAGE = slice(22, None)  # by each query's mask
+NODE = 22
+COVERAGE = slice(NODE, None)  # by each query's mask
 # Columns of `edges`: sums over pairs of touching voxels.
 TOUCHING = slice(1, 4)
 EDGE = 4
@@ -82,7 +83,7 @@ class SegmentGraph(Graph):
         apart = np.maximum(np.maximum(*low) - np.minimum(*high), 0).max(1)
         boxes = box_features(low, high)
         columns += [*boxes[:4], apart, *boxes[4:]]
-        columns += axis_features(*(_principal_lengths(x) for x in (a, b, a + b)))
+        columns += axis_features(*(_principal_lengths(x) for x in (a, b, a[:, :NODE] + b[:, :NODE])))
         return np.stack(columns, axis=1)
 
     def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
