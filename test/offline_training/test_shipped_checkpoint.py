@@ -13,7 +13,7 @@ from gcseg_ros.evaluation.truth import load_truth
 from gcseg_ros.segmentation import Segmenter, checkpoint
 from offline_training.labelling.samples import SampleFolder
 
-BEDROOM = Path(__file__).parents[2] / "../shared/data/small_house_bedroom"
+DATA = Path(__file__).parents[2] / "../shared/data"
 
 
 def test_without_a_name_the_shipped_one_is_used():
@@ -31,9 +31,10 @@ def test_it_finds_the_largest_things_of_a_room(samples):
     assert floor > 0
 
 
-@pytest.mark.skipif(not BEDROOM.is_dir(), reason="the rendered rooms in ../shared are not there")
-def test_it_beats_what_needs_no_training_on_a_rendered_room():
-    truth = load_truth(BEDROOM)
+@pytest.mark.skipif(not DATA.is_dir(), reason="the rendered rooms in ../shared are not there")
+@pytest.mark.parametrize("room", ["small_house_bedroom", "small_house_living"])
+def test_it_beats_what_needs_no_training_on_a_rendered_room(room):
+    truth = load_truth(DATA / room)
     found = Segmenter.load(None, device="cpu")(truth.points, truth.colours)
     scores = dict(enumerate(found.scores.tolist(), 1))
     ours = average_precision([Overlap.of_labels(truth.instance, found.labels(), scores)])
