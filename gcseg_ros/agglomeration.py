@@ -7,7 +7,7 @@ parts, its neighbours are judged anew, and so on until no pair is probable enoug
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -170,13 +170,37 @@ def smaller_first(nodes: Two, *others: Two) -> tuple[Two, ...]:
     return tuple((np.where(larger, b, a), np.where(larger, a, b)) for a, b in (nodes, *others))
 
 
+def extents(points: Floats, piece: Ids, count: int) -> Two:
+    """Axis-aligned extent of each of `count` pieces: low, high (count, 3). piece (n,): of each point."""
+    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    np.minimum.at(low, piece, points)
+    np.maximum.at(high, piece, points)
+    return low, high
+
+
+def sums_of_pairs(one: Ids, other: Ids, columns: Sequence[Floats], count: int) -> tuple[Ids, Floats]:
+    """The different pairs (m, 2) of `count` pieces, ascending, the smaller index first, and the sum of each column over them (m, columns).
+
+    one, other  (k,) pieces, two different ones each time; columns: (k,) each
+    """
+    code, at = np.unique(np.minimum(one, other) * count + np.maximum(one, other), return_inverse=True)
+    sums = [np.bincount(at, column, minlength=len(code)) for column in columns]
+    return np.stack([code // count, code % count], axis=1), np.stack(sums, axis=1)
+
+
+def symmetric(products: Floats) -> Floats:
+    """(n, 3, 3) matrices of six products each (n, 6), as in AXES."""
+    matrix = np.empty((len(products), 3, 3))
+    for k, (i, j) in enumerate(AXES):
+        matrix[:, i, j] = matrix[:, j, i] = products[:, k]
+    return matrix
+
+
 def principal_lengths(area: Floats, points: Floats, products: Floats) -> Floats:
     """Standard deviations (n, 3) m of points along their principal axes, ascending. Sums: (n,), (n, 3), (n, 6) as in AXES."""
-    mean, products = points / area[:, None], products / area[:, None]
-    covariance = np.empty((len(area), 3, 3))
-    for k, (i, j) in enumerate(AXES):
-        covariance[:, i, j] = covariance[:, j, i] = products[:, k] - mean[:, i] * mean[:, j]
-    return np.sqrt(np.maximum(np.linalg.eigvalsh(covariance), 0))
+    mean = points / area[:, None]
+    covariance = products / area[:, None] - np.stack([mean[:, i] * mean[:, j] for i, j in AXES], axis=1)
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(symmetric(covariance)), 0))
 
 
 def box_features(low: Two, high: Two) -> list[Floats]:

@@ -24,8 +24,10 @@ from gcseg_ros.agglomeration import (
     Two,
     axis_features,
     box_features,
+    extents,
     principal_lengths,
     smaller_first,
+    sums_of_pairs,
 )  # fmt: skip
 from gcseg_ros.graph_segmentation import graph_segmentation
 from gcseg_ros.mapping.voxel_map import Surface
@@ -147,9 +149,7 @@ def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple
     share = nodes[:, AREA] / np.bincount(labels, nodes[:, AREA])[labels]  # of its label
     nodes[:, SEEN] = share * [evidence.seen.get(label, 0.0) for label in labels.tolist()]
     nodes[:, STRUCTURAL] = share * [evidence.structural.get(label, 0.0) for label in labels.tolist()]
-    low, high = np.full((len(labels), 3), np.inf), np.full((len(labels), 3), -np.inf)
-    np.minimum.at(low, piece[inside], points[inside])
-    np.maximum.at(high, piece[inside], points[inside])
+    low, high = extents(points[inside], piece[inside], len(labels))
 
     touching = touching[inside[touching].all(1)]
     pairs, sums = _contacts(points, normals, lab, piece, touching)
@@ -231,10 +231,7 @@ def _contacts(points: Floats, normals: Floats, lab: Floats, piece: Ids, touching
         np.hypot(step[:, 1], step[:, 2]),
         distance,
     ]
-    low, high = np.minimum(piece[a], piece[b]), np.maximum(piece[a], piece[b])
-    code, at = np.unique(low << 32 | high, return_inverse=True)
-    sums = [np.bincount(at, column, minlength=len(code)) for column in columns]
-    return np.stack([code >> 32, code & 0xFFFFFFFF], axis=1), np.stack(sums, axis=1)
+    return sums_of_pairs(piece[a], piece[b], columns, int(piece.max(initial=0)) + 1)
 
 
 def structure(nodes: Floats) -> Floats:

@@ -35,7 +35,7 @@ class PostProcessing(Part):
     max_overlap: float = Field(0.2, gt=0, le=1, description="IoU with a better instance above which one is dropped")
     segments: Literal["off", "snap", "join"] = Field(
         "off",
-        description="snap: masks consist of whole geometric segments; join: segments are put together as the masks say, for many queries an object; then each segment has a query as well",
+        description="snap: masks consist of whole geometric segments; join: segments are put together by the checkpoint's learned decision, or as the masks say where it has none, for many queries an object; then each segment has a query as well",
     )
     join_probability: float = Field(0.5, gt=0, lt=1, description="of being one object, at which segments are joined")
 

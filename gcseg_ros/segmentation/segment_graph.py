@@ -17,8 +17,11 @@ from gcseg_ros.agglomeration import (
     Two,
     axis_features,
     box_features,
+    extents,
     principal_lengths,
     smaller_first,
+    sums_of_pairs,
+    symmetric,
 )  # fmt: skip
 from gcseg_ros.evaluation.baselines import neighbour_pairs
 from gcseg_ros.query_masks import QueryMasks, voted_pairs
@@ -108,9 +111,7 @@ def segment_graph(cloud: SegmentedCloud, objectness: Floats, coverage: Floats) -
     ]  # fmt: skip
     sums = np.stack([np.bincount(segments, column, minlength=count) for column in columns], axis=1)
     nodes = np.concatenate([sums, (coverage * sums[:, AREA]).T], axis=1)
-    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
-    np.minimum.at(low, segments, positions)
-    np.maximum.at(high, segments, positions)
+    low, high = extents(positions, segments, count)
 
     touching = neighbour_pairs(positions, radius_m=TOUCH_VOXELS * cloud.voxel_m)
     touching = touching[segments[touching[:, 0]] != segments[touching[:, 1]]]
@@ -122,24 +123,16 @@ def segment_graph(cloud: SegmentedCloud, objectness: Floats, coverage: Floats) -
         (np.abs((normals[one] * offset).sum(1)) + np.abs((normals[other] * offset).sum(1))) / 2,
         np.abs(colours[one] - colours[other]).max(1),
     ]
-    ends = np.sort(segments[touching], axis=1)
-    code, at = np.unique(ends[:, 0] * count + ends[:, 1], return_inverse=True)
-    voted = voted_pairs(objectness, coverage)
-    codes = np.union1d(code, voted[:, 0] * count + voted[:, 1])
-    edges = np.zeros((len(codes), EDGE))
-    rows = np.searchsorted(codes, code)
-    for k, column in enumerate(columns):
-        edges[rows, k] = np.bincount(at, column, minlength=len(code))
-    pairs = np.stack([codes // count, codes % count], axis=1)
+    contacts, summed = sums_of_pairs(segments[one], segments[other], columns, count)
+    pairs = np.unique(np.concatenate([contacts, voted_pairs(objectness, coverage)]), axis=0)
+    edges = np.zeros((len(pairs), EDGE))
+    edges[np.searchsorted(pairs @ (count, 1), contacts @ (count, 1))] = summed
     return SegmentGraph(nodes, low, high, pairs, edges, QueryMasks(objectness, (coverage * sums[:, AREA]).sum(1)))
 
 
 def _orientation(nodes: Floats) -> tuple[Floats, Floats]:
     """How much of a segment faces one way, 1/3..1, and that direction (n, 3) of either sign."""
-    products = np.empty((len(nodes), 3, 3))
-    for k, (i, j) in enumerate(AXES):
-        products[:, i, j] = products[:, j, i] = nodes[:, ORIENTATION][:, k] / nodes[:, AREA]
-    values, vectors = np.linalg.eigh(products)
+    values, vectors = np.linalg.eigh(symmetric(nodes[:, ORIENTATION] / nodes[:, [AREA]]))
     return values[:, 2], vectors[:, :, 2]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,9 +13,6 @@ from rich.progress import track
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, write_json_atomic
 from offline_training.commands import run
-
-if TYPE_CHECKING:
-    from gcseg_ros.segmentation.segmenter import Segmenter
 
 
 def main(
@@ -39,7 +36,11 @@ def main(
 
     console, finishing = Console(), FinishingConfig()
     joining: Joining = "network" if network else "learned"
-    segmenter = load_segmenter() if network else None
+    segmenter = None
+    if network:
+        from gcseg_ros.segmentation import Segmenter
+
+        segmenter = Segmenter.load(device="cpu")
     names = room_names(rooms + test_rooms, frames, seed)
     mapped = track(mapped_rooms(names, output / "rooms"), "mapping", total=len(names), console=console)
     graphs = [room.labelled(segmenter) for room in mapped]
@@ -51,16 +52,6 @@ def main(
         save_model(model, out, joining)
     write_json_atomic(file.with_suffix(".json"), {"rooms": names[:rooms], "test": names[rooms:], **figures})
     console.print(figures)
-
-
-def load_segmenter() -> Segmenter:
-    """The one that comes with the package. Raises UserError without torch."""
-    from gcseg_ros.segmentation import require_torch
-
-    require_torch()
-    from gcseg_ros.segmentation.segmenter import shipped_segmenter
-
-    return shipped_segmenter()
 
 
 if __name__ == "__main__":
