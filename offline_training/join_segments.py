@@ -38,7 +38,9 @@ def main(
             raise UserError(f"Training needs {name}, which is not installed: pip install 'gcseg_ros[{extra}]'.")
     import torch
 
+    from gcseg_ros.config import build_config
     from gcseg_ros.segmentation import checkpoint as checkpoints
+    from gcseg_ros.segmentation.post_processing import PostProcessing
     from gcseg_ros.segmentation.segmenter import Segmenter
     from offline_training.joining.training import Settings, train
     from offline_training.labelling.samples import SampleFolder
@@ -50,7 +52,9 @@ def main(
     scenes = whole_scenes([SampleFolder(path) for path in samples], KINDS)
     if not scenes:
         raise UserError(f"There is no whole scene in {', '.join(map(str, samples))}: label with --stage 2.")
-    segmenter = Segmenter.load(checkpoint, {"segments": "join"})
+    loaded = checkpoints.load(checkpoints.find(str(checkpoint)))
+    changes = {**loaded.post_processing, "segments": "join"}
+    segmenter = Segmenter(loaded.network, build_config(changes, PostProcessing))
     graphs = [
         labelled_graph(segmenter, folder.read(entry))
         for folder, entry in track(scenes, "looking", console=console, disable=not console.is_terminal)
@@ -60,9 +64,7 @@ def main(
         post.join_probability, post.min_voxels, unlabelled_is_wrong=False, seed=seed, rounds=rounds, **TREES
     )
     model = train([graph for graph in graphs if graph is not None], settings, console.print)
-    loaded = checkpoints.load(checkpoint)
     notes = {**loaded.notes, "joining_settings": f"{len(graphs)} scenes, {settings}"}
-    changes = {**loaded.post_processing, "segments": "join"}
     checkpoints.save(loaded.network, output, post_processing=changes, joining=model, **notes)
     print(f"Wrote {output}")
 

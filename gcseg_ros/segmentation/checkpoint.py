@@ -81,8 +81,16 @@ def save(
     if joining is not None:
         arrays = {name: torch.from_numpy(array) for name, array in joining.arrays().items()}
         content["joining"] = {"features": FEATURES, "arrays": arrays}
+    write(content, path)
+
+
+def write(content: Mapping[str, Any], path: str | Path) -> None:
+    """As `torch.save`, in one step. Raises UserError where it cannot be written."""
     with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # torch's way to say that the disk is full, or the folder not to be written to
+            raise OSError(None, f"{' '.join(str(error).split())[:120]}; is the disk full?") from None
 
 
 def load(path: str | Path) -> Checkpoint:

@@ -246,11 +246,7 @@ def write_state(
         "samples": names_of(samples),
         **{name: part.state_dict() for name, part in parts.items()},
     }
-    with atomic_path(file) as temporary:
-        try:
-            torch.save(content, temporary)
-        except RuntimeError as error:  # torch's way to say that the disk is full
-            raise OSError(None, f"{' '.join(str(error).split())[:120]}; is the disk full?") from None
+    checkpoint.write(content, file)
 
 
 def restore(

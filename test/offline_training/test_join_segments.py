@@ -53,3 +53,11 @@ def test_what_cannot_be_learned_from_is_one_sentence(samples, network, tmp_path,
         assert says in error
         assert error.count("\n") == 1
         assert not out.exists()
+
+
+def test_a_network_by_name_and_a_place_that_cannot_be_written(samples, capsys):
+    out = "/proc/segmenter.pt"
+    assert run(main, [str(samples), "--checkpoint", "rooms", "-o", out, "--rounds", "0"]) != 0
+    error = capsys.readouterr().err
+    assert "cannot be written" in error
+    assert error.count("\n") == 1
