@@ -5,6 +5,7 @@ its ratio to ours, peak memory of a process of its own, and the share of this ma
 take turns, several rounds long, since machines become slower and faster meanwhile. Engines: ours in fp32 and
 bf16, spconv and MinkowskiEngine where they are installed, and with --prototype FILE another file with the interface of our
 first prototype. Weights are random: nothing is learned here. The Segmenter runs with every architecture on the room of 100k.
+`--device cuda` does the same on a GPU; peak memory is then the GPU's.
 """
 
 from __future__ import annotations
@@ -104,16 +105,30 @@ def multiplications(network: Res16UNet, x: SparseTensor) -> float:
     return total
 
 
-def dense_rate() -> float:
+def dense_rate(device: str) -> float:
     """Operations a second of a 2048 x 2048 fp32 matrix product, the median of nine."""
-    a = torch.randn(2048, 2048)
+    a = torch.randn(2048, 2048, device=device)
     a @ a
-    times = []
-    for _ in range(9):
-        start = time.perf_counter()
-        a @ a
-        times.append(time.perf_counter() - start)
+    times = [timed(lambda: a @ a, device) for _ in range(9)]
     return 2 * 2048**3 / statistics.median(times)
+
+
+def timed(work: Callable[[], object], device: str) -> float:
+    """Seconds until the work is done, on the GPU too."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def peak_gb(device: str) -> float:
+    """Resident memory of this process so far, or of the GPU for its tensors."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def load_prototype(file: str):  # type: ignore[no-untyped-def]
@@ -140,12 +155,13 @@ def runner(engine: str, coordinates: torch.Tensor, features: torch.Tensor, proto
                 out.F.square().mean().backward()
 
         return run
-    network = Res16UNet("34C")
+    device = coordinates.device.type
+    network = Res16UNet("34C").to(device)
     backend = "torch" if engine in ("ours", "ours bf16") else engine
 
     def run(backward: bool) -> None:
         network.train(backward)
-        with torch.autocast("cpu", torch.bfloat16, enabled=engine == "ours bf16"):
+        with torch.autocast(device, torch.bfloat16, enabled=engine == "ours bf16"):
             x, _ = SparseTensor.of_points(coordinates, features, backend)
             out = network(x)[-1]
         if backward:
@@ -154,50 +170,45 @@ def runner(engine: str, coordinates: torch.Tensor, features: torch.Tensor, proto
     return run
 
 
-def measure(engine: str, voxels: int, backward: bool, repeats: int, prototype: str) -> dict[str, float]:
+def measure(
+    engine: str, voxels: int, backward: bool, repeats: int, prototype: str, device: str
+) -> dict[str, float]:
     """In this process: median seconds, peak memory added by the runs (GB, maps and activations, not the libraries)."""
     cells = np.unique(np.floor(room(voxels) / VOXEL_M).astype(np.int64), axis=0)
     coordinates = torch.from_numpy(np.column_stack([np.zeros(len(cells), np.int64), cells]))
-    coordinates = coordinates[torch.randperm(len(cells), generator=torch.Generator().manual_seed(0))]
-    features = torch.randn(len(cells), 3)
+    coordinates = coordinates[torch.randperm(len(cells), generator=torch.Generator().manual_seed(0))].to(device)
+    features = torch.randn(len(cells), 3).to(device)
     run = runner(engine, coordinates, features, prototype)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        with torch.set_grad_enabled(backward):
-            run(backward)
-        times.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_gb(device)
+    with torch.set_grad_enabled(backward):
+        times = [timed(lambda: run(backward), device) for _ in range(repeats + 1)]
+    peak = peak_gb(device)
     result = {
         "voxels": len(cells),
         "seconds": statistics.median(times[1:]),
         "fastest_s": min(times[1:]),
-        "peak_gb": peak / 1e6,
-        "added_gb": (peak - before) / 1e6,
+        "peak_gb": peak,
+        "added_gb": peak - before,
     }
     if not backward:
         x, _ = SparseTensor.of_points(coordinates, features, "torch")
-        result["dense_share"] = multiplications(Res16UNet("34C").eval(), x) / result["seconds"] / dense_rate()
+        operations = multiplications(Res16UNet("34C").to(device).eval(), x)
+        result["dense_share"] = operations / result["seconds"] / dense_rate(device)
     return result
 
 
-def measure_segmenter(architecture: str, voxels: int, repeats: int) -> dict[str, float]:
+def measure_segmenter(architecture: str, voxels: int, repeats: int, device: str) -> dict[str, float]:
     """In this process: the whole Segmenter with 100 queries on points, random weights."""
     torch.manual_seed(0)
     points = room(voxels)
     colours = np.random.default_rng(0).integers(0, 256, points.shape).astype(np.uint8)
     result = {}
     for precision in ("fp32", "bf16"):
-        segmenter = Segmenter(Mask3D(NetworkConfig(architecture)), device="cpu", precision=precision)  # type: ignore[arg-type]
-        times = []
-        for _ in range(repeats + 1):
-            start = time.perf_counter()
-            segmenter(points, colours)
-            times.append(time.perf_counter() - start)
+        segmenter = Segmenter(Mask3D(NetworkConfig(architecture)), device=device, precision=precision)  # type: ignore[arg-type]
+        times = [timed(lambda: segmenter(points, colours), device) for _ in range(repeats + 1)]  # noqa: B023
         result[f"seconds_{precision}"] = statistics.median(times[1:])
         if precision == "fp32":
-            result["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+            result["peak_gb"] = peak_gb(device)
     result["parameters_m"] = sum(p.numel() for p in segmenter.network.parameters()) / 1e6
     result["points"] = len(points)
     return result
@@ -235,6 +246,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="turns of every engine")
     parser.add_argument("--repeats", type=int, default=3, help="timed runs in a turn")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--prototype", default="", metavar="FILE")
     parser.add_argument("--no-backward", action="store_true")
     parser.add_argument("--no-segmenter", action="store_true")
@@ -256,7 +268,7 @@ def main() -> None:
     for voxels in options.voxels:
         for backward in (False,) if options.no_backward else (False, True):
             able = [engine for engine in engines if not (backward and engine == "ours bf16")]
-            arguments = options.threads, voxels, backward, options.repeats, options.prototype
+            arguments = options.threads, voxels, backward, options.repeats, options.prototype, options.device
             for engine, figures in in_turns(able, options.rounds, *arguments).items():
                 rows.append({"engine": engine, "pass": "both" if backward else "forward", **figures})
     table = Table("engine", "pass", "voxels", "s", "fastest", "to ours", "peak GB", "added", "of dense fp32")
@@ -273,7 +285,7 @@ def main() -> None:
     segmenters = []
     if not options.no_segmenter:
         for architecture in ARCHITECTURES:
-            figures = in_its_own_process("segmenter", options.threads, architecture, 100_000, options.repeats)
+            figures = in_its_own_process("segmenter", options.threads, architecture, 100_000, options.repeats, options.device)
             segmenters.append({"architecture": architecture, **figures})
         table = Table("Segmenter, 100k voxels, 100 queries", "parameters, million", "fp32 s", "bf16 s", "peak GB")
         for row in segmenters:

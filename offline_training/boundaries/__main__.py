@@ -27,6 +27,7 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="threads of the training itself")] = 1,
     validate_every: Annotated[int, typer.Option(min=1, help="steps between measurements and checkpoints")] = 1000,
     held_out: Annotated[int, typer.Option(min=1, help="views of kept-aside styles that are measured")] = 48,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="a GPU wants --workers for every processor")] = "cpu",
 ) -> None:
     """Train the boundary network on generated rooms and export it. Same settings, same result."""
     try:
@@ -35,9 +36,13 @@ def main(
         raise UserError("Training needs torch: pip install gcseg_ros[train].") from None
     from offline_training.boundaries.training import Settings, train
 
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"--device must be cpu or cuda; found {device!r}.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("PyTorch finds no GPU here: choose --device cpu, or install a driver and a PyTorch built for it.")
     torch.set_num_threads(threads)
     settings = Settings(steps, batch, rate, seed, pool, fresh)
-    print(train(settings, output, cache, resume, workers, validate_every, held_out))
+    print(train(settings, output, cache, resume, workers, validate_every, held_out, torch.device(device)))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class BoundaryUNet(nn.Module):
     widths  channels at 1/2, 1/4, 1/8 and 1/16 of the image's size
     """
 
-    def __init__(self, widths: tuple[int, int, int, int] = (24, 48, 64, 80)) -> None:
+    def __init__(self, widths: tuple[int, int, int, int] = (32, 48, 64, 96)) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth = widths
         self.stem = convolution(4 * CHANNELS, half)

@@ -29,6 +29,7 @@ from offline_training.boundaries.views import Examples, LabelledView, ViewCache
 WARMUP_STEPS = 200
 AVERAGED_STEPS = 500
 CALIBRATION_VIEWS = 40
+SHOWN_EVERY = 10  # steps; to look at the loss is to wait for the device
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,27 @@ class Settings:
 
 
 def train(
-    settings: Settings, output: Path, cache: Path, resume: bool, workers: int, validate_every: int, held_out: int
+    settings: Settings,
+    output: Path,
+    cache: Path,
+    resume: bool,
+    workers: int,
+    validate_every: int,
+    held_out: int,
+    device: torch.device,
 ) -> Path:
     """Train, and write to `output`: checkpoint.pt, curves.csv, curves.png, boundary.onnx (its path is returned).
 
     cache           folder for generated views
     resume          go on from output/checkpoint.pt; the result is the same as without the interruption
+    workers         processes that generate views and prepare examples: what the speed depends on where the device is a GPU
     validate_every  steps; held_out views of styles that are never trained on are measured
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    network = BoundaryUNet().to(memory_format=torch.channels_last)
-    average = AveragedModel(network, avg_fn=running_mean, use_buffers=True)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=1e-3)
+    network = BoundaryUNet().to(device, memory_format=torch.channels_last)
+    average = AveragedModel(network, multi_avg_fn=running_mean, use_buffers=True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=1e-3, fused=True)
     checkpoint, curves = output / "checkpoint.pt", output / "curves.csv"
     start = restore(checkpoint, settings, network, average, optimizer) if resume else 0
     known = ViewCache(cache, TRAINING_STYLES)
@@ -68,10 +77,13 @@ def train(
         sampler=range(start * settings.batch, settings.steps * settings.batch),
         num_workers=workers,
         persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+        pin_memory=device.type == "cuda",
         worker_init_fn=one_thread,
     )
     rows = read_curves(curves, start) if resume else []
-    sums = dict.fromkeys((*PARTS, "total"), 0.0)
+    nothing = torch.zeros((), device=device)
+    sums = dict.fromkeys((*PARTS, "total"), nothing)
     since, began = 0, time.perf_counter()
     with Progress(transient=True) as progress:
         task = progress.add_task("training", total=settings.steps, completed=start)
@@ -79,7 +91,8 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, settings)
             network.train()
-            with torch.autocast("cpu", torch.bfloat16):
+            batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+            with torch.autocast(device.type, torch.bfloat16):
                 maps, affinities = network(batch["features"].to(memory_format=torch.channels_last))
             losses = boundary_loss(maps, affinities, batch)
             optimizer.zero_grad(set_to_none=True)
@@ -89,19 +102,20 @@ def train(
             average.update_parameters(network)
             since += 1
             for part, value in losses.items():
-                sums[part] += value.item()
-            progress.update(task, completed=step, description=f"loss {sums['total'] / since:.3f}")
+                sums[part] = sums[part] + value.detach()
+            if step % SHOWN_EVERY == 0:
+                progress.update(task, completed=step, description=f"loss {float(sums['total']) / since:.3f}")
             if step % validate_every == 0 or step == settings.steps:
                 figures = evaluate(predictor(average.module), (aside(number) for number in range(held_out)))
                 rows.append(
                     {
                         "step": step,
                         "seconds": round(time.perf_counter() - began, 1),
-                        **{f"loss_{part}": round(total / since, 5) for part, total in sums.items()},
+                        **{f"loss_{part}": round(float(total) / since, 5) for part, total in sums.items()},
                         **{name: round(value, 4) for name, value in figures.items()},
                     }
                 )
-                sums, since = dict.fromkeys(sums, 0.0), 0
+                sums, since = dict.fromkeys(sums, nothing), 0
                 progress.console.print(" ".join(f"{name} {value}" for name, value in rows[-1].items()))
                 write_curves(curves, rows)
                 save(checkpoint, step, settings, network, average, optimizer)
@@ -110,7 +124,7 @@ def train(
 
 def finish(network: BoundaryUNet, known: ViewCache, settings: Settings, output: Path) -> Path:
     """Calibrate on training styles' views beyond the pool, and export."""
-    network.eval()
+    network.cpu().eval()
     numbers = range(settings.pool, settings.pool + CALIBRATION_VIEWS)
     scale, bias = calibrate((logits(network, view)[0][0], view.instance) for view in map(known, numbers))
     file = output / "boundary.onnx"
@@ -118,10 +132,13 @@ def finish(network: BoundaryUNet, known: ViewCache, settings: Settings, output: 
     return file
 
 
-def running_mean(average: torch.Tensor, value: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-    """Exponential mean of the weights over about AVERAGED_STEPS, fewer in the beginning."""
-    share = torch.clamp(10 / (10 + count), min=1 / AVERAGED_STEPS)
-    return average + share * (value - average)
+def running_mean(average: list[torch.Tensor], values: list[torch.Tensor], count: torch.Tensor | int) -> None:
+    """Exponential mean of the weights over about AVERAGED_STEPS, fewer in the beginning. In place."""
+    share = max(10 / (10 + int(count)), 1 / AVERAGED_STEPS)
+    if average[0].is_floating_point():
+        torch._foreach_lerp_(average, values, share)
+    else:
+        torch._foreach_copy_(average, values)
 
 
 def learning_rate(step: int, settings: Settings) -> float:
@@ -134,8 +151,8 @@ def logits(network: BoundaryUNet, view: LabelledView) -> tuple[np.ndarray, np.nd
     """Logits of a whole view whose sides are multiples of 16: maps (2, H, W), affinities (K, H/2, W/2)."""
     inputs = torch.from_numpy(features(view.colour, view.depth_m, view.intrinsics, view.up))[None]
     with torch.inference_mode():
-        maps, affinities = network(inputs.to(memory_format=torch.channels_last))
-    return maps[0].numpy(), affinities[0].numpy()
+        maps, affinities = network(inputs.to(network.maps.weight.device, memory_format=torch.channels_last))
+    return maps[0].cpu().numpy(), affinities[0].cpu().numpy()
 
 
 def predictor(network: BoundaryUNet):  # type: ignore[no-untyped-def]

@@ -61,9 +61,9 @@ class ViewCache:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, number: int) -> LabelledView:
-        file = self.folder / f"{number:06d}.npz"
+        file = self._file(number)
         if not file.exists():
-            self._generate(number, file)
+            self._generate(number // PLACES)
         with np.load(file, allow_pickle=False) as data:
             height, width = data["instance"].shape
             focal = float(data["focal_px"])
@@ -76,20 +76,25 @@ class ViewCache:
                 up=data["up"],
             )
 
-    def _generate(self, number: int, file: Path) -> None:
-        room, place = divmod(number, PLACES)
-        view = training_view(VIEWS_PER_ROOM * room + place, SIZE, self.styles)
-        temporary = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npz")
-        np.savez(
-            temporary,
-            colour=view.colour,
-            depth_mm=np.round(view.depth_m * 1000).astype(np.uint16),
-            instance=view.instance,
-            structure=view.stuff,
-            focal_px=view.fx,
-            up=view.up,
-        )
-        os.replace(temporary, file)
+    def _file(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.npz"
+
+    def _generate(self, room: int) -> None:
+        """All views of a room: to build it takes as long as to look at it."""
+        for place in range(PLACES):
+            view = training_view(VIEWS_PER_ROOM * room + place, SIZE, self.styles)
+            file = self._file(room * PLACES + place)
+            temporary = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npz")
+            np.savez(
+                temporary,
+                colour=view.colour,
+                depth_mm=np.round(view.depth_m * 1000).astype(np.uint16),
+                instance=view.instance,
+                structure=view.stuff,
+                focal_px=view.fx,
+                up=view.up,
+            )
+            os.replace(temporary, file)
 
 
 class Examples(Dataset):

@@ -233,7 +233,7 @@ class TestTraining:
 
         monkeypatch.setattr(training, "CALIBRATION_VIEWS", 1)
         settings = training.Settings(steps=2, batch=1, pool=2)
-        arguments = {"cache": tmp_path / "cache", "workers": 0, "held_out": 1}
+        arguments = {"cache": tmp_path / "cache", "workers": 0, "held_out": 1, "device": self.torch.device("cpu")}
         whole = training.train(settings, tmp_path / "whole", resume=False, validate_every=1, **arguments)
 
         save = training.save

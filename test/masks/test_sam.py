@@ -268,3 +268,18 @@ def test_a_full_gpu_halves_what_goes_through_at_once_and_says_so_then_gives_up(n
         generator.scales(picture)
     assert max(asked) == 8
     assert Portions("x").of(5) == 5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_finds_the_same_masks(picture, tmp_path):
+    torch.save(tiny_sam().state_dict(), tmp_path / "sam.pth")
+    config = MasksConfig(generator="sam", sam=SamConfig(weights=str(tmp_path / "sam.pth"), **KNOBS))
+    on_cpu, on_gpu = (
+        build_sam_generator(config, FoundationConfig(device=device, precision="float32")).scales(picture)
+        for device in ("cpu", "cuda")
+    )
+    assert sum(len(masks) for masks in on_cpu) > 0
+    for a, b in zip(on_cpu, on_gpu, strict=True):
+        assert abs(len(a) - len(b)) <= 1  # rounding differs
+        common = min(len(a), len(b))
+        assert not common or (a.binary[:common] == b.binary[:common]).mean() > 0.95

@@ -368,3 +368,18 @@ def test_a_missing_package(package, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else name)
     with pytest.raises(UserError, match=f"propagation.method=sam2 needs the package {package}, .* pip install"):
         build_propagator(PropagationConfig(method="sam2"), FoundationConfig())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_follows_the_same_objects():
+    pictures, masks = video(4)
+    found = {}
+    for device in ("cpu", "cuda"):
+        runtime = Runtime.of(FoundationConfig(device=device, precision="float32"))
+        network = tiny_sam2()
+        runtime.place(network, network.image_encoder)
+        window = Sam2Window(network, runtime, objects_per_batch=2)
+        frames = by_window(window, pictures, [1, 2, 3], masks[0])
+        found[device] = torch.stack([logit.float().cpu() for frame in frames for _, logit in sorted(frame.items())])
+    difference = (found["cpu"] - found["cuda"]).abs().mean() / found["cpu"].abs().mean()
+    assert float(difference) < 0.02  # tf32

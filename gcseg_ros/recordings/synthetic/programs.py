@@ -220,6 +220,7 @@ ON = {
     "toys": ("nursery toy",),
     "lab": ("lab thing", "lab thing", "lab thing", "paper", "box"),
     "pallet": ("box", "box", "box", "stack of boxes", "barrel"),
+    "invented": ("small invention", "small invention", "small invention", "tableware", "box", "paper", "decor"),
 }
 
 
@@ -680,6 +681,31 @@ def jumble(plan: Planner) -> None:
         else:
             plan.in_open(item, 0.15, yaw=look.between(-3.1, 3.1) if look.chance(0.5) else None)
     for _ in range(look.whole(0, 2)):
+        plan.in_open(make("rug", look))
+
+
+@program
+def inventions(plan: Planner) -> None:
+    """Things that nobody has ever built, and some that are known, in groups and alone."""
+    look = plan.look
+    known = ("chair", "table", "shelf", "cupboard", "coffee table", "box", "machine", "desk", "stool")
+    families = ("invention", "invention", "invention", look.choose(known))
+    area = plan.inside.sum() * 0.0025
+    for _ in range(int(area * look.between(0.15, 0.5)) + 2):
+        item = make(look.choose(families), look)
+        if look.chance(0.5):
+            row = look.choose((1, 1, 1, 2, 3))
+            for _ in range(row):
+                plan.against_wall(item, front=0.2)
+        else:
+            plan.in_open(item, look.between(0.02, 0.3), yaw=look.between(-3.1, 3.1) if look.chance(0.4) else None)
+    table = plan.in_open(make("invention", look), 0.4)
+    if table and look.chance(0.5):
+        plan.around(table, several(look, "invention" if look.chance(0.5) else "chair", look.whole(1, 4)), 0.1)
+    scatter(plan, ("small invention", "small invention", "invention"), look.whole(3, 12), 0.03)
+    for _ in range(look.whole(0, 6)):
+        plan.on_wall(make("hung invention", look), look.between(0.3, 1.7))
+    if look.chance(0.4):
         plan.in_open(make("rug", look))
 
 
