@@ -170,9 +170,7 @@ def runner(engine: str, coordinates: torch.Tensor, features: torch.Tensor, proto
     return run
 
 
-def measure(
-    engine: str, voxels: int, backward: bool, repeats: int, prototype: str, device: str
-) -> dict[str, float]:
+def measure(engine: str, voxels: int, backward: bool, repeats: int, prototype: str, device: str) -> dict[str, float]:
     """In this process: median seconds, peak memory added by the runs (GB, maps and activations, not the libraries)."""
     cells = np.unique(np.floor(room(voxels) / VOXEL_M).astype(np.int64), axis=0)
     coordinates = torch.from_numpy(np.column_stack([np.zeros(len(cells), np.int64), cells]))
@@ -285,7 +283,9 @@ def main() -> None:
     segmenters = []
     if not options.no_segmenter:
         for architecture in ARCHITECTURES:
-            figures = in_its_own_process("segmenter", options.threads, architecture, 100_000, options.repeats, options.device)
+            figures = in_its_own_process(
+                "segmenter", options.threads, architecture, 100_000, options.repeats, options.device
+            )
             segmenters.append({"architecture": architecture, **figures})
         table = Table("Segmenter, 100k voxels, 100 queries", "parameters, million", "fp32 s", "bf16 s", "peak GB")
         for row in segmenters:

@@ -88,9 +88,9 @@ class Finish(NamedTuple):
         if y.dtype == self.scale.dtype:
             torch.addcmul(self.shift, y, self.scale, out=to)
         else:
-            # The only operation that mixes both types at full speed.
+            # The only operation that mixes both types at full speed. GPUs refuse an eps of 0.
             nothing, one = torch.zeros_like(self.shift), torch.ones_like(self.scale)
-            to.copy_(functional.batch_norm(y, nothing, one, self.scale, self.shift, eps=0))
+            to.copy_(functional.batch_norm(y, nothing, one, self.scale, self.shift, eps=1e-20))
         if self.added is not None and self.kernel is not None:
             to.addmm_(self.added[rows].to(to.dtype), self.kernel.to(to.dtype))
         elif self.added is not None:

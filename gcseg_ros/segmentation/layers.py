@@ -37,13 +37,14 @@ class SparseConvolution(nn.Module):
         """finish: only in inference, and of a layer without bias."""
         features, kernel = autocast(x.features, self.kernel)
         level = x.level
-        if self.size == 1:
-            result = finished(features @ kernel, finish)
-        elif self.stride == 1:
-            result = level.backend.submanifold(features, kernel, level, self.dilation, finish)
-        else:
-            result = finished(level.backend.strided(features, kernel, level), finish)
-            level = level.coarser.level
+        with torch.autocast(features.device.type, enabled=False):  # the types are chosen
+            if self.size == 1:
+                result = finished(features @ kernel, finish)
+            elif self.stride == 1:
+                result = level.backend.submanifold(features, kernel, level, self.dilation, finish)
+            else:
+                result = finished(level.backend.strided(features, kernel, level), finish)
+                level = level.coarser.level
         return SparseTensor(result if self.bias is None else result + self.bias, level)
 
 
@@ -59,7 +60,8 @@ class SparseTransposedConvolution(nn.Module):
     def forward(self, x: SparseTensor, onto: SparseTensor, finish: Finish | None = None) -> SparseTensor:
         """onto: a tensor on the finer level, whose `coarser` is x's level. finish: only in inference."""
         features, kernel = autocast(x.features, self.kernel)
-        return onto.with_features(finished(x.level.backend.transposed(features, kernel, onto.level), finish))
+        with torch.autocast(features.device.type, enabled=False):
+            return onto.with_features(finished(x.level.backend.transposed(features, kernel, onto.level), finish))
 
 
 class SparseBatchNorm(nn.Module):

@@ -39,7 +39,9 @@ def main(
     if device not in ("cpu", "cuda"):
         raise UserError(f"--device must be cpu or cuda; found {device!r}.")
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("PyTorch finds no GPU here: choose --device cpu, or install a driver and a PyTorch built for it.")
+        raise UserError(
+            "PyTorch finds no GPU here: choose --device cpu, or install a driver and a PyTorch built for it."
+        )
     torch.set_num_threads(threads)
     settings = Settings(steps, batch, rate, seed, pool, fresh)
     print(train(settings, output, cache, resume, workers, validate_every, held_out, torch.device(device)))

@@ -17,7 +17,7 @@ from offline_training.commands import run
 
 def main(
     output: Annotated[Path, typer.Option(help="folder for the weights, their figures and the mapped rooms")],
-    rooms: Annotated[int, typer.Option(min=2, help="generated rooms of training styles, in turn")] = 66,
+    rooms: Annotated[int, typer.Option(min=2, help="generated rooms of training styles, in turn")] = 78,
     frames: Annotated[int, typer.Option(min=2, help="frames of each")] = 80,
     test_rooms: Annotated[int, typer.Option(min=1, help="further rooms that are only measured")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="of the rooms and of the trees")] = 1100,

@@ -74,7 +74,7 @@ class Training(Part):
     average_steps: int = Field(
         0, ge=0, description="the network kept is the mean of about this many steps; 0 = the last"
     )
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     seed: int = Field(0, ge=0, description="of weights, order, augmentation and drawn voxels")
     augmentation: Augmentation = Augmentation()
     objective: Objective = Objective()

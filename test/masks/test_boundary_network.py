@@ -256,6 +256,17 @@ class TestTraining:
         with pytest.raises(UserError, match="cannot be read"):
             training.train(settings, tmp_path / "parts", resume=True, validate_every=1, **arguments)
 
+    def test_a_device_that_is_not_there(self, tmp_path, capsys):
+        from offline_training.boundaries.__main__ import main
+        from offline_training.commands import run
+
+        assert run(main, ["--output", str(tmp_path), "--device", "tpu"]) == 2
+        assert "must be cpu or cuda; found 'tpu'" in capsys.readouterr().err
+        if not self.torch.cuda.is_available():
+            assert run(main, ["--output", str(tmp_path), "--device", "cuda"]) == 2
+            assert "finds no GPU" in capsys.readouterr().err
+        assert not list(tmp_path.iterdir())
+
     def test_examples_follow_from_their_number(self, tmp_path):
         from gcseg_ros.recordings.synthetic.styles import TRAINING_STYLES
         from offline_training.boundaries.views import CROP, Examples, ViewCache

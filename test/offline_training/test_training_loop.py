@@ -57,6 +57,17 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(samples, tmp_path, at):
     assert not list((tmp_path / "parts").glob(".*"))
 
 
+def test_mixed_precision_begins_as_full_precision_does(samples, tmp_path):
+    """Sums of products are in bfloat16; where things are is not."""
+    losses = []
+    for precision in ("32-true", "bf16-mixed"):
+        chosen = settings("steps=1", f"precision={precision}")
+        train(chosen, entries(samples), tmp_path / precision, accelerator="cpu")
+        (row,) = (tmp_path / precision / "metrics.jsonl").read_text().splitlines()
+        losses.append(json.loads(row)["loss/total"])
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+
+
 def test_a_warm_up_of_one_step_is_possible(samples, tmp_path):
     train(settings("steps=2", "warm_up=0.5"), entries(samples), tmp_path, accelerator="cpu")
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2

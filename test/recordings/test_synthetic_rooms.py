@@ -52,6 +52,15 @@ def test_every_style_builds_and_renders(style):
     assert {"wall", "floor"} <= names
 
 
+@pytest.mark.parametrize("family", ["invention", "small invention", "hung invention"])
+def test_no_invention_is_impossible(family):
+    """One in a thousand was, and ended hours of training."""
+    for seed in range(1500):
+        lower, upper = make(family, Look(np.random.default_rng(seed), STYLES["invented"])).bounds()
+        assert lower[2] == pytest.approx(0, abs=1e-9)
+        assert 0.01 < (upper - lower).max() < 2.6
+
+
 @pytest.mark.parametrize(
     "family", [(f, h) for h in (False, True) for f in sorted((load(), HELD_OUT if h else TRAINING)[1])]
 )

@@ -7,6 +7,7 @@ centimetre or so, so that the same assembly can stand in a hall, on a table, or 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,14 +27,18 @@ def standing_invention(look: Look) -> Item:
     """Of a chair's to a wardrobe's size."""
     longest = look.between(0.35, 2.0)
     w, d = (longest * look.between(0.2, 1.0) for _ in range(2))
-    return invention(look, (min(w, 1.6), min(d, 1.0), longest if look.chance(0.6) else longest * look.between(0.25, 0.8)))
+    return invention(
+        look, (min(w, 1.6), min(d, 1.0), longest if look.chance(0.6) else longest * look.between(0.25, 0.8))
+    )
 
 
 @design("small invention")
 def small_invention(look: Look) -> Item:
     """Of a cup's to a carton's size."""
     longest = look.between(0.05, 0.4)
-    return invention(look, (longest * look.between(0.25, 1.0), longest * look.between(0.25, 1.0), longest * look.between(0.3, 1.0)))
+    return invention(
+        look, (longest * look.between(0.25, 1.0), longest * look.between(0.25, 1.0), longest * look.between(0.3, 1.0))
+    )
 
 
 @design("hung invention")
@@ -55,7 +60,9 @@ def invention(look: Look, size: Size) -> Item:
         share = look.between(0.25, 0.75)
         look.choose(BASES)(item, look, (w, d, h * share), kinds)
         top = Item("top")
-        look.choose(ASSEMBLIES)(top, look, (w * look.between(0.3, 1.0), d * look.between(0.3, 1.0), h * (1 - share)), kinds[::-1])
+        look.choose(ASSEMBLIES)(
+            top, look, (w * look.between(0.3, 1.0), d * look.between(0.3, 1.0), h * (1 - share)), kinds[::-1]
+        )
         item.surfaces = []
         item.join(top, (look.between(-0.15, 0.15) * w, look.between(-0.1, 0.1) * d, h * share), prefix="top ")
     else:
@@ -64,7 +71,9 @@ def invention(look: Look, size: Size) -> Item:
         for i in range(len(item.matrices)):
             item.matrices[i][0, 3] -= w * (1 - share) / 2
         side = Item("side")
-        look.choose(ASSEMBLIES)(side, look, (w * (1 - share), d * look.between(0.4, 1.0), h * look.between(0.3, 1.0)), kinds)
+        look.choose(ASSEMBLIES)(
+            side, look, (w * (1 - share), d * look.between(0.4, 1.0), h * look.between(0.3, 1.0)), kinds
+        )
         item.surfaces = []
         item.join(side, (w * share / 2, 0, 0), prefix="side ")
     return item
@@ -141,7 +150,11 @@ def legged(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
     else:
         item.soft((0, 0, top - thick / 2), (w, d, thick), slab, "slab", thick * look.between(0.0, 0.5) + 1e-4)
     inset, splay = look.between(0.5, 0.92), look.between(0.6, 1.0)
-    corners = [(a, b) for a in (-1, 1) for b in (-1, 1)] if look.chance(0.7) else [(np.cos(k), np.sin(k)) for k in (0.5, 2.6, 4.7)]
+    corners = (
+        [(a, b) for a in (-1, 1) for b in (-1, 1)]
+        if look.chance(0.7)
+        else [(np.cos(k), np.sin(k)) for k in (0.5, 2.6, 4.7)]
+    )
     square = look.chance(0.4)
     for a, b in corners:
         foot = (a * w / 2 * inset, b * d / 2 * inset, 0.0)
@@ -156,7 +169,13 @@ def legged(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
     if top < h * 0.99:
         side = look.choose((1.0, 1.0, -1.0))
         if look.chance(0.6):
-            item.soft((0, side * (d / 2 - thick / 2), (top + h) / 2), (w * look.between(0.5, 1.0), thick, h - top), slab, "back", thick * 0.3)
+            item.soft(
+                (0, side * (d / 2 - thick / 2), (top + h) / 2),
+                (w * look.between(0.5, 1.0), thick, h - top),
+                slab,
+                "back",
+                thick * 0.3,
+            )
         else:
             for x in np.linspace(-w * 0.4, w * 0.4, look.whole(2, 7)):
                 item.rod((float(x), side * d * 0.42, top), (float(x), side * d * 0.47, h), r * 0.6, leg, "back")
@@ -170,23 +189,35 @@ def cells(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
     w, d, h = size
     gap, board = min(w, h) * look.between(0.0, 0.02), min(w, d, h) * look.between(0.02, 0.06)
     open_case = look.chance(0.35)
-    item.block((-w / 2, w / 2), (d / 2 - board, d / 2) if open_case else (-d / 2 + board, d / 2), (0, h), kinds[0], "case")
+    item.block(
+        (-w / 2, w / 2), (d / 2 - board, d / 2) if open_case else (-d / 2 + board, d / 2), (0, h), kinds[0], "case"
+    )
     columns = np.cumsum([0.0, *look.rng.dirichlet(np.full(look.whole(1, 4), 3.0))]) * w - w / 2
     handle = look.choose(kinds)
-    for left, right in zip(columns[:-1], columns[1:]):
+    for left, right in pairwise(columns):
         rows = np.cumsum([0.0, *look.rng.dirichlet(np.full(look.whole(1, 5), 3.0))]) * h
         if open_case:
             item.block((left, left + board), (-d / 2, d / 2), (0, h), kinds[0], "case")
-        for low, high in zip(rows[:-1], rows[1:]):
+        for low, high in pairwise(rows):
             if open_case:
                 item.block((left, right), (-d / 2, d / 2), (low, low + board), kinds[0], "case")
             if not open_case or look.chance(0.3):
                 if look.chance(0.12) and not open_case:
                     continue
                 front = -d / 2 - look.choose((0.0, 0.0, 0.01, 0.03)) * d
-                item.block((left + gap, right - gap), (front, front + board), (low + gap, high - gap), look.choose(kinds), "fronts")
+                item.block(
+                    (left + gap, right - gap),
+                    (front, front + board),
+                    (low + gap, high - gap),
+                    look.choose(kinds),
+                    "fronts",
+                )
                 if look.chance(0.5):
-                    at = (float(left + right) / 2, front - board / 2, float(low + (high - low) * look.choose((0.5, 0.85))))
+                    at = (
+                        float(left + right) / 2,
+                        front - board / 2,
+                        float(low + (high - low) * look.choose((0.5, 0.85))),
+                    )
                     item.box(at, ((right - left) * look.between(0.05, 0.5), board, board), handle, "handles")
     if open_case:
         item.block((w / 2 - board, w / 2), (-d / 2, d / 2), (0, h), kinds[0], "case")
@@ -198,10 +229,10 @@ def cells(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
 def tubes(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
     """Bent tubes between points of the box, with solids on their way."""
     box = np.asarray(size)
-    r = float(min(size)) * look.between(0.02, 0.1) + 0.003
+    r = float(min(size)) * look.between(0.03, 0.12)
     low, high = np.array([-0.5, -0.5, 0.0]) * box + r, np.array([0.5, 0.5, 1.0]) * box - r
     for _ in range(look.whole(1, 4)):
-        points = look.rng.uniform(np.minimum(low, high), np.maximum(low, high), (look.whole(3, 6), 3))
+        points = look.rng.uniform(low, high, (look.whole(3, 6), 3))
         points[0, 2] = r
         points[-1, 2] = size[2] - r
         if look.chance(0.4):
@@ -210,7 +241,13 @@ def tubes(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
     for _ in range(look.choose((0, 1, 1, 3))):
         x, y, z = (look.rng.uniform(low, high)).tolist()
         item.ball((x, y, max(z, 0.02)), tuple(box * look.between(0.05, 0.25)), look.choose(kinds), "knots")
-    item.disc((0, 0, 0.012 * size[2] + 0.002), min(size[0], size[1]) * look.between(0.2, 0.5), 0.024 * size[2] + 0.004, kinds[0], "foot")
+    item.disc(
+        (0, 0, 0.012 * size[2] + 0.002),
+        min(size[0], size[1]) * look.between(0.2, 0.5),
+        0.024 * size[2] + 0.004,
+        kinds[0],
+        "foot",
+    )
 
 
 def fins(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
@@ -222,7 +259,13 @@ def fins(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
     growth = look.between(-0.6, 0.6) if look.chance(0.3) else 0.0
     for i, x in enumerate(np.linspace(-w / 2 + thick / 2, w / 2 - thick / 2, count)):
         tall = h * (1 - abs(growth) * (i / count if growth > 0 else 1 - i / count))
-        item.box((float(x), 0, tall / 2), (thick, d, tall), kinds[i % len(kinds)] if look.chance(0.5) else kinds[0], "plates", turn(yaw=tilt))
+        item.box(
+            (float(x), 0, tall / 2),
+            (thick, d, tall),
+            kinds[i % len(kinds)] if look.chance(0.5) else kinds[0],
+            "plates",
+            turn(yaw=tilt),
+        )
     if look.chance(0.6):
         z = h * look.choose((0.03, 0.5, 0.97)) * (1 - abs(growth))
         item.box((0, 0, z), (w, d * look.between(0.5, 1.0), h * 0.05), kinds[-1], "rim")
@@ -252,7 +295,7 @@ def branches(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
     item.disc((0, 0, r), min(w, d) * look.between(0.15, 0.45), 2 * r, kinds[0], "foot")
     item.rod((0, 0, 0), (0, 0, fork), r, kinds[0], "stem")
     count, end = look.whole(2, 9), look.choose(kinds)
-    tip = min(w, d) * look.between(0.06, 0.25)
+    tip = min(min(w, d) * look.between(0.06, 0.25), 2 * (h - fork))
     kind = look.whole(0, 3)
     for k in range(count):
         angle = 2 * np.pi * (k + look.between(-0.2, 0.2)) / count
@@ -274,14 +317,20 @@ def panels(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
     if look.chance(0.5):
         rim = min(w, h) * look.between(0.03, 0.12)
         frame = look.choose(kinds)
-        for x in (-1, 1):
-            item.box((x * (w - rim) / 2, 0, h / 2), (rim, d, h), frame, "frame")
+        for side in (-1, 1):
+            item.box((side * (w - rim) / 2, 0, h / 2), (rim, d, h), frame, "frame")
         for z in (rim / 2, h - rim / 2):
             item.box((0, 0, z), (w, d, rim), frame, "frame")
     for i in range(look.whole(0, 6)):
         ww, hh = w * look.between(0.1, 0.5), h * look.between(0.1, 0.5)
         x, z = look.between(-0.5, 0.5) * (w - ww), hh / 2 + look.rng.random() * (h - hh)
-        item.block((x - ww / 2, x + ww / 2), (-d / 2 * look.rng.random(), d * 0.35), (z - hh / 2, z + hh / 2), look.choose(kinds), f"field {i}")
+        item.block(
+            (x - ww / 2, x + ww / 2),
+            (-d / 2 * look.rng.random(), d * 0.35),
+            (z - hh / 2, z + hh / 2),
+            look.choose(kinds),
+            f"field {i}",
+        )
 
 
 def relief(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
@@ -296,4 +345,17 @@ def relief(item: Item, look: Look, size: Size, kinds: list[Material]) -> None:
 
 
 BASES: tuple[Assembly, ...] = (stack, cells, legged, heap, fins)
-ASSEMBLIES: tuple[Assembly, ...] = (stack, stack, turned, legged, legged, cells, cells, tubes, fins, heap, branches, panels)
+ASSEMBLIES: tuple[Assembly, ...] = (
+    stack,
+    stack,
+    turned,
+    legged,
+    legged,
+    cells,
+    cells,
+    tubes,
+    fins,
+    heap,
+    branches,
+    panels,
+)
