@@ -19,7 +19,7 @@ def graph_segmentation(n: int, pairs: Labels, weight: Floats, scale: float, min_
     """
     order = np.argsort(weight, kind="stable")
     roots = merged_components(n, pairs[order], weight[order], scale, min_points)
-    return 1 + np.unique(roots, return_inverse=True)[1]
+    return np.cumsum(np.bincount(roots, minlength=n) > 0)[roots]
 
 
 @njit

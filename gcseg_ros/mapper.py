@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +19,14 @@ from gcseg_ros.mapping.finishing import finish, same_colour
 from gcseg_ros.mapping.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.state import Stateful, read_state, write_state
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
-from gcseg_ros.masks import build_generator
+from gcseg_ros.masks import Proposals, build_generator
 from gcseg_ros.propagation import build_propagator
 from gcseg_ros.retrieval.gatherer import ViewGatherer
 from gcseg_ros.segmentation import require_torch
 from gcseg_ros.tracking.tracker import Tracker
-from gcseg_ros.views import ViewBuilder
+from gcseg_ros.views import View, ViewBuilder
+
+LIVE_THREADS = 2  # of the boundary network
 
 Ids = npt.NDArray
 
@@ -40,8 +43,20 @@ class TrackedFrame:
     keyframe: bool
 
 
+@dataclass(frozen=True)
+class Look:
+    """What can be said of a frame by itself: its view, and its masks if it is a keyframe."""
+
+    frame: Frame
+    view: View
+    proposals: Proposals | None
+
+
 class Mapper:
     """`step` every frame in order of time; `instances()` whenever a map is wanted.
+
+    A step is `look`, then `track`. Looks may be taken ahead, in another thread, as long as they are taken and tracked in order: the
+    result is the same, and two processors have something to do.
 
     Memory is bounded by the map's surface and its objects, not by the length of the video.
 
@@ -61,7 +76,9 @@ class Mapper:
             require_torch()  # now, not when the map is to be finished
         self.view_of = ViewBuilder(self.config.input)
         self.voxel_map = VoxelMap(self.config.map)
-        generate = build_generator(self.config.masks, self.config.foundation)
+        # offline, one processor is for tracking while another looks ahead
+        threads = LIVE_THREADS if live else max(1, min(LIVE_THREADS, (os.cpu_count() or 1) - 1))
+        generate = build_generator(self.config.masks, self.config.foundation, threads)
         propagate = build_propagator(self.config.propagation, self.config.foundation)
         background = live and self.config.masks.generator in ("sam", "sam2")
         self.tracker = Tracker(self.config.tracking, generate, propagate, self.voxel_map, background)
@@ -70,16 +87,25 @@ class Mapper:
 
     def step(self, frame: Frame) -> TrackedFrame:
         """Map one frame. Causal: nothing of a later frame changes what is returned here."""
+        return self.track(self.look(frame))
+
+    def look(self, frame: Frame) -> Look:
+        """The first half of a step: filtered depth and masks."""
         with self._stage("depth"):
             view = self.view_of(frame)
+        with self._stage("masks"):
+            return Look(frame, view, self.tracker.detect(view))
+
+    def track(self, look: Look) -> TrackedFrame:
+        """The second half of a step: objects and the map."""
         with self._stage("tracking"):
-            labels, keyframe = self.tracker.step(view)
+            labels, keyframe = self.tracker.step(look.view, look.proposals)
         with self._stage("map"):
-            self.voxel_map.integrate(view, labels)
+            self.voxel_map.integrate(look.view, labels)
         if keyframe:
             with self._stage("views"):
-                self.gatherer(frame, view)
-        return TrackedFrame(enlarge(labels, frame.depth_m.shape), keyframe)
+                self.gatherer(look.frame, look.view)
+        return TrackedFrame(enlarge(labels, look.frame.depth_m.shape), keyframe)
 
     def cloud(self) -> InstanceMap:
         """The map as it stands, its labels joined by evidence; cheap, for live display."""
@@ -104,7 +130,8 @@ class Mapper:
             return self._instance_map(surface, instance, confidence, of_tracked)
 
     def save_state(self, path: str | Path) -> None:
-        """Write everything that `resume` needs as one file, in one step. Raises UserError where it cannot be written."""
+        """Write everything that `resume` needs as one file, in one step. Looks must have been tracked. Raises UserError where it cannot
+        be written."""
         header = {
             "frames": self.tracker.frames,
             "objects": len(self.tracker.objects),

@@ -6,7 +6,7 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import closing
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.recordings import Recording, prefetch
+
+LOOKED_AHEAD = 2  # frames, whose masks wait to be tracked
 
 
 def map_recording(
@@ -35,7 +37,7 @@ def map_recording(
     resume       an earlier output to go on from; it may be `output` itself
     state        whether `output` gets what is needed to go on from it
     progress     called after each frame with the number of frames mapped so far
-    interrupted  asked after each frame; once true, the map of the frames so far is written
+    interrupted  asked after each frame; once true, the map of the frames so far, and of those few begun, is written
 
     Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it was.
     """
@@ -47,13 +49,14 @@ def map_recording(
     with OutputFolder(output, overwrite) as folder:
         mapped, stopped = 0, False
         with closing(prefetch(islice(iter(recording), frames.start, frames.stop, frames.step))) as chosen:
-            for frame in chosen:
-                folder.add(frame.name, mapper.step(frame).labels)
-                mapped += 1
-                progress(mapped)
-                stopped = interrupted()
-                if stopped:
-                    break
+            # what has been looked at when the mapping is stopped is still mapped: the state is that of whole steps
+            wanted = takewhile(lambda _: not stopped, chosen)
+            with closing(prefetch(map(mapper.look, wanted), LOOKED_AHEAD)) as looks:
+                for look in looks:
+                    folder.add(look.frame.name, mapper.track(look).labels)
+                    mapped += 1
+                    progress(mapped)
+                    stopped = stopped or interrupted()
         if mapped == 0:
             raise UserError(
                 f"The chosen frames {frames.start or 0}:{frames.stop or ''} of {recording.path} are none: "

@@ -128,7 +128,9 @@ def test_map_writes_what_it_promises(mapped):
     assert summary["frames_per_second"] == pytest.approx(12 / summary["wall_seconds"], rel=0.05)
     assert summary["peak_memory_mb"] > 50
     assert set(summary["objects"]) == {"active", "dormant", "terminated"}
-    assert sum(summary["seconds_per_stage"].values()) <= summary["wall_seconds"]
+    assert (
+        max(summary["seconds_per_stage"].values()) <= summary["wall_seconds"]
+    )  # depth and masks run beside the others
     entries = json.loads((out / "instances.json").read_text())
     ids = set()
     for file in (out / "labels").iterdir():

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from gcseg_ros.agglomeration import AREA, join
 from gcseg_ros.config import FinishingConfig
+from gcseg_ros.jit import njit
 from gcseg_ros.mapping.joining import shipped_model
 from gcseg_ros.mapping.masked_pieces import seen_by_network
 from gcseg_ros.mapping.pieces import LEAST_VOXELS, piece_graph
@@ -216,14 +217,29 @@ def _smooth(instance: Ids, surface: Surface) -> Ids:
     distance, near = cKDTree(surface.points).query(
         surface.points, k=SMOOTH_NEIGHBOURS, distance_upper_bound=SMOOTH_RADIUS_M, workers=-1
     )
-    label = np.append(instance, 0)[near]
-    weight = np.append(surface.share * np.sqrt(surface.weight), 0)[near] * (label > 0) * np.isfinite(distance)
-    winner, most = instance.copy(), np.zeros(len(instance))
-    for k in range(SMOOTH_NEIGHBOURS):
-        candidate = label[:, k]
-        votes = np.where(label == candidate[:, None], weight, 0).sum(axis=1)
-        better = (candidate > 0) & (votes > most)
-        winner[better], most[better] = candidate[better], votes[better]
+    clear = surface.share * np.sqrt(surface.weight)
+    return _most_votes(instance, near, np.where(np.isfinite(distance), np.append(clear, 0)[near], 0))
+
+
+@njit
+def _most_votes(instance: Ids, near: Ids, weight: Floats) -> Ids:
+    """Of each voxel the instance that its neighbours near (n, k) have most weight (n, k) for; its own where none has one.
+
+    A neighbour beyond the last voxel is none.
+    """
+    winner = instance.copy()
+    for i in range(len(near)):
+        most = 0.0
+        for j in range(near.shape[1]):
+            candidate = instance[near[i, j]] if near[i, j] < len(instance) else 0
+            if candidate == 0 or (most > 0 and candidate == winner[i]):
+                continue
+            votes = 0.0
+            for k in range(near.shape[1]):
+                if near[i, k] < len(instance) and instance[near[i, k]] == candidate:
+                    votes += weight[i, k]
+            if votes > most:
+                winner[i], most = candidate, votes
     return winner
 
 

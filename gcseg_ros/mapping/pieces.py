@@ -30,6 +30,7 @@ from gcseg_ros.agglomeration import (
     sums_of_pairs,
 )  # fmt: skip
 from gcseg_ros.graph_segmentation import graph_segmentation
+from gcseg_ros.jit import njit
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import KINDS, Borders
 from gcseg_ros.tracking.evidence import DOUBT, Evidence
@@ -144,15 +145,15 @@ def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple
     ]  # fmt: skip
     inside = piece >= 0
     nodes = np.zeros((len(labels), NODE))
+    of = piece[inside]
     for k, column in enumerate(columns):
-        nodes[:, k] = area * np.bincount(piece[inside], column[inside], minlength=len(labels))
+        nodes[:, k] = area * np.bincount(of, column[inside], minlength=len(labels))
     share = nodes[:, AREA] / np.bincount(labels, nodes[:, AREA])[labels]  # of its label
     nodes[:, SEEN] = share * [evidence.seen.get(label, 0.0) for label in labels.tolist()]
     nodes[:, STRUCTURAL] = share * [evidence.structural.get(label, 0.0) for label in labels.tolist()]
-    low, high = extents(points[inside], piece[inside], len(labels))
+    low, high = extents(points[inside], of, len(labels))
 
-    touching = touching[inside[touching].all(1)]
-    pairs, sums = _contacts(points, normals, lab, piece, touching)
+    pairs, sums = _contacts(points, normals, lab, piece, _across(piece, touching))
     edges = np.zeros((len(pairs), EDGE))
     edges[:, : sums.shape[1]] = area * sums
     edges[:, ONE_LABEL] = np.where(labels[pairs[:, 0]] == labels[pairs[:, 1]], edges[:, CONTACT], 0)
@@ -169,8 +170,7 @@ def _facets(label: Ids, normals: Floats, touching: Ids) -> tuple[Ids, Ids]:
     Voxels of one label that touch are one facet as long as their normals turn slowly (Felzenszwalb and Huttenlocher, by the
     angle between normals).
     """
-    within = touching[label[touching[:, 0]] == label[touching[:, 1]]]
-    bend = 1 - (normals[within[:, 0]] * normals[within[:, 1]]).sum(1)
+    within, bend = _bends(label, normals, touching)
     facet = graph_segmentation(len(label), within, bend, FACET_SCALE, FACET_VOXELS)
     size = np.bincount(facet)
     index = np.full(len(size), -1)
@@ -179,6 +179,33 @@ def _facets(label: Ids, normals: Floats, touching: Ids) -> tuple[Ids, Ids]:
     label_of = np.zeros(len(size), np.int64)
     label_of[facet] = label
     return index[facet], label_of[large]
+
+
+@njit
+def _bends(label: Ids, normals: Floats, touching: Ids) -> tuple[Ids, Floats]:
+    """Of pairs of voxels (k, 2) those of one label, and 1 - the cosine of the angle between their normals."""
+    within, bend = np.empty_like(touching), np.empty(len(touching))
+    m = 0
+    for i, j in touching:
+        if label[i] == label[j]:
+            within[m, 0], within[m, 1] = i, j
+            bend[m] = 1 - (
+                normals[i, 0] * normals[j, 0] + normals[i, 1] * normals[j, 1] + normals[i, 2] * normals[j, 2]
+            )
+            m += 1
+    return within[:m], bend[:m]
+
+
+@njit
+def _across(piece: Ids, touching: Ids) -> Ids:
+    """Of pairs of voxels (k, 2) those of two pieces."""
+    across = np.empty_like(touching)
+    m = 0
+    for i, j in touching:
+        if piece[i] >= 0 and piece[j] >= 0 and piece[i] != piece[j]:
+            across[m, 0], across[m, 1] = i, j
+            m += 1
+    return across[:m]
 
 
 def _with_views(
@@ -213,12 +240,12 @@ def _with_views(
 
 
 def _contacts(points: Floats, normals: Floats, lab: Floats, piece: Ids, touching: Ids) -> tuple[Ids, Floats]:
-    """Pairs (m, 2) of pieces with touching voxels, and the first columns of their edges. touching (k, 2): pairs of voxels.
+    """Pairs (m, 2) of pieces with touching voxels, and the first columns of their edges. touching (k, 2): voxels of two pieces.
 
     Sums over pairs of voxels of: 1, the dot product of the normals, whether the edge is convex (> 0) or concave, the step
     from one's plane to the other's (m), the steps of lightness and of colour (Lab units), the distance (m).
     """
-    a, b = touching[piece[touching[:, 0]] != piece[touching[:, 1]]].T
+    a, b = touching.T
     offset = points[b] - points[a]
     distance = np.linalg.norm(offset, axis=1) + 1e-6
     one, other, step = normals[a], normals[b], np.abs(lab[a] - lab[b])

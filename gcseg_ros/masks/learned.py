@@ -24,9 +24,9 @@ WEIGHT = 4 / (AFFINITY_STEP * np.abs(OFFSETS).max(axis=1))  # a pair 4 px apart 
 class LearnedGenerator:
     """`masks: learned`."""
 
-    def __init__(self, config: MasksConfig) -> None:
+    def __init__(self, config: MasksConfig, threads: int = 2) -> None:
         self.config = config
-        self.network = BoundaryNetwork(config.boundary_network)
+        self.network = BoundaryNetwork(config.boundary_network, threads)
 
     def __call__(self, view: View) -> Proposals:
         maps = self.network(view.colour, view.depth_m, view.intrinsics, view.up, view.normals)

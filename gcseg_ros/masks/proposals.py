@@ -34,8 +34,11 @@ class MaskGenerator(Protocol):
     def __call__(self, view: View) -> Proposals: ...
 
 
-def build_generator(config: MasksConfig, foundation: FoundationConfig | None = None) -> MaskGenerator:
-    """The generator that `masks.generator` names. Raises UserError if its package, weights or device is not there."""
+def build_generator(config: MasksConfig, foundation: FoundationConfig | None = None, threads: int = 2) -> MaskGenerator:
+    """The generator that `masks.generator` names. Raises UserError if its package, weights or device is not there.
+
+    threads  of the boundary network; the masks are the same
+    """
     if config.generator in ("sam", "sam2"):
         needed = SAM if config.generator == "sam" else (*SAM, "sam2")
         require_packages(f"masks.generator={config.generator}", needed)
@@ -48,4 +51,4 @@ def build_generator(config: MasksConfig, foundation: FoundationConfig | None = N
         return GeometricGenerator(config)
     from gcseg_ros.masks.learned import LearnedGenerator
 
-    return LearnedGenerator(config)
+    return LearnedGenerator(config, threads)

@@ -55,13 +55,20 @@ class Tracker:
         self.objects = Objects(None if self.by_map else config.max_dormant_frames)
         self.evidence = Evidence()
         self.borders = Borders()
+        self.seen = 0  # views whose masks were asked for
         self.frames = 0
         self.keyframes = 0
 
-    def step(self, view: View) -> tuple[Labels, bool]:
-        """Tracked masks (h, w) int32 of this view, and whether it was a keyframe."""
+    def detect(self, view: View) -> Proposals | None:
+        """The masks of a keyframe; None of any other view. S1: Eq. 2. Once for each view, in order; may run ahead of `step`."""
+        due, self.seen = self.seen % self.config.keyframe_stride == 0, self.seen + 1
+        if self.background is not None:
+            return self.background(view, due)
+        return self.generate(view) if due else None
+
+    def step(self, view: View, proposals: Proposals | None) -> tuple[Labels, bool]:
+        """Tracked masks (h, w) int32 of this view with what `detect` said of it, and whether it was a keyframe."""
         now, self.frames = self.frames, self.frames + 1
-        proposals = self._detect(view, now % self.config.keyframe_stride == 0)  # S1: Eq. 2
         if proposals is None:
             return self.propagate(view), False  # S2: Eq. 8, 10
         self.keyframes += 1
@@ -76,11 +83,6 @@ class Tracker:
         self.propagate.prompt(view, labels)  # the prompts of the next window
         return labels, True
 
-    def _detect(self, view: View, due: bool) -> Proposals | None:
-        if self.background is not None:
-            return self.background(view, due)
-        return self.generate(view) if due else None
-
     def state(self) -> dict[str, Any]:
         """The counts; objects, evidence, association and propagation have states of their own."""
         return {"frames": self.frames, "keyframes": self.keyframes}
@@ -88,6 +90,7 @@ class Tracker:
     def restore(self, saved: Saved) -> None:
         """Take over another's `state`. Raises UserError."""
         self.frames, self.keyframes = saved.number("frames"), saved.number("keyframes")
+        self.seen = self.frames
 
 
 def _ids(labels: Labels) -> list[int]:

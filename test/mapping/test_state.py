@@ -15,6 +15,7 @@ from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.state import FORMAT, Saved, read_state, write_state
 from gcseg_ros.masks.proposals import build_generator
+from gcseg_ros.run import LOOKED_AHEAD, map_recording
 
 FRAMES = 9
 CAMERA = CameraIntrinsics(96, 72, 80.0, 80.0, 47.5, 35.5)
@@ -109,6 +110,41 @@ def test_two_halves_are_the_whole(frames, tmp_path, way, cut):
     assert whole.tracker.objects.counts()["active"] > 0, "something is tracked"
     if way == "terminating":
         assert whole.tracker.objects.counts()["terminated"] > 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_looks_taken_ahead_change_nothing(frames, way):
+    whole, ahead = mapper_of(way), mapper_of(way)
+    labels = [whole.step(f).labels for f in frames]
+    looks, tracked = [], []
+    for f in frames:
+        looks.append(ahead.look(f))
+        if len(looks) > 3:
+            tracked.append(ahead.track(looks.pop(0)).labels)
+    tracked += [ahead.track(look).labels for look in looks]
+    np.testing.assert_array_equal(labels, tracked)
+    assert_same(remembered(whole), remembered(ahead))
+
+
+def test_stopped_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
+    """What has been looked at when the mapping is stopped is still mapped."""
+
+    class Walk:
+        path, format, skipped = tmp_path, "walk", {}
+
+        def __len__(self):
+            return len(frames)
+
+        def __iter__(self):
+            return iter(frames)
+
+    config, out = load_config(None, FAST), tmp_path / "out"
+    whole, _ = map_recording(Walk(), tmp_path / "whole", config)
+    _, summary = map_recording(Walk(), out, config, interrupted=lambda: True)
+    assert not summary["complete"]
+    assert 1 <= summary["frames"] <= 2 + LOOKED_AHEAD
+    rest, _ = map_recording(Walk(), out, config, slice(summary["frames"], None), resume=out)
+    assert_same(whole, rest)
 
 
 def test_generators_remember_nothing(frames):
