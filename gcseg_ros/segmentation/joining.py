@@ -16,13 +16,15 @@ from gcseg_ros.boosted_trees import JoiningModel
 from gcseg_ros.query_masks import together_of
 from gcseg_ros.segmentation.network import ScenePrediction
 from gcseg_ros.segmentation.segment_graph import segment_graph
-from gcseg_ros.segmentation.segments import SegmentedCloud
+from gcseg_ros.segmentation.segments import SegmentedCloud, middles
 
 if TYPE_CHECKING:
     from gcseg_ros.segmentation.segmenter import Segmenter
 
 QUERIES_AT_ONCE = 16
 """Dense masks are held for this many queries."""
+QUERIES_BESIDES = 200
+POINTS_OF_A_PIECE = 100
 
 Mask = tuple[float, npt.NDArray[np.int64], npt.NDArray[np.float32]]
 """A mask's score without the share of its voxels' probabilities, its voxels and their probabilities."""
@@ -92,9 +94,9 @@ def coverage_of(
     objectness = 1 - step.scores.float().softmax(1)[:, -1]
     likely = (objectness >= min_score / 2).nonzero().squeeze(1)
     sizes = np.bincount(pieces)
-    shape = len(prediction.features), len(sizes)
-    shares = csr_array((1 / sizes[pieces], (voxels, pieces)), shape)  # of a piece in each voxel
-    features = prediction.features.float().t()
+    used, at = np.unique(voxels, return_inverse=True)
+    shares = csr_array((1 / sizes[pieces], (at, pieces)), (len(used), len(sizes)))  # of a piece in each voxel
+    features = prediction.features[torch.from_numpy(used).to(prediction.features.device)].float().t()
     coverage = np.zeros((len(likely), len(sizes)))
     for first in range(0, len(likely), QUERIES_AT_ONCE):
         rows = slice(first, first + QUERIES_AT_ONCE)
@@ -105,9 +107,22 @@ def coverage_of(
 def masks_of_pieces(
     segmenter: Segmenter, points: npt.NDArray, colours: npt.NDArray[np.uint8], piece: Ids
 ) -> tuple[Floats, Floats]:
-    """What a segmenter's masks say of pieces of a cloud, as `coverage_of`. piece (P,): of each point, -1 = none."""
+    """What a segmenter's masks say of pieces of a cloud, as `coverage_of`: the means are over a sample of each piece.
+
+    piece (P,): of each point, -1 = none. A query starts in the middle of each, QUERIES_BESIDES more elsewhere.
+    """
     inside = np.flatnonzero(piece >= 0)
     if not len(inside):
         return np.zeros(0), np.zeros((0, 0))
-    seen = segmenter.look(points, colours)
-    return coverage_of(seen.prediction, seen.rows[inside], piece[inside], segmenter.settings.min_score)
+    of = piece[inside]
+    seen = segmenter.look(points, colours, QUERIES_BESIDES, inside[middles(points[inside].astype(np.float64), of)])
+    chosen = inside[sampled(of, POINTS_OF_A_PIECE)]
+    return coverage_of(seen.prediction, seen.rows[chosen], piece[chosen], segmenter.settings.min_score)
+
+
+def sampled(piece: Ids, most: int) -> Ids:
+    """Rows of points, of each piece (P,) at most `most` and one at least, evenly over its points."""
+    order = np.argsort(piece, kind="stable")
+    sizes = np.bincount(piece)
+    rank = np.arange(len(piece)) - np.repeat(sizes.cumsum() - sizes, sizes)
+    return np.sort(order[rank % -(-sizes // most)[piece[order]] == 0])

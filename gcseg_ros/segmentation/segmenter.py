@@ -109,11 +109,18 @@ class Segmenter:
 
     @torch.inference_mode()
     def look(
-        self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None = None, queries: int | None = None
+        self,
+        points: npt.NDArray,
+        colours: npt.NDArray[np.uint8] | None = None,
+        queries: int | None = None,
+        starts: npt.NDArray[np.int64] | None = None,
     ) -> Look:
-        """What the network says of a cloud of finite points, before anything is made of its masks. As `__call__`."""
+        """What the network says of a cloud of finite points, before anything is made of its masks. As `__call__`.
+
+        starts  (A,) points that queries start from as well, instead of the middles of geometric segments, which are not looked for
+        """
         x, positions, rows = self._voxelised(points, colours)
-        config, use = self.network.config, self.settings.segments
+        config, use = self.network.config, self.settings.segments if starts is None else "off"
         centres = positions.cpu().numpy().astype(np.float64)
         shown, cloud, anchors = x.features[:, :COLOUR], None, None
         if config.channels == COLOUR_AND_NORMAL or use != "off":
@@ -123,7 +130,9 @@ class Segmenter:
             x = x.with_features(torch.cat([shown, directions], 1))
         if use != "off":
             cloud = SegmentedCloud.of(centres, normals, shown.cpu().numpy(), config.voxel_m)
-        if cloud is not None and use == "join":
+        if starts is not None:
+            anchors = torch.unique(rows[torch.from_numpy(starts).to(self.device)])
+        elif cloud is not None and use == "join":
             anchors = torch.from_numpy(middles(centres, cloud.segments)).to(self.device)
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
