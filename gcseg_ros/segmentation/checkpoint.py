@@ -68,7 +68,7 @@ def save(
     notes            plain values that are stored with it (how it was trained)
     """
     state = {
-        name: value.half() if half and value.is_floating_point() else value
+        name: (value.half() if half and value.is_floating_point() else value).cpu()
         for name, value in network.state_dict().items()
     }
     content = {

@@ -24,7 +24,7 @@ def test_the_segmenter_trains(samples, tmp_path):
     pytest.importorskip("lightning")
     pytest.importorskip("tensorboard")
     from offline_training.segmenter.settings import load_settings
-    from offline_training.segmenter.training import STATE, train
+    from offline_training.segmenter.training import NETWORK, STATE, train
 
     opened = SampleFolder(samples)
     entries = [(opened, entry) for entry in opened.choose(["map"])]
@@ -36,6 +36,8 @@ def test_the_segmenter_trains(samples, tmp_path):
     assert second == pytest.approx(first, rel=0.02)
     state = torch.load(tmp_path / "cuda" / STATE, weights_only=True, map_location="cpu")["network"]
     assert all(torch.isfinite(value).all() for value in state.values())
+    shipped = torch.load(tmp_path / "cuda" / NETWORK, weights_only=True)["state_dict"]
+    assert all(value.device.type == "cpu" for value in shipped.values())  # for machines without a GPU
 
 
 def test_the_boundary_network_trains_and_goes_on(tmp_path, monkeypatch):
