@@ -60,13 +60,14 @@ ONE_LABEL = 9 + 2 * KINDS  # the contact of facets of one label
 EDGE = 10 + 2 * KINDS
 
 
-NAMES = """share votes normals convexity step lightness_step colour_step gap contact contact_smaller contact_larger
+# No count of views is among them: videos are longer and shorter than those of the training.
+NAMES = """share normals convexity step lightness_step colour_step gap contact contact_smaller contact_larger
 area_smaller area_larger lightness colour lightness_spread_smaller colour_spread_smaller lightness_spread_larger
 colour_spread_larger structure_smaller structure_larger flat_smaller flat_larger parallel off_plane_smaller off_plane_larger
 upright_smaller upright_larger lows highs low_over_high high_over_low width_smaller length_smaller height_smaller
-width_larger length_larger height_larger inside boundary affinity_near affinity_middle affinity_far looked_at
-looked_at_far thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larger reach_smaller reach_larger
-agreement_smaller agreement_larger seen_smaller seen_larger one_label"""
+width_larger length_larger height_larger inside boundary affinity_near affinity_middle affinity_far
+thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larger reach_smaller reach_larger
+agreement_smaller agreement_larger one_label"""
 
 OBJECT_NAMES = """area agreement seen_well doubt_1 doubt_2 doubt_3 structure flat width depth length thickness breadth reach
 contact seen"""
@@ -92,7 +93,7 @@ class PieceGraph(Graph):
         area_a, area_b = a[:, AREA], b[:, AREA]
         with np.errstate(divide="ignore", invalid="ignore"):
             votes, contact = edges[:, VOTES], edges[:, CONTACT]
-            columns = [(edges[:, SAME] + 0.3) / (votes + 1), np.log1p(votes)]
+            columns = [(edges[:, SAME] + 0.3) / (votes + 1)]
             columns += list(np.where(contact > 0, edges[:, TOUCHING].T / contact, np.nan))
             columns += [np.log1p(contact), contact / area_a**0.5, contact / area_b**0.5, np.log(area_a), np.log(area_b)]
 
@@ -113,9 +114,8 @@ class PieceGraph(Graph):
             columns += box_features(low, high)
             said = edges[:, BORDERS].reshape(len(edges), KINDS, 2)
             columns += list(((said[:, :, 1] + 0.5 * DOUBT) / (said[:, :, 0] + DOUBT)).T)
-            columns += [np.log1p(said[:, 0, 0]), np.log1p(said[:, -1, 0])]
             columns += axis_features(*(principal_lengths_of(x) for x in (a, b, a + b)))
-            columns += [a[:, SHARE] / area_a, b[:, SHARE] / area_b, a[:, SEEN_WELL] / area_a, b[:, SEEN_WELL] / area_b]
+            columns += [a[:, SHARE] / area_a, b[:, SHARE] / area_b]
             columns += [np.where(contact > 0, edges[:, ONE_LABEL] / contact, 0)]
         return np.stack(columns, axis=1)
 

@@ -14,10 +14,13 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, write_json_atomic
 from offline_training.commands import run
 
+INVENTED_SEED = 500  # after the seed of the others
+
 
 def main(
     output: Annotated[Path, typer.Option(help="folder for the weights, their figures and the mapped rooms")],
     rooms: Annotated[int, typer.Option(min=2, help="generated rooms of training styles, in turn")] = 78,
+    invented: Annotated[int, typer.Option(min=0, help="more rooms, of things that nobody has ever built")] = 52,
     frames: Annotated[int, typer.Option(min=2, help="frames of each")] = 80,
     test_rooms: Annotated[int, typer.Option(min=1, help="further rooms that are only measured")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="of the rooms and of the trees")] = 1100,
@@ -31,6 +34,7 @@ def main(
         raise UserError("Training needs scikit-learn: pip install gcseg_ros[train].") from None
     from gcseg_ros.config import FinishingConfig
     from gcseg_ros.mapping.joining import WEIGHTS, Joining, save_model
+    from gcseg_ros.recordings.synthetic import INVENTED_STYLES
     from offline_training.joining.rooms import mapped_rooms, room_names
     from offline_training.joining.training import Settings, measure, train
 
@@ -41,16 +45,18 @@ def main(
         from gcseg_ros.segmentation import Segmenter
 
         segmenter = Segmenter.load(device="cpu")
-    names = room_names(rooms + test_rooms, frames, seed)
+    known = room_names(rooms + test_rooms, frames, seed)
+    names = [*known[:rooms], *room_names(invented, frames, seed + INVENTED_SEED, INVENTED_STYLES), *known[rooms:]]
+    count = rooms + invented
     mapped = track(mapped_rooms(names, output / "rooms"), "mapping", total=len(names), console=console)
     graphs = [room.labelled(segmenter) for room in mapped]
     settings = Settings(finishing.join_probability, finishing.min_voxels, seed=seed, rounds=rounds)
-    model = train(graphs[:rooms], settings, console.print)
-    figures = measure(graphs[rooms:], model.trees)
+    model = train(graphs[:count], settings, console.print)
+    figures = measure(graphs[count:], model.trees)
     file = output / WEIGHTS[joining].name
     with atomic_path(file) as part, open(part, "wb") as out:
         save_model(model, out, joining)
-    write_json_atomic(file.with_suffix(".json"), {"rooms": names[:rooms], "test": names[rooms:], **figures})
+    write_json_atomic(file.with_suffix(".json"), {"rooms": names[:count], "test": names[count:], **figures})
     console.print(figures)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +30,8 @@ TRUTH_STRIDE = 3  # every third pixel each way is enough to know what a voxel of
 TRUTH_REACH_M = 0.06
 
 
-def room_names(count: int, frames: int, seed: int) -> list[str]:
-    """`count` generated rooms, the training styles in turn."""
-    styles = list(TRAINING_STYLES)
+def room_names(count: int, frames: int, seed: int, styles: Sequence[str] = TRAINING_STYLES) -> list[str]:
+    """`count` generated rooms, the styles in turn."""
     return [f"synthetic:{seed + i}:{styles[i % len(styles)]}:{frames}" for i in range(count)]
 
 

@@ -65,6 +65,15 @@ def test_views_of_two_labels_are_shared_among_their_facets_by_contact():
     assert g.edges[between, VOTES].sum() == pytest.approx(10)
 
 
+def test_a_video_ten_times_as_long_says_the_same_of_two_pieces():
+    said = []
+    for views in (200, 2000):
+        evidence = Evidence()
+        evidence.put((1, 2), 0.8, views)
+        said.append(all_features(graph(surface([(strip(0), 1), (strip(1), 2)]), evidence)))
+    assert said[1] == pytest.approx(said[0], rel=0.01)
+
+
 def test_labels_seen_together_without_touching_have_an_edge():
     evidence = Evidence()
     evidence.put((1, 2), 0.5, 10)

@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from gcseg_ros.recordings.synthetic.recording import SyntheticRecording, TruthCloud, export
-from gcseg_ros.recordings.synthetic.styles import HELD_OUT_STYLES, STYLES, TRAINING_STYLES, Style
+from gcseg_ros.recordings.synthetic.styles import HELD_OUT_STYLES, INVENTED_STYLES, STYLES, TRAINING_STYLES, Style
 
 if TYPE_CHECKING:
     from gcseg_ros.recordings.synthetic.path import random_view, walk
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HELD_OUT_STYLES",
+    "INVENTED_STYLES",
     "STYLES",
     "TRAINING_STYLES",
     "Room",

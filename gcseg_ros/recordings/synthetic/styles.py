@@ -80,3 +80,4 @@ _ALL = (
 STYLES: dict[str, Style] = {style.name: style for style in _ALL}
 TRAINING_STYLES: tuple[str, ...] = tuple(s.name for s in _ALL if not s.held_out and s.name != "demo")
 HELD_OUT_STYLES: tuple[str, ...] = tuple(s.name for s in _ALL if s.held_out)
+INVENTED_STYLES: tuple[str, ...] = tuple(name for name in TRAINING_STYLES if name.startswith("invented"))
