@@ -12,6 +12,8 @@ from gcseg_ros.jit import njit
 
 Floats = npt.NDArray[np.float64]
 
+LEAST_IOU = 0.01  # what was found is not expected to be nothing
+
 
 @dataclass(frozen=True)
 class Trees:
@@ -82,8 +84,8 @@ class JoiningModel:
         return {"confidence": self.confidence, **self.trees.arrays()}
 
     def expected_iou(self, objects: Floats) -> Floats:
-        """(k,) 0..1 from (k, object features): what IoU such objects had with true ones."""
-        return np.clip(objects @ self.confidence[:-1] + self.confidence[-1], 0, 1)
+        """(k,) LEAST_IOU..1 from (k, object features): what IoU such objects had with true ones."""
+        return np.clip(objects @ self.confidence[:-1] + self.confidence[-1], LEAST_IOU, 1)
 
 
 @njit

@@ -121,7 +121,7 @@ class Mapper:
         return table[labels]
 
     def instances(self) -> InstanceMap:
-        """The finished map: pieces joined, specks cleaned up; one or two seconds."""
+        """The finished map: pieces joined, specks cleaned up; a few seconds."""
         with self._stage("finishing"):
             surface = self.voxel_map.surface()
             instance, confidence, of_tracked = finish(

@@ -12,14 +12,15 @@ from offline_training.joining.training import Samples, Settings, fit, untouched,
 
 
 def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
-    arguments = {"rooms": 2, "frames": 6, "test_rooms": 1, "seed": 40, "rounds": 1}
+    arguments = {"rooms": 2, "invented": 1, "frames": 6, "test_rooms": 1, "seed": 40, "rounds": 1}
     main(tmp_path, **arguments)
     weights = (tmp_path / "joining.npz").read_bytes()
     figures = json.loads((tmp_path / "joining.json").read_text())
-    assert figures["rooms"] == ["synthetic:40:house:6", "synthetic:41:living:6"]
+    assert figures["rooms"] == ["synthetic:40:house:6", "synthetic:41:living:6", "synthetic:540:invented:6"]
+    assert figures["test"] == ["synthetic:42:scandinavian:6"]
     assert 0 <= figures["auc"] <= 1
     mapped = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()}
-    assert len(mapped) == 3
+    assert len(mapped) == 4
 
     main(tmp_path, **arguments)
     assert {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()} == mapped
