@@ -18,7 +18,7 @@ from gcseg_ros.config import load_config
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording, prefetch
-from gcseg_ros.run import LOOKED_AHEAD
+from gcseg_ros.run import looked_ahead
 
 
 def resident_mb() -> float:
@@ -31,7 +31,7 @@ def run(name: str, settings: list[str]) -> dict[str, float | str]:
     recording = open_recording(name)
     frames, ends, memory = len(recording), [time.perf_counter()], []
     mapper = Mapper(load_config(None, settings))
-    for look in prefetch(map(mapper.look, prefetch(iter(recording))), LOOKED_AHEAD):
+    for look in looked_ahead(mapper, prefetch(iter(recording))):
         mapper.track(look)
         ends.append(time.perf_counter())
         memory.append(resident_mb())

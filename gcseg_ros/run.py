@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import islice, takewhile
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 
 from gcseg_ros.config import Config
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapper import Mapper
+from gcseg_ros.frames import Frame
+from gcseg_ros.mapper import Look, Mapper
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.recordings import Recording, prefetch
@@ -51,7 +52,7 @@ def map_recording(
         with closing(prefetch(islice(iter(recording), frames.start, frames.stop, frames.step))) as chosen:
             # what has been looked at when the mapping is stopped is still mapped: the state is that of whole steps
             wanted = takewhile(lambda _: not stopped, chosen)
-            with closing(prefetch(map(mapper.look, wanted), LOOKED_AHEAD)) as looks:
+            with closing(looked_ahead(mapper, wanted)) as looks:
                 for look in looks:
                     folder.add(look.frame.name, mapper.track(look).labels)
                     mapped += 1
@@ -76,6 +77,11 @@ def map_recording(
         folder.add_views(mapper.gatherer.views)
         folder.finish(instances, summary)
     return instances, summary
+
+
+def looked_ahead(mapper: Mapper, frames: Iterator[Frame]) -> Generator[Look, None, None]:
+    """The looks to be tracked, taken LOOKED_AHEAD frames ahead in a thread of their own."""
+    return prefetch(map(mapper.look, frames), LOOKED_AHEAD)
 
 
 def summarise(mapper: Mapper, instances: InstanceMap, frames: int, seconds: float) -> dict[str, Any]:

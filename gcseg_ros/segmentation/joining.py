@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 QUERIES_AT_ONCE = 16
 """Dense masks are held for this many queries."""
 QUERIES_BESIDES = 200
+"""Queries for a map besides one in each of its pieces."""
 POINTS_OF_A_PIECE = 100
+"""So many at most stand for a piece of a map."""
 
 Mask = tuple[float, npt.NDArray[np.int64], npt.NDArray[np.float32]]
 """A mask's score without the share of its voxels' probabilities, its voxels and their probabilities."""
