@@ -64,7 +64,14 @@ setup(
         "retrieval": ["open_clip_torch>=3.0", "torch>=2.6", "torchvision"],
         # sam2 builds against the installed torch: torch first, then SAM2_BUILD_CUDA=0 pip install --no-build-isolation
         "sam": ["torch>=2.6", "torchvision>=0.21", "segment-anything>=1.0", "sam2>=1.1"],
-        "train": ["torch>=2.6", "onnx>=1.15", "lightning>=2.4", "tensorboard>=2.10", "scikit-learn>=1.3"],
+        "train": [
+            "torch>=2.6",
+            "onnx>=1.15",
+            "lightning>=2.4",
+            "tensorboard>=2.10",
+            "scikit-learn>=1.3",
+            "joblib>=1.3",
+        ],
         "ray": ["ray>=2.10"],
         "test": TEST,
         "dev": [

@@ -1,7 +1,8 @@
 """Greedy agglomeration of pieces by a learned decision (GALA, Nunez-Iglesias et al., PLoS ONE 2013).
 
 The two pieces that are most probably one object are joined, what is known of the joined piece follows from the sums of its
-parts, its neighbours are judged anew, and so on until no pair is probable enough. The probability comes from boosted trees.
+parts, its neighbours are judged anew, and so on until no pair is probable enough. The probability comes from boosted trees, which see
+the two, and from a network, which sees them among all others. It looks again whenever some of the pieces have been joined.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from gcseg_ros.boosted_trees import Trees
+from gcseg_ros.graph_network import GraphNetwork
 
 AREA, CONTACT = 0, 0
 """The first column of nodes, and of edges."""
+SAID = slice(-2, None)
+"""The last columns of edges while they are joined: the weight of what the network says of a pair, and that times the log-odds."""
 AXES = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 """Of the six columns of products."""
 DOUBTS = 3
@@ -26,6 +31,10 @@ UNIT_M = 0.03
 """Areas of a map are counted in squares of this edge; shorter extents matter little."""
 NUMBERS_AT_ONCE = 1 << 22
 """Of nodes, where pairs are judged."""
+LOOK_AGAIN = 0.85
+"""The network looks at all pieces again when so many are left of those that it saw last."""
+APART = 0.3
+"""What the network says of a pair weighs its contact and this, when both become part of another pair."""
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -45,6 +54,8 @@ class Graph:
 
     NAMES: ClassVar[tuple[str, ...]] = ()
     """Of the features of a pair."""
+    PIECE_NAMES: ClassVar[tuple[str, ...]] = ()
+    """Of the features of a piece."""
     OBJECT_NAMES: ClassVar[tuple[str, ...]] = ()
     """Of the features of an object."""
 
@@ -57,11 +68,20 @@ class Graph:
     def __len__(self) -> int:
         return len(self.nodes)
 
+    @classmethod
+    def feature_names(cls) -> list[str]:
+        """The names of all features, in the order in which what is learned of them expects them."""
+        return [*cls.NAMES, *cls.PIECE_NAMES, *cls.OBJECT_NAMES]
+
     def features(self, nodes: Two, low: Two, high: Two, edges: Floats) -> Floats:
         """What the decision to join pairs of pieces rests on, (m, len(NAMES)); NaN = not known.
 
         nodes, low, high: of the first and of the second piece of each pair. Nothing may depend on which is first.
         """
+        raise NotImplementedError
+
+    def piece_features(self, nodes: Floats, low: Floats, high: Floats) -> Floats:
+        """What a network is told of pieces, (k, len(PIECE_NAMES))."""
         raise NotImplementedError
 
     def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
@@ -75,20 +95,25 @@ class Graph:
 class Agglomeration:
     """The state of joining the pieces of a graph.
 
-    root  (n,) the piece that each was joined into; itself if it was not, or if others were joined into it
+    root     (n,) the piece that each was joined into; itself if it was not, or if others were joined into it
+    quality  (n,) of pieces that are left, the IoU with a true object that the network expected when it looked last
 
-    Without a probability nothing is judged and `next` offers nothing.
+    Without trees nothing is judged and `next` offers nothing; without a network the trees decide alone.
     """
 
-    def __init__(self, graph: Graph, probability: Trees | None) -> None:
-        self.graph, self.probability = graph, probability
+    def __init__(self, graph: Graph, trees: Trees | None, network: GraphNetwork | None = None) -> None:
+        self.graph, self.trees, self.network = graph, trees, network
         self.nodes, self.low, self.high = graph.nodes.copy(), graph.low.copy(), graph.high.copy()
-        self.root = np.arange(len(graph))
+        self.root, self.quality = np.arange(len(graph)), np.zeros(len(graph))
         self.near: list[dict[int, Floats]] = [{} for _ in range(len(graph))]
-        for (a, b), edge in zip(graph.pairs.tolist(), graph.edges):
+        edges = np.column_stack([graph.edges, np.zeros((len(graph.pairs), 2))])  # and SAID
+        for (a, b), edge in zip(graph.pairs.tolist(), edges):
             self.near[a][b] = self.near[b][a] = edge
         self.current: dict[Pair, float] = {}
         self.heap: list[tuple[float, Pair]] = []
+        self.left = self.seen = len(graph)
+        if network is not None:
+            self.look()
         self._judge(graph.pairs)
 
     def next(self, threshold: float) -> Pair | None:
@@ -102,11 +127,15 @@ class Agglomeration:
 
     def features_of(self, pairs: Ids) -> Floats:
         """(m, len(graph.NAMES)) of pairs (m, 2) of roots that are neighbours."""
+        return self._features(pairs, self._edges(pairs))
+
+    def _edges(self, pairs: Ids) -> Floats:
+        return np.array([self.near[i][j] for i, j in pairs.tolist()]).reshape(len(pairs), -1)
+
+    def _features(self, pairs: Ids, edges: Floats) -> Floats:
         a, b = pairs.T
-        edges = np.array([self.near[i][j] for i, j in pairs.tolist()])
-        return self.graph.features(
-            (self.nodes[a], self.nodes[b]), (self.low[a], self.low[b]), (self.high[a], self.high[b]), edges
-        )
+        nodes, low, high = self.nodes, self.low, self.high
+        return self.graph.features((nodes[a], nodes[b]), (low[a], low[b]), (high[a], high[b]), edges)
 
     def join(self, a: int, b: int) -> int:
         """Make one piece of two; the index that stands for it."""
@@ -121,6 +150,10 @@ class Agglomeration:
             if c != a:
                 self.near[a][c] = self.near[c][a] = edge + self.near[a][c] if c in self.near[a] else edge
         self.near[b] = {}
+        self.left -= 1
+        if self.network is not None and self.left < LOOK_AGAIN * self.seen:
+            self.look()
+            self._judge(np.array(sorted(self.current), np.int64).reshape(-1, 2))
         self._judge(np.array([(min(a, c), max(a, c)) for c in self.near[a]], np.int64).reshape(-1, 2))
         return a
 
@@ -129,11 +162,36 @@ class Agglomeration:
         step = max(1, NUMBERS_AT_ONCE // self.nodes.shape[1])
         return (pairs[i : i + step] for i in range(0, len(pairs), step))
 
+    def known(self) -> tuple[Ids, Ids, Floats, Floats]:
+        """The roots (n,) of the pieces that are left, their pairs (m, 2) as rows of these, the features of pieces and of pairs."""
+        roots = np.flatnonzero(self.root == np.arange(len(self.root)))
+        pairs = np.array([(i, j) for i in roots.tolist() for j in self.near[i] if i < j], np.int64).reshape(-1, 2)
+        features = [self.features_of(some) for some in self.some_at_once(pairs)]
+        pieces = self.graph.piece_features(self.nodes[roots], self.low[roots], self.high[roots])
+        between = np.concatenate([np.zeros((0, len(self.graph.NAMES))), *features])
+        return roots, np.searchsorted(roots, pairs), pieces, between
+
+    def look(self) -> None:
+        """The network says anew what it thinks of all pairs and of all pieces that are left."""
+        assert self.network is not None
+        roots, pairs, pieces, between = self.known()
+        same, self.quality[roots] = self.network(pieces, pairs, between)
+        for (i, j), said in zip(roots[pairs].tolist(), same.tolist()):
+            edge = self.near[i][j]
+            weight = edge[CONTACT] + APART
+            edge[SAID] = weight, weight * said
+        self.seen = len(roots)
+
     def _judge(self, pairs: Ids) -> None:
-        if self.probability is None:
+        if self.trees is None:
             return
         for some in self.some_at_once(pairs):
-            for pair, value in zip(map(tuple, some.tolist()), self.probability(self.features_of(some)).tolist()):
+            edges = self._edges(some)
+            odds = self.trees.log_odds(self._features(some, edges))
+            if self.network is not None:
+                weight, said = edges[:, SAID].T
+                odds = (odds + said / weight) / 2
+            for pair, value in zip(map(tuple, some.tolist()), expit(odds).tolist()):
                 self.current[pair] = value
                 heapq.heappush(self.heap, (-value, pair))
 
@@ -156,11 +214,13 @@ class Agglomeration:
         return roots, known
 
 
-def join(graph: Graph, threshold: float, probability: Trees) -> Agglomeration:
+def join(graph: Graph, threshold: float, trees: Trees, network: GraphNetwork | None = None) -> Agglomeration:
     """Join the pieces of a graph until no pair is as probable as `threshold`."""
-    state = Agglomeration(graph, probability)
+    state = Agglomeration(graph, trees, network)
     while (pair := state.next(threshold)) is not None:
         state.join(*pair)
+    if network is not None:
+        state.look()
     return state
 
 

@@ -1,4 +1,4 @@
-"""Boosted decision trees, as arrays, and the model of joining that is made of them."""
+"""Boosted decision trees, as arrays."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from gcseg_ros.jit import njit
 
 Floats = npt.NDArray[np.float64]
-
-LEAST_IOU = 0.01  # what was found is not expected to be nothing
 
 
 @dataclass(frozen=True)
@@ -54,38 +53,14 @@ class Trees:
         """What `of` takes."""
         return {name: np.asarray(value) for name, value in vars(self).items()}
 
+    def log_odds(self, x: Floats) -> Floats:
+        """Features (m, F) -> (m,)."""
+        arrays = self.feature, self.threshold, self.left, self.right, self.missing_left, self.value, self.roots
+        return np.asarray(self.bias + _sum_of_leaves(np.ascontiguousarray(x), *arrays))
+
     def __call__(self, x: Floats) -> Floats:
         """Features (m, F) -> probabilities (m,)."""
-        arrays = self.feature, self.threshold, self.left, self.right, self.missing_left, self.value, self.roots
-        return 1 / (1 + np.exp(-self.bias - _sum_of_leaves(np.ascontiguousarray(x), *arrays)))
-
-
-@dataclass(frozen=True)
-class JoiningModel:
-    """What is learned of a kind of graph (`gcseg_ros.agglomeration`).
-
-    trees       the probability that two pieces are one object
-    confidence  (object features + 1,) the weights and the bias of the expected IoU
-    """
-
-    trees: Trees
-    confidence: Floats
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, npt.NDArray], pair_features: int, object_features: int) -> JoiningModel:
-        """From the arrays of a file. Raises ValueError, KeyError or TypeError if they are not a model of so many features."""
-        confidence = arrays["confidence"]
-        if confidence.dtype != np.float64 or confidence.shape != (object_features + 1,):
-            raise ValueError(f"its confidence is {confidence.dtype} of shape {confidence.shape}")
-        return cls(Trees.of(arrays, pair_features), confidence)
-
-    def arrays(self) -> dict[str, npt.NDArray]:
-        """What `of` takes."""
-        return {"confidence": self.confidence, **self.trees.arrays()}
-
-    def expected_iou(self, objects: Floats) -> Floats:
-        """(k,) LEAST_IOU..1 from (k, object features): what IoU such objects had with true ones."""
-        return np.clip(objects @ self.confidence[:-1] + self.confidence[-1], LEAST_IOU, 1)
+        return np.asarray(expit(self.log_odds(x)))
 
 
 @njit

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from offline_training.labelling.samples import Sample
 
 KINDS = "complete", "map"
-TREES: dict[str, Any] = {"trees": 250, "rate": 0.06, "leaves": 24, "least_in_leaf": 60}
+TREES: dict[str, Any] = {"networks": 0, "trees": 250, "rate": 0.06, "leaves": 24, "least_in_leaf": 60}
 
 
 def main(

@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from gcseg_ros.agglomeration import AREA, join
+from gcseg_ros.agglomeration import AREA
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.jit import njit
 from gcseg_ros.mapping.joining import shipped_model
@@ -61,8 +61,7 @@ def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders,
     model = shipped_model("network" if config.joining == "network" else "learned")
     if config.joining == "network":
         graph = seen_by_network(graph, surface, piece)
-    joined = join(graph, config.join_probability, model.trees)
-    roots, known = joined.objects()
+    joined, roots, iou = model.join(graph, config.join_probability)
     # an object goes by the label that its root is a facet of; where several do, only the largest of them
     taken: set[int] = set()
     name, fresh = np.zeros(len(graph) + 1, np.int64), int(surface.label.max()) + 1
@@ -72,7 +71,7 @@ def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders,
             name[i], fresh = fresh, fresh + 1
         taken.add(int(name[i]))
     expected = np.zeros(fresh)
-    expected[name[roots]] = model.expected_iou(known)
+    expected[name[roots]] = iou
     return name[np.append(joined.groups(), len(graph))[piece]], lambda instance: expected
 
 

@@ -13,8 +13,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from gcseg_ros.boosted_trees import JoiningModel
 from gcseg_ros.errors import UserError
+from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.mapping.masked_pieces import MaskedPieceGraph
 from gcseg_ros.mapping.pieces import PieceGraph
 
@@ -32,9 +32,9 @@ def load_model(file: Path, joining: Joining) -> JoiningModel:
     try:
         with np.load(file, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
-        if arrays["features"].tolist() != [*kind.NAMES, *kind.OBJECT_NAMES]:
+        if arrays["features"].tolist() != kind.feature_names():
             raise ValueError("it was trained on other features")
-        return JoiningModel.of(arrays, len(kind.NAMES), len(kind.OBJECT_NAMES))
+        return JoiningModel.of(arrays, kind)
     except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise UserError(
             f"The joining weights {file} cannot be used ({error}): reinstall the package or make them with "
@@ -44,7 +44,7 @@ def load_model(file: Path, joining: Joining) -> JoiningModel:
 
 def save_model(model: JoiningModel, file: BinaryIO, joining: Joining) -> None:
     kind, arrays = GRAPHS[joining], dict[str, Any](model.arrays())
-    np.savez_compressed(file, features=np.array([*kind.NAMES, *kind.OBJECT_NAMES]), **arrays)
+    np.savez_compressed(file, features=np.array(kind.feature_names()), **arrays)
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 from gcseg_ros.agglomeration import AREA, Floats, Ids, Two, smaller_first
 from gcseg_ros.mapping.pieces import NODE, PieceGraph
 from gcseg_ros.mapping.voxel_map import Surface
-from gcseg_ros.query_masks import QueryMasks, voted_pairs
+from gcseg_ros.query_masks import QueryMasks
 
 COVERAGE = slice(NODE, None)
 """Columns of `nodes`: the area that each query's mask covers."""
@@ -18,12 +18,13 @@ COVERAGE = slice(NODE, None)
 
 @dataclass(frozen=True)
 class MaskedPieceGraph(PieceGraph):
-    """What is known of n pieces and of the m pairs of them that touch, were seen together, or that masks put together.
+    """What is known of n pieces and of the m pairs of them that touch or were seen together.
 
     masks  of the network's queries
     """
 
     NAMES: ClassVar[tuple[str, ...]] = (*PieceGraph.NAMES, *QueryMasks.PAIR_NAMES)
+    PIECE_NAMES: ClassVar[tuple[str, ...]] = (*PieceGraph.PIECE_NAMES, *QueryMasks.OBJECT_NAMES)
     OBJECT_NAMES: ClassVar[tuple[str, ...]] = (*PieceGraph.OBJECT_NAMES, *QueryMasks.OBJECT_NAMES)
 
     masks: QueryMasks
@@ -35,6 +36,11 @@ class MaskedPieceGraph(PieceGraph):
         first, second = nodes
         return np.column_stack([super().features((first[:, :NODE], second[:, :NODE]), low, high, edges), *said])
 
+    def piece_features(self, nodes: Floats, low: Floats, high: Floats) -> Floats:
+        """As `Graph.piece_features`."""
+        said = self.masks.object_features(nodes[:, AREA], nodes[:, COVERAGE])
+        return np.column_stack([super().piece_features(nodes[:, :NODE], low, high), *said])
+
     def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
         """As `Graph.object_features`."""
         known = super().object_features(nodes, low, high, doubts, contact)
@@ -44,15 +50,8 @@ class MaskedPieceGraph(PieceGraph):
 def with_masks(graph: PieceGraph, objectness: Floats, coverage: Floats) -> MaskedPieceGraph:
     """objectness (q,) of queries; coverage (q, n) the mean probability of their masks over each piece."""
     covered = coverage.T * graph.nodes[:, [AREA]]
-    known = set(map(tuple, graph.pairs.tolist()))
-    voted = np.array(
-        [pair for pair in voted_pairs(objectness, coverage).tolist() if tuple(pair) not in known], np.int64
-    )
-    pairs = np.concatenate([graph.pairs, voted.reshape(-1, 2)])
-    edges = np.concatenate([graph.edges, np.zeros((len(voted), graph.edges.shape[1]))])
-    nodes = np.concatenate([graph.nodes, covered], axis=1)
-    masks = QueryMasks(objectness, covered.sum(0))
-    return MaskedPieceGraph(nodes, graph.low, graph.high, pairs, edges, graph.labels, masks)
+    nodes, masks = np.concatenate([graph.nodes, covered], axis=1), QueryMasks(objectness, covered.sum(0))
+    return MaskedPieceGraph(nodes, graph.low, graph.high, graph.pairs, graph.edges, graph.labels, masks)
 
 
 def seen_by_network(graph: PieceGraph, surface: Surface, piece: Ids) -> MaskedPieceGraph:

@@ -69,6 +69,9 @@ width_larger length_larger height_larger inside boundary affinity_near affinity_
 thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larger reach_smaller reach_larger
 agreement_smaller agreement_larger one_label"""
 
+PIECE_NAMES = """area lightness redness yellowness lightness_spread redness_spread yellowness_spread upright flat bottom top
+depth length height thickness breadth reach agreement structure seen_well"""
+
 OBJECT_NAMES = """area agreement seen_well doubt_1 doubt_2 doubt_3 structure flat width depth length thickness breadth reach
 contact seen"""
 
@@ -81,6 +84,7 @@ class PieceGraph(Graph):
     """
 
     NAMES: ClassVar[tuple[str, ...]] = tuple(NAMES.split())
+    PIECE_NAMES: ClassVar[tuple[str, ...]] = tuple(PIECE_NAMES.split())
     OBJECT_NAMES: ClassVar[tuple[str, ...]] = tuple(OBJECT_NAMES.split())
 
     labels: Ids
@@ -117,6 +121,18 @@ class PieceGraph(Graph):
             columns += axis_features(*(principal_lengths_of(x) for x in (a, b, a + b)))
             columns += [a[:, SHARE] / area_a, b[:, SHARE] / area_b]
             columns += [np.where(contact > 0, edges[:, ONE_LABEL] / contact, 0)]
+        return np.stack(columns, axis=1)
+
+    def piece_features(self, nodes: Floats, low: Floats, high: Floats) -> Floats:
+        """As `Graph.piece_features`."""
+        area, normal, mean = nodes[:, AREA], nodes[:, NORMAL].T / nodes[:, AREA], nodes[:, LAB].T / nodes[:, AREA]
+        spread = np.maximum(nodes[:, LAB2].T / area - mean**2, 0) ** 0.5
+        width, height = np.sort((high - low)[:, :2], axis=1), (high - low)[:, 2]
+        columns = [
+            np.log(area), *mean, *spread, normal[2], np.linalg.norm(normal, axis=0), low[:, 2], high[:, 2],
+            *np.log(width + UNIT_M).T, np.log(height + UNIT_M), *np.log(principal_lengths_of(nodes) + 0.005).T,
+            nodes[:, SHARE] / area, structure(nodes), np.log(nodes[:, SEEN_WELL] / area),
+        ]  # fmt: skip
         return np.stack(columns, axis=1)
 
     def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:

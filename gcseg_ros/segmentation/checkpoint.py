@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gcseg_ros.boosted_trees import JoiningModel
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
+from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.network_parameters import mismatched
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig
 from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
@@ -20,7 +20,7 @@ from gcseg_ros.segmentation.segment_graph import SegmentGraph
 from gcseg_ros.weights import TABLE, locate
 
 FORMAT = "gcseg_ros segmenter 1"
-FEATURES = [*SegmentGraph.NAMES, *SegmentGraph.OBJECT_NAMES]
+FEATURES = SegmentGraph.feature_names()
 """That the decision which segments are one object rests on."""
 
 RENAMES: tuple[tuple[str, str | None], ...] = (
@@ -130,7 +130,7 @@ def joining_of(content: Mapping[str, Any]) -> JoiningModel:
     if content["features"] != FEATURES:
         raise ValueError("its joining was trained on other features: train it again (offline_training.join_segments)")
     arrays = {name: array.numpy() for name, array in content["arrays"].items()}
-    return JoiningModel.of(arrays, len(SegmentGraph.NAMES), len(SegmentGraph.OBJECT_NAMES))
+    return JoiningModel.of(arrays, SegmentGraph)
 
 
 def read(path: Path) -> dict[str, Any]:

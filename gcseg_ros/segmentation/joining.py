@@ -11,8 +11,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
 
-from gcseg_ros.agglomeration import Floats, Ids, join
-from gcseg_ros.boosted_trees import JoiningModel
+from gcseg_ros.agglomeration import Floats, Ids
+from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.query_masks import together_of
 from gcseg_ros.segmentation.network import ScenePrediction
 from gcseg_ros.segmentation.segment_graph import segment_graph
@@ -52,9 +52,8 @@ def joined(
         groups = joined_by_votes(together_of(objectness, coverage), join_probability)
         score = scores_of(objectness, coverage, np.bincount(cloud.segments), groups)
     else:
-        state = join(segment_graph(cloud, objectness, coverage), join_probability, joining.trees)
-        roots, known = state.objects()
-        groups, score = np.searchsorted(roots, state.groups()), joining.expected_iou(known)
+        state, roots, score = joining.join(segment_graph(cloud, objectness, coverage), join_probability)
+        groups = np.searchsorted(roots, state.groups())
     of_voxel = groups[cloud.segments]
     order = np.argsort(of_voxel, kind="stable")
     voxels = np.split(order, np.bincount(of_voxel).cumsum()[:-1])

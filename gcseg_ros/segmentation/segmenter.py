@@ -12,10 +12,10 @@ import numpy.typing as npt
 import torch
 from scipy.sparse import csr_array
 
-from gcseg_ros.boosted_trees import JoiningModel
 from gcseg_ros.config import build_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.baselines import normals_of
+from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL, normalised_colours, surface_directions
 from gcseg_ros.segmentation.instances import Instances

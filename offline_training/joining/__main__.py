@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -19,19 +20,21 @@ INVENTED_SEED = 500  # after the seed of the others
 
 def main(
     output: Annotated[Path, typer.Option(help="folder for the weights, their figures and the mapped rooms")],
-    rooms: Annotated[int, typer.Option(min=2, help="generated rooms of training styles, in turn")] = 78,
+    rooms: Annotated[int, typer.Option(min=2, help="generated rooms of training styles, in turn")] = 234,
     invented: Annotated[int, typer.Option(min=0, help="more rooms, of things that nobody has ever built")] = 52,
     frames: Annotated[int, typer.Option(min=2, help="frames of each")] = 80,
     test_rooms: Annotated[int, typer.Option(min=1, help="further rooms that are only measured")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="of the rooms and of the trees")] = 1100,
-    rounds: Annotated[int, typer.Option(min=0, help="rounds of agglomeration and training")] = 2,
-    network: Annotated[bool, typer.Option(help="for joining with what the shipped 3D segmenter says")] = False,
+    rounds: Annotated[int, typer.Option(min=0, help="rounds of agglomeration and training of the trees")] = 2,
+    epochs: Annotated[int, typer.Option(min=1, help="of the network that sees pieces in their surroundings")] = 40,
+    network: Annotated[
+        bool, typer.Option(help="for joining: network, with what the shipped 3D segmenter says")
+    ] = False,
 ) -> None:
     """Train the decision that joins pieces, on generated rooms. Same settings, same result. Mapped rooms are kept: resumable."""
-    try:
-        import sklearn  # noqa: F401
-    except ImportError:
-        raise UserError("Training needs scikit-learn: pip install gcseg_ros[train].") from None
+    for name in ("sklearn", "torch"):
+        if find_spec(name) is None:
+            raise UserError(f"Training needs {name}, which is not installed: pip install 'gcseg_ros[train]'.")
     from gcseg_ros.config import FinishingConfig
     from gcseg_ros.mapping.joining import WEIGHTS, Joining, save_model
     from gcseg_ros.recordings.synthetic import INVENTED_STYLES
@@ -50,7 +53,7 @@ def main(
     count = rooms + invented
     mapped = track(mapped_rooms(names, output / "rooms"), "mapping", total=len(names), console=console)
     graphs = [room.labelled(segmenter) for room in mapped]
-    settings = Settings(finishing.join_probability, finishing.min_voxels, seed=seed, rounds=rounds)
+    settings = Settings(finishing.join_probability, finishing.min_voxels, seed=seed, rounds=rounds, epochs=epochs)
     model = train(graphs[:count], settings, console.print)
     figures = measure(graphs[count:], model.trees)
     file = output / WEIGHTS[joining].name

@@ -1,4 +1,5 @@
-"""Training of joining: boosted trees, on the pairs that agglomeration meets on its way (GALA), and how good an object can be expected to be."""
+"""Training of joining: boosted trees, on the pairs that agglomeration meets on its way (GALA), the network that sees pieces in
+their surroundings, and how good an object can be expected to be."""
 
 from __future__ import annotations
 
@@ -13,8 +14,10 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, Graph, Ids, join
-from gcseg_ros.boosted_trees import JoiningModel, Trees
+from gcseg_ros.boosted_trees import Trees
 from gcseg_ros.errors import UserError
+from gcseg_ros.joining_model import JoiningModel
+from offline_training.joining.graph_network import fit_networks, states_of
 
 WALK_THRESHOLD = 0.1  # agglomeration on the way to samples goes on to pairs as improbable as this
 
@@ -40,19 +43,23 @@ class LabelledGraph:
 @dataclass(frozen=True)
 class Settings:
     """threshold of joining; smaller objects are none; whether objects of what has no label are wrong, or not known;
-    seed; rounds of walking and fitting again; the boosted trees'."""
+    seed; rounds of walking and fitting again; the boosted trees'; how many networks, the epochs that each is trained, and
+    how many states of each graph they see."""
 
     threshold: float
     least_area: float
     unlabelled_is_wrong: bool = True
     seed: int = 0
     rounds: int = 2
-    trees: int = 500
-    rate: float = 0.04
+    trees: int = 200
+    rate: float = 0.1
     leaves: int = 40
     least_in_leaf: int = 40
     features: float = 0.3  # share that a split chooses from
     regularisation: float = 20.0
+    networks: int = 2
+    epochs: int = 40
+    states: int = 10
 
 
 @dataclass
@@ -81,7 +88,17 @@ def train(graphs: Sequence[LabelledGraph], settings: Settings, say: Callable[[st
             met.append(walk(graph, trees))
         trees = fit(parts, settings)
         say(f"round {i + 1}: {sum(len(part.same) for met in parts for part in met)} samples")
-    return JoiningModel(trees, fit_confidence(graphs, parts, settings))
+    halves = [fit(parts[1 - half :: 2], settings) for half in range(2)]
+    unseen = [halves[i % 2] for i in range(len(graphs))]  # trees that have not seen a graph
+    network = None
+    if settings.networks:
+        states = [
+            states_of(graph, trees, settings.states, settings.unlabelled_is_wrong, settings.seed + i)
+            for i, (graph, trees) in enumerate(zip(graphs, unseen))
+        ]
+        say(f"{sum(map(len, states))} states of {len(graphs)} graphs for {settings.networks} networks")
+        network = fit_networks(states, settings.epochs, settings.networks, settings.seed)
+    return JoiningModel(trees, network, fit_confidence(graphs, unseen, settings))
 
 
 def untouched(labelled: LabelledGraph) -> Samples:
@@ -132,13 +149,10 @@ def fit(parts: Sequence[Sequence[Samples]], settings: Settings) -> Trees:
 
 
 def fit_confidence(
-    graphs: Sequence[LabelledGraph], parts: Sequence[Sequence[Samples]], settings: Settings
+    graphs: Sequence[LabelledGraph], unseen: Sequence[Trees], settings: Settings
 ) -> npt.NDArray[np.float64]:
     """Ridge regression of objects' IoU with the true ones; graphs are joined by trees that have not seen them."""
-    outcomes = []
-    for half in range(2):
-        trees = fit(parts[1 - half :: 2], settings)
-        outcomes += [objects_and_ious(graph, trees, settings) for graph in graphs[half::2]]
+    outcomes = [objects_and_ious(graph, trees, settings) for graph, trees in zip(graphs, unseen)]
     known, iou = (np.concatenate([outcome[k] for outcome in outcomes]) for k in (0, 1))
     scaler = StandardScaler().fit(known)
     ridge = Ridge(3.0).fit(scaler.transform(known), iou)

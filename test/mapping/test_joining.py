@@ -8,9 +8,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from toy_surfaces import VOXEL_M, graph, patch, strip, surface
 
 from gcseg_ros.agglomeration import AREA, CONTACT, Agglomeration, join
-from gcseg_ros.boosted_trees import JoiningModel, Trees
+from gcseg_ros.boosted_trees import Trees
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.errors import UserError
+from gcseg_ros.graph_network import GraphNetwork, ranges, shapes
+from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.mapping.finishing import finish
 from gcseg_ros.mapping.joining import load_model, save_model, shipped_model
 from gcseg_ros.mapping.pieces import ONE_LABEL, VOTES, PieceGraph, piece_graph
@@ -29,6 +31,20 @@ def always(probability: float) -> Trees:
     zero = np.zeros(1, np.int32)
     leaf = np.array([np.log(probability / (1 - probability))])
     return Trees(zero - 1, np.zeros(1), zero, zero, np.zeros(1, bool), leaf, zero, 0.0)
+
+
+def network_that_says(log_odds: float, quality: float) -> GraphNetwork:
+    """The same of everything."""
+    of = len(PieceGraph.PIECE_NAMES), len(PieceGraph.NAMES)
+    weights = {name: np.zeros((1, *shape), np.float32) for name, shape in (shapes(*of) | ranges(*of)).items()}
+    weights["pieces.spread"] += 1
+    weights["pairs.spread"] += 1
+    weights["same.out_bias"] += log_odds
+    weights["quality.out_bias"] += np.log(quality / (1 - quality))
+    return GraphNetwork(weights)
+
+
+NO_CONFIDENCE = np.zeros(len(PieceGraph.OBJECT_NAMES) + 1)
 
 
 def test_pieces_areas_and_contacts():
@@ -116,10 +132,13 @@ def test_trees_say_what_scikit_learn_says(tmp_path):
     model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8).fit(x, y)
     assert as_trees(model)(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
     with open(tmp_path / "model.npz", "wb") as file:
-        save_model(JoiningModel(as_trees(model), np.arange(len(PieceGraph.OBJECT_NAMES) + 1.0)), file, "learned")
+        confidence = np.arange(len(PieceGraph.OBJECT_NAMES) + 1.0)
+        save_model(JoiningModel(as_trees(model), network_that_says(2.0, 0.3), confidence), file, "learned")
     read = load_model(tmp_path / "model.npz", "learned")
     assert read.trees(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
-    assert read.expected_iou(np.zeros((1, len(PieceGraph.OBJECT_NAMES)))) == 1
+    assert read.confidence.tolist() == confidence.tolist()
+    same, quality = read.network(np.zeros((1, len(PieceGraph.PIECE_NAMES))), np.array([[0, 0]]), x[:1])
+    assert (same[0], quality[0]) == pytest.approx((2, 0.3))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", None])
@@ -146,6 +165,42 @@ def test_joining_goes_as_far_as_it_is_probable():
     assert doubts == pytest.approx(np.array([[0.9, 0, 0], [0.9, 0.9, 0], [0.9, 0.9, 0], [0.9, 0, 0]]))
 
 
+def test_the_network_and_the_trees_decide_together():
+    g = graph(surface([(strip(i), i + 1) for i in range(4)]))
+    for trees, said, objects in ((0.9, -5.0, 4), (0.9, -2.0, 1), (0.1, 5.0, 1), (0.1, 2.0, 4)):
+        state = join(g, 0.5, always(trees), network_that_says(said, 0.5))
+        assert len(np.unique(state.groups())) == objects, (trees, said)
+
+
+def test_the_network_looks_again_at_what_has_been_joined():
+    looks = []
+
+    class Watched(GraphNetwork):
+        def __call__(self, pieces, pairs, features):
+            looks.append((len(pieces), len(pairs)))
+            assert np.isfinite(pieces).all()
+            return super().__call__(pieces, pairs, features)
+
+    g = graph(surface([(strip(i), i + 1) for i in range(8)]))
+    linear = np.append(NO_CONFIDENCE[:-1], 0.5)
+    model = JoiningModel(always(0.9), Watched(network_that_says(1.0, 0.3).weights), linear)
+    state, roots, iou = model.join(g, 0.5)
+    assert looks == [(8, 7), (6, 5), (5, 4), (4, 3), (3, 2), (2, 1), (1, 0), (1, 0)]
+    assert (len(roots), iou[0]) == (1, pytest.approx((0.3 + 0.5) / 2))
+    assert len(np.unique(state.groups())) == 1
+
+
+def test_without_a_network_the_expected_iou_is_linear():
+    confidence = NO_CONFIDENCE.copy()
+    confidence[PieceGraph.OBJECT_NAMES.index("doubt_1")] = -1
+    confidence[-1] = 1.2
+    g = graph(surface([(strip(i), i + 1) for i in range(3)]))
+    _, _, iou = JoiningModel(always(0.4), None, confidence).join(g, 0.5)
+    assert iou == pytest.approx([0.8, 0.8, 0.8])
+    confidence[-1] = 0.3
+    assert JoiningModel(always(0.4), None, confidence).join(g, 0.5)[2] == pytest.approx([0.01] * 3)
+
+
 def test_an_empty_map_and_one_without_pieces():
     empty = Surface(np.zeros((0, 10), np.float32), *(np.zeros((0, SLOTS), t) for t in (np.int32, np.float32)), VOXEL_M)
     instance, _, _ = finish(empty, Evidence(), Borders(), FinishingConfig(joining="learned"))
@@ -169,6 +224,6 @@ def test_the_shipped_decision_tells_a_box_on_the_floor_from_the_floor():
     seen = surface([(floor, 1), (box, 2)])  # type: ignore[list-item]
     g, piece = piece_graph(seen, evidence, Borders())
     assert len(g) == 6
-    root = join(g, 0.4, shipped_model("learned").trees).groups()
+    root = shipped_model("learned").join(g, 0.4)[0].groups()
     assert len(set(root[piece[len(floor[0]) :]].tolist())) == 1
     assert len(set(root.tolist())) == 2

@@ -32,13 +32,17 @@ def test_joined_pieces_are_known_as_if_they_had_been_one():
     assert of_objects == pytest.approx(Agglomeration(one, None).objects()[1], rel=1e-9, abs=1e-9)
 
 
-def test_pieces_that_do_not_touch_are_a_pair_if_masks_put_them_together():
-    plain = graph(surface([(strip(0), 1), (strip(3), 2), (strip(6), 3)]))
-    assert len(plain.pairs) == 0
+def test_pieces_know_how_much_of_them_masks_cover():
+    plain = graph(surface([(strip(0), 1), (strip(1), 2), (strip(2), 3)]))
     masked = with_masks(plain, np.ones(1), np.array([[0.9, 0.9, 0.0]]))
-    assert masked.pairs.tolist() == [[0, 1]]
     assert masked.nodes[:, COVERAGE].ravel() == pytest.approx([0.9, 0.9, 0] * plain.nodes[:, AREA])
-    assert len(Agglomeration(masked, None).features_of(masked.pairs)[0]) == len(MaskedPieceGraph.NAMES)
+    _, pairs, pieces, between = Agglomeration(masked, None).known()
+    assert pieces.shape == (3, len(MaskedPieceGraph.PIECE_NAMES))
+    assert between.shape == (2, len(MaskedPieceGraph.NAMES))
+    together = between[:, MaskedPieceGraph.NAMES.index("together")]
+    assert pairs.tolist() == [[0, 1], [1, 2]]
+    assert together[0] > 0.8
+    assert together[1] < 0.5
 
 
 def test_without_a_mask_nothing_is_said():

@@ -12,7 +12,7 @@ from offline_training.joining.training import Samples, Settings, fit, untouched,
 
 
 def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
-    arguments = {"rooms": 2, "invented": 1, "frames": 6, "test_rooms": 1, "seed": 40, "rounds": 1}
+    arguments = {"rooms": 2, "invented": 1, "frames": 6, "test_rooms": 1, "seed": 40, "rounds": 1, "epochs": 2}
     main(tmp_path, **arguments)
     weights = (tmp_path / "joining.npz").read_bytes()
     figures = json.loads((tmp_path / "joining.json").read_text())
