@@ -15,8 +15,6 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, write_json_atomic
 from offline_training.commands import run
 
-INVENTED_SEED = 500  # after the seed of the others
-
 
 def main(
     output: Annotated[Path, typer.Option(help="folder for the weights, their figures and the mapped rooms")],
@@ -37,8 +35,7 @@ def main(
             raise UserError(f"Training needs {name}, which is not installed: pip install 'gcseg_ros[train]'.")
     from gcseg_ros.config import FinishingConfig
     from gcseg_ros.mapping.joining import WEIGHTS, Joining, save_model
-    from gcseg_ros.recordings.synthetic import INVENTED_STYLES
-    from offline_training.joining.rooms import mapped_rooms, room_names
+    from offline_training.joining.rooms import mapped_rooms, room_names, training_rooms
     from offline_training.joining.training import Settings, measure, train
 
     console, finishing = Console(), FinishingConfig()
@@ -48,8 +45,7 @@ def main(
         from gcseg_ros.segmentation import Segmenter
 
         segmenter = Segmenter.load(device="cpu")
-    known = room_names(rooms + test_rooms, frames, seed)
-    names = [*known[:rooms], *room_names(invented, frames, seed + INVENTED_SEED, INVENTED_STYLES), *known[rooms:]]
+    names = training_rooms(rooms, invented, frames, seed) + room_names(rooms + test_rooms, frames, seed)[rooms:]
     count = rooms + invented
     mapped = track(mapped_rooms(names, output / "rooms"), "mapping", total=len(names), console=console)
     graphs = [room.labelled(segmenter) for room in mapped]

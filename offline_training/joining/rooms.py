@@ -20,12 +20,13 @@ from gcseg_ros.mapping.masked_pieces import with_masks
 from gcseg_ros.mapping.pieces import PieceGraph, piece_graph
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording
-from gcseg_ros.recordings.synthetic import TRAINING_STYLES, SyntheticRecording
+from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES, SyntheticRecording
 from offline_training.joining.training import LabelledGraph
 
 if TYPE_CHECKING:
     from gcseg_ros.segmentation.segmenter import Segmenter
 
+INVENTED_SEED = 500  # after the seed of the others
 TRUTH_STRIDE = 3  # every third pixel each way is enough to know what a voxel of 3 cm is
 TRUTH_REACH_M = 0.06
 
@@ -33,6 +34,11 @@ TRUTH_REACH_M = 0.06
 def room_names(count: int, frames: int, seed: int, styles: Sequence[str] = TRAINING_STYLES) -> list[str]:
     """`count` generated rooms, the styles in turn."""
     return [f"synthetic:{seed + i}:{styles[i % len(styles)]}:{frames}" for i in range(count)]
+
+
+def training_rooms(rooms: int, invented: int, frames: int, seed: int) -> list[str]:
+    """`rooms` of all training styles in turn, `invented` more of things that nobody has ever built."""
+    return room_names(rooms, frames, seed) + room_names(invented, frames, seed + INVENTED_SEED, INVENTED_STYLES)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,95 @@
+"""Joining of rooms whose styles it has not learned from: `python benchmarks/joining.py out/joining [--json FILE]`.
+
+The training styles of designed furniture are dealt into parts. Joining is trained on all rooms but those of one part, and
+joins these: by trees alone, and with the graph network. AP / AP50 / AP25 over the pieces of the map (no cloud, no smoothing), by its own
+confidences and by equal ones. Rooms are those of `python -m offline_training.joining --output out/joining`, which keeps
+them mapped; what is not there yet is mapped. Unlike the styles kept aside, this may be used to choose: no figure of the
+docs but those that it names comes from it. The boundary network has seen the styles.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from gcseg_ros.config import FinishingConfig
+from gcseg_ros.evaluation.average_precision import Overlap, average_precision
+from gcseg_ros.files import write_json_atomic
+from gcseg_ros.joining_model import JoiningModel
+from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES
+from offline_training.joining.rooms import mapped_rooms, training_rooms
+from offline_training.joining.training import LabelledGraph, Settings, train
+
+LEAST_POINTS = 100  # of an object, as in ScanNet's protocol
+
+
+def scores(room: LabelledGraph, model: JoiningModel, threshold: float) -> list[list[float]]:
+    """AP, AP50 and AP25 in percent by the model's own confidences, and by equal ones."""
+    state, roots, iou = model.join(room.graph, threshold)
+    truth = np.zeros_like(room.truth)
+    np.add.at(truth, state.groups(), room.truth)
+    truth, size = truth[roots], room.truth.sum(0)
+    large = truth.sum(1) >= LEAST_POINTS
+    names = np.arange(1, len(size))
+    found = [
+        average_precision([Overlap(truth[large, 1:], truth[large, 0], by[large], size[1:], names)])
+        for by in (iou, np.ones(len(iou)))
+    ]
+    return [[100 * part.ap, 100 * part.ap50, 100 * part.ap25] for part in found]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="of offline_training.joining, with its mapped rooms")
+    parser.add_argument("--rooms", type=int, default=234, help="of all training styles in turn")
+    parser.add_argument("--invented", type=int, default=52, help="more, of invented things")
+    parser.add_argument("--frames", type=int, default=80)
+    parser.add_argument("--seed", type=int, default=1100, help="of the rooms")
+    parser.add_argument("--parts", type=int, default=3, help="that the styles are dealt into")
+    parser.add_argument("--measure", type=int, default=1, help="so many of the parts are left out in turn")
+    parser.add_argument("--trees", type=int, default=Settings.trees)
+    parser.add_argument("--epochs", type=int, default=Settings.epochs)
+    parser.add_argument("--networks", type=int, default=Settings.networks)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+
+    console = Console()
+    names = training_rooms(options.rooms, options.invented, options.frames, options.seed)
+    rooms = [
+        room.labelled(None)
+        for room in track(mapped_rooms(names, options.folder / "rooms"), "rooms", total=len(names), console=console)
+    ]
+    designed = [style for style in TRAINING_STYLES if style not in INVENTED_STYLES]
+    order = np.random.default_rng(0).permutation(designed).tolist()
+    part = np.array([order.index(s) % options.parts if s in order else -1 for s in (n.split(":")[2] for n in names)])
+    finishing = FinishingConfig()
+    settings = Settings(
+        finishing.join_probability,
+        finishing.min_voxels,
+        trees=options.trees,
+        epochs=options.epochs,
+        networks=options.networks,
+    )
+    results: dict[str, list[list[list[float]]]] = {"trees alone": [], "with the network": []}
+    for left_out in range(options.measure):
+        model = train([room for room, p in zip(rooms, part) if p != left_out], settings, console.print)
+        for room in (room for room, p in zip(rooms, part) if p == left_out):
+            results["trees alone"].append(scores(room, replace(model, network=None), settings.threshold))
+            results["with the network"].append(scores(room, model, settings.threshold))
+    table = Table("joined by", "own confidences", "equal ones", title=f"{len(results['trees alone'])} rooms")
+    for name, found in results.items():
+        table.add_row(name, *(" / ".join(f"{x:.1f}" for x in row) for row in np.mean(found, axis=0)))
+    console.print(table)
+    if options.json:
+        arguments = vars(options) | {"folder": str(options.folder), "json": None}
+        write_json_atomic(options.json, {"arguments": arguments, "rooms": results})
+
+
+if __name__ == "__main__":
+    main()
