@@ -37,6 +37,8 @@ class JoiningModel:
         if confidence.dtype != np.float64 or confidence.shape != (len(graph.OBJECT_NAMES) + 1,):
             raise ValueError(f"its confidence is {confidence.dtype} of shape {confidence.shape}")
         weights = {name.removeprefix(OF_NETWORK): a for name, a in arrays.items() if name.startswith(OF_NETWORK)}
+        if weights and not graph.PIECE_NAMES:
+            raise ValueError("its graph network is for other graphs")
         network = GraphNetwork.of(weights, len(graph.PIECE_NAMES), len(graph.NAMES)) if weights else None
         return cls(Trees.of(arrays, len(graph.NAMES)), network, confidence)
 

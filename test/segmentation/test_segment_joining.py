@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 from gcseg_ros.agglomeration import AREA, Agglomeration  # noqa: E402
 from gcseg_ros.boosted_trees import Trees  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
-from gcseg_ros.joining_model import JoiningModel  # noqa: E402
+from gcseg_ros.graph_network import ranges, shapes  # noqa: E402
+from gcseg_ros.joining_model import OF_NETWORK, JoiningModel  # noqa: E402
 from gcseg_ros.query_masks import together_of  # noqa: E402
 from gcseg_ros.segmentation import Segmenter, checkpoint  # noqa: E402
 from gcseg_ros.segmentation.joining import joined  # noqa: E402
@@ -18,7 +19,8 @@ from gcseg_ros.segmentation.network import Mask3D, NetworkConfig, ScenePredictio
 from gcseg_ros.segmentation.post_processing import PostProcessing  # noqa: E402
 from gcseg_ros.segmentation.segment_graph import SegmentGraph, segment_graph  # noqa: E402
 from gcseg_ros.segmentation.segments import SegmentedCloud  # noqa: E402
-from offline_training.joining.training import LabelledGraph, Settings, train  # noqa: E402
+from offline_training.joining.labelled import LabelledGraph  # noqa: E402
+from offline_training.joining.training import Settings, train  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -187,6 +189,14 @@ def broken(**changes):
 def test_trees_that_would_lead_nowhere_are_not_walked(changes):
     with pytest.raises(ValueError, match=r"trees|confidence"):
         broken(**changes)
+
+
+def test_a_network_for_other_graphs_is_refused():
+    """Segments tell a network nothing: a file that has one all the same must not fail in the middle of a cloud."""
+    names = shapes(0, len(SegmentGraph.NAMES)) | ranges(0, len(SegmentGraph.NAMES))
+    network = {OF_NETWORK + name: np.zeros((1, *shape), np.float32) for name, shape in names.items()}
+    with pytest.raises(ValueError, match="for other graphs"):
+        broken(**network)
 
 
 def test_a_broken_decision_in_a_checkpoint_is_one_sentence(network, tmp_path):
