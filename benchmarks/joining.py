@@ -3,8 +3,8 @@
 The training styles of designed furniture are dealt into parts. Joining is trained on all rooms but those of one part, and
 joins these: by trees alone, and with the graph network. AP / AP50 / AP25 over the pieces of the map (no cloud, no smoothing), by its own
 confidences and by equal ones. Rooms are those of `python -m offline_training.joining --output out/joining`, which keeps
-them mapped; what is not there yet is mapped. Unlike the styles kept aside, this may be used to choose: no figure of the
-docs but those that it names comes from it. The boundary network has seen the styles.
+them mapped; what is not there yet is mapped. Unlike the styles kept aside, this may be used to choose between variants. The
+boundary network has seen all of these styles.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES
+from offline_training.joining.labelled import LabelledGraph
 from offline_training.joining.rooms import mapped_rooms, training_rooms
-from offline_training.joining.training import LabelledGraph, Settings, train
+from offline_training.joining.training import Settings, train
 
 LEAST_POINTS = 100  # of an object, as in ScanNet's protocol
 
@@ -32,9 +33,7 @@ LEAST_POINTS = 100  # of an object, as in ScanNet's protocol
 def scores(room: LabelledGraph, model: JoiningModel, threshold: float) -> list[list[float]]:
     """AP, AP50 and AP25 in percent by the model's own confidences, and by equal ones."""
     state, roots, iou = model.join(room.graph, threshold)
-    truth = np.zeros_like(room.truth)
-    np.add.at(truth, state.groups(), room.truth)
-    truth, size = truth[roots], room.truth.sum(0)
+    truth, size = room.truth_of(state, roots), room.truth.sum(0)
     large = truth.sum(1) >= LEAST_POINTS
     names = np.arange(1, len(size))
     found = [

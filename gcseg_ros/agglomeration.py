@@ -130,7 +130,7 @@ class Agglomeration:
         return self._features(pairs, self._edges(pairs))
 
     def _edges(self, pairs: Ids) -> Floats:
-        return np.array([self.near[i][j] for i, j in pairs.tolist()]).reshape(len(pairs), -1)
+        return np.array([self.near[i][j] for i, j in pairs.tolist()])
 
     def _features(self, pairs: Ids, edges: Floats) -> Floats:
         a, b = pairs.T
@@ -151,10 +151,11 @@ class Agglomeration:
                 self.near[a][c] = self.near[c][a] = edge + self.near[a][c] if c in self.near[a] else edge
         self.near[b] = {}
         self.left -= 1
+        changed = {(min(a, c), max(a, c)) for c in self.near[a]}
         if self.network is not None and self.left < LOOK_AGAIN * self.seen:
             self.look()
-            self._judge(np.array(sorted(self.current), np.int64).reshape(-1, 2))
-        self._judge(np.array([(min(a, c), max(a, c)) for c in self.near[a]], np.int64).reshape(-1, 2))
+            changed |= self.current.keys()
+        self._judge(np.array(sorted(changed), np.int64).reshape(-1, 2))
         return a
 
     def some_at_once(self, pairs: Ids) -> Iterator[Ids]:

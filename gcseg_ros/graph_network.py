@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
+from scipy.special import expit
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -129,4 +130,4 @@ class GraphNetwork:
             known, between = prepared("pieces", pieces, weights), prepared("pairs", features, weights)
             said.append(passed(np, weights, known, between, (one, other), lambda a, b: to_one @ a + to_other @ b))
         same, quality = (np.mean([part[k] for part in said], axis=0, dtype=np.float64) for k in (0, 1))
-        return np.clip(same, -SHARPEST, SHARPEST), 1 / (1 + np.exp(-quality))
+        return np.clip(same, -SHARPEST, SHARPEST), np.asarray(expit(quality))

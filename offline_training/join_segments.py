@@ -17,7 +17,7 @@ from offline_training.commands import run
 
 if TYPE_CHECKING:
     from gcseg_ros.segmentation.segmenter import Segmenter
-    from offline_training.joining.training import LabelledGraph
+    from offline_training.joining.labelled import LabelledGraph
     from offline_training.labelling.samples import Sample
 
 KINDS = "complete", "map"
@@ -73,7 +73,7 @@ def labelled_graph(segmenter: Segmenter, sample: Sample) -> LabelledGraph | None
     """What the network says of a scene's segments, and how many points of each have which label; None if it sees nothing there."""
     from gcseg_ros.segmentation.joining import coverage_of
     from gcseg_ros.segmentation.segment_graph import segment_graph
-    from offline_training.joining.training import LabelledGraph
+    from offline_training.joining.labelled import LabelledGraph
 
     seen = segmenter.look(sample.points, sample.colours)
     assert seen.cloud is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import joblib
 import numpy as np
@@ -13,17 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, Ids
+from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, Ids, Pair
 from gcseg_ros.boosted_trees import Trees
 from gcseg_ros.graph_network import GraphNetwork, passed, prepared, shapes
+from offline_training.joining.labelled import LabelledGraph, mostly_labelled, partly_labelled
 
-if TYPE_CHECKING:
-    from offline_training.joining.training import LabelledGraph
-
-OWN_THRESHOLD, TRUE_THRESHOLD = (
-    0.3,
-    0.02,
-)  # joined on the way are pairs as improbable as this: in any case, if it is true
+OWN_THRESHOLD = 0.3  # on the way with errors pairs as improbable as this are joined,
+TRUE_THRESHOLD = 0.02  # and on the way without, if they are one object
 RATE, DECAY, NOISE, DROPPED, QUALITY = 2e-3, 0.02, 0.1, 0.1, 0.2  # QUALITY: what its loss weighs
 USUAL = (1, 99)  # percentiles of a feature that are between its lowest and its highest value
 
@@ -59,31 +55,21 @@ def states_of(labelled: LabelledGraph, unseen: Trees, count: int, unlabelled_is_
     return found
 
 
-def _way(labelled: LabelledGraph, trees: Trees, threshold: float, only_true: bool) -> list[tuple[int, int]]:
+def _way(labelled: LabelledGraph, trees: Trees, threshold: float, only_true: bool) -> list[Pair]:
     """The pairs that agglomeration joins, one after the other."""
-    state, truth, way = Agglomeration(labelled.graph, trees), labelled.truth.copy(), []
-    while (pair := state.next(threshold)) is not None:
-        if not only_true or labelled.same(np.array([pair]), truth)[0]:
-            way.append(pair)
-            joined = state.join(*pair)
-            truth[joined] = truth[list(pair)].sum(0)
-    return way
+    offers = labelled.offers(Agglomeration(labelled.graph, trees), threshold, only_true)
+    return [pair for pair, same in offers if same or not only_true]
 
 
-def _state(labelled: LabelledGraph, way: Sequence[tuple[int, int]], unlabelled_is_wrong: bool) -> State:
+def _state(labelled: LabelledGraph, way: Sequence[Pair], unlabelled_is_wrong: bool) -> State:
     state = Agglomeration(labelled.graph, None)
     for pair in way:
         state.join(*pair)
     roots, pairs, pieces, between = state.known()
-    truth = np.zeros_like(labelled.truth)
-    np.add.at(truth, state.groups(), labelled.truth)
-    truth, size, area = truth[roots], labelled.truth.sum(0), state.nodes[roots, AREA]
-    iou = truth / np.maximum(truth.sum(1, keepdims=True) + size - truth, 1)
-    judged = truth[pairs][:, :, 1:].sum((1, 2)) > 0
-    counts = unlabelled_is_wrong | (truth[:, 0] <= truth[:, 1:].sum(1))
-    return State(
-        pieces, pairs, between, labelled.same(pairs, truth), judged * np.sqrt(area[pairs].min(1)), iou[:, 1:].max(1, initial=0), counts * np.sqrt(area)
-    )  # fmt: skip
+    truth, area = labelled.truth_of(state, roots), state.nodes[roots, AREA]
+    judged, counts = partly_labelled(truth, pairs), unlabelled_is_wrong | mostly_labelled(truth)
+    same, importance = labelled.same(pairs, truth), judged * np.sqrt(area[pairs].min(1))
+    return State(pieces, pairs, between, same, importance, labelled.best_iou(truth), counts * np.sqrt(area))
 
 
 def fit_networks(states: Sequence[Sequence[State]], epochs: int, count: int, seed: int) -> GraphNetwork:

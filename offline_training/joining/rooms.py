@@ -21,7 +21,7 @@ from gcseg_ros.mapping.pieces import PieceGraph, piece_graph
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES, SyntheticRecording
-from offline_training.joining.training import LabelledGraph
+from offline_training.joining.labelled import LabelledGraph
 
 if TYPE_CHECKING:
     from gcseg_ros.segmentation.segmenter import Segmenter

@@ -13,31 +13,14 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, Graph, Ids, join
+from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, join
 from gcseg_ros.boosted_trees import Trees
 from gcseg_ros.errors import UserError
 from gcseg_ros.joining_model import JoiningModel
 from offline_training.joining.graph_network import fit_networks, states_of
+from offline_training.joining.labelled import LabelledGraph, mostly_labelled, partly_labelled
 
 WALK_THRESHOLD = 0.1  # agglomeration on the way to samples goes on to pairs as improbable as this
-
-
-@dataclass(frozen=True)
-class LabelledGraph:
-    """graph; truth (n, instances): how much of each piece belongs to each true instance, column 0 = to none."""
-
-    graph: Graph
-    truth: Ids
-
-    def same(self, pairs: Ids, truth: Ids | None = None) -> npt.NDArray[np.bool_]:
-        """Whether most of both pieces (m, 2) is the same true instance."""
-        truth = self.truth if truth is None else truth
-        rows = truth[pairs][:, :, 1:]
-        return (rows.argmax(2)[:, 0] == rows.argmax(2)[:, 1]) & (rows.max(2) > 0).all(1)
-
-    def importance(self, pairs: Ids) -> npt.NDArray[np.float64]:
-        """What a decision about pairs (m, 2) weighs: the square root of the smaller piece's area."""
-        return np.sqrt(self.graph.nodes[pairs, AREA].min(1))
 
 
 @dataclass(frozen=True)
@@ -104,7 +87,7 @@ def train(graphs: Sequence[LabelledGraph], settings: Settings, say: Callable[[st
 def untouched(labelled: LabelledGraph) -> Samples:
     """All pairs of pieces, before anything is joined."""
     graph = labelled.graph
-    pairs = graph.pairs[labelled.truth[graph.pairs][:, :, 1:].sum((1, 2)) > 0]
+    pairs = graph.pairs[partly_labelled(labelled.truth, graph.pairs)]
     state = Agglomeration(graph, None)
     some = [state.features_of(few) for few in state.some_at_once(pairs)]
     features = np.concatenate([np.zeros((0, len(graph.NAMES))), *some])
@@ -113,16 +96,12 @@ def untouched(labelled: LabelledGraph) -> Samples:
 
 def walk(labelled: LabelledGraph, trees: Trees) -> Samples:
     """The pairs met by agglomeration that joins what truly is one object, and only that."""
-    state, truth = Agglomeration(labelled.graph, trees), labelled.truth.copy()
+    state = Agglomeration(labelled.graph, trees)
     features, same, importance = [], [], []
-    while (pair := state.next(WALK_THRESHOLD)) is not None:
-        pairs = np.array([pair])
-        features.append(state.features_of(pairs)[0])
-        same.append(bool(labelled.same(pairs, truth)[0]))
+    for pair, truly in labelled.offers(state, WALK_THRESHOLD, only_true=True):
+        features.append(state.features_of(np.array([pair]))[0])
+        same.append(truly)
         importance.append(float(np.sqrt(state.nodes[list(pair), AREA].min())))
-        if same[-1]:
-            joined = state.join(*pair)
-            truth[joined] = truth[list(pair)].sum(0)
     width = len(labelled.graph.NAMES)
     return Samples(np.array(features).reshape(-1, width), np.array(same, bool), np.array(importance))
 
@@ -164,14 +143,11 @@ def objects_and_ious(labelled: LabelledGraph, trees: Trees, settings: Settings) 
     """What is known of the objects (m, F) that joining makes of a graph, and their best IoU (m,) with true instances."""
     state = join(labelled.graph, settings.threshold, trees)
     roots, known = state.objects()
-    truth = np.zeros_like(labelled.truth)
-    np.add.at(truth, state.groups(), labelled.truth)
-    common, size = truth[roots], labelled.truth.sum(0)
-    iou = common / np.maximum(common.sum(1, keepdims=True) + size - common, 1)
+    truth = labelled.truth_of(state, roots)
     counts = state.nodes[roots, AREA] >= settings.least_area
     if not settings.unlabelled_is_wrong:
-        counts &= common[:, 0] <= common[:, 1:].sum(1)
-    return known[counts], iou[counts, 1:].max(1, initial=0)
+        counts &= mostly_labelled(truth)
+    return known[counts], labelled.best_iou(truth)[counts]
 
 
 def as_trees(model: HistGradientBoostingClassifier) -> Trees:

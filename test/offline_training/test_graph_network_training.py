@@ -7,7 +7,8 @@ pytest.importorskip("torch", reason="training needs torch")
 
 from gcseg_ros.agglomeration import Agglomeration, Graph
 from offline_training.joining.graph_network import fit_network, states_of
-from offline_training.joining.training import LabelledGraph, Settings, fit, train, untouched
+from offline_training.joining.labelled import LabelledGraph
+from offline_training.joining.training import Settings, fit, train, untouched
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
