@@ -21,6 +21,7 @@ from gcseg_ros.retrieval.command import query
 from gcseg_ros.weights.command import app as weights
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+NO_FOLDER = (NotADirectoryError, FileExistsError, PermissionError)
 INTERRUPTED = 128 + signal.SIGINT
 ABORTED = "Aborted: nothing was written."
 BUG = (
@@ -93,6 +94,8 @@ def explanation(error: BaseException) -> str:
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ""
+    if isinstance(error, NO_FOLDER):
+        return f"{error.filename} cannot be made or entered ({error.strerror}): name a folder that is free or yours."
     if isinstance(error, MemoryError):
         return "Out of memory: map fewer frames (--max-frames) or larger voxels (--set map.voxel_m=0.05)."
     return f"{BUG} ({type(error).__name__}: {' '.join(str(error).split())})."
@@ -100,7 +103,7 @@ def explanation(error: BaseException) -> str:
 
 def exit_status(error: BaseException) -> int:
     """2 for what the user can put right, 1 for the rest."""
-    return 2 if isinstance(error, (UserError, USAGE_ERROR)) else 1
+    return 2 if isinstance(error, (UserError, USAGE_ERROR, *NO_FOLDER)) else 1
 
 
 class Signals:

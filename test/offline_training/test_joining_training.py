@@ -6,6 +6,7 @@ import numpy as np
 
 from gcseg_ros.mapping.joining import load_model
 from gcseg_ros.mapping.pieces import PieceGraph
+from offline_training.commands import run
 from offline_training.joining.__main__ import main
 from offline_training.joining.rooms import mapped_rooms, room_names
 from offline_training.joining.training import Samples, Settings, fit, untouched, walk
@@ -36,6 +37,18 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     met = walk(room, model.trees)
     assert met.same.any()
     assert np.isfinite(met.importance).all()
+
+
+def test_an_output_that_is_a_file_is_said_in_one_sentence(tmp_path, capsys):
+    file = tmp_path / "weights"
+    file.write_text("mine")
+    assert run(main, ["--output", str(file), "--rooms", "2", "--invented", "0"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert (
+        said
+        == f"error: {file / 'rooms'} cannot be made or entered (Not a directory): name a folder that is free or yours."
+    )
+    assert file.read_text() == "mine"
 
 
 def test_the_same_samples_give_the_same_trees():
