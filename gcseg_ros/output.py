@@ -91,13 +91,13 @@ class OutputFolder:
 
         write_instances_ply(self._part / "instances.ply", instances)
         write_instances_json(self._part / "instances.json", instances)
-        write_picture(instances, self._part / "picture.png")
-        if self._labels.is_dir():
-            table = np.zeros(65536, np.uint16)  # an id that the map knows nothing of becomes 0
-            table[: len(instances.of_tracked)] = instances.of_tracked
-            with ThreadPoolExecutor() as pool:
-                for done in [pool.submit(_renumber, file, table) for file in self._labels.iterdir()]:
-                    done.result()
+        table = np.zeros(65536, np.uint16)  # an id that the map knows nothing of becomes 0
+        table[: len(instances.of_tracked)] = instances.of_tracked
+        labels = self._labels.iterdir() if self._labels.is_dir() else ()
+        with ThreadPoolExecutor() as pool:
+            picture = pool.submit(write_picture, instances, self._part / "picture.png")
+            for done in [picture, *(pool.submit(_renumber, file, table) for file in labels)]:
+                done.result()
         versions = {"python": platform.python_version(), "numpy": np.__version__, "opencv": cv2.__version__}
         write_json_atomic(self._part / SUMMARY, {"gcseg_ros": gcseg_ros.__version__, **summary, **versions})
         self._put_in_place()

@@ -22,7 +22,8 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
 from gcseg_ros.viewer.colours import NONE, instance_colours
-from gcseg_ros.viewer.picture import below_ceiling, best_view, neighbourhood
+from gcseg_ros.viewer.floor_plan import FloorPlan
+from gcseg_ros.viewer.picture import best_view, neighbourhood
 
 MOST_POINTS = 1_000_000
 MOST_OBJECTS = 65535
@@ -93,7 +94,7 @@ def standpoint(points: npt.NDArray[np.float64], ids: npt.NDArray[np.integer]) ->
     """From where to look first (radians), below which height (m; None: no cut), and how far points are apart (m)."""
     if len(points) < 10:
         return {"azimuth": 0.8, "cut": None, "spacing": 0.03}
-    below = below_ceiling(points)
+    below = FloorPlan(points).below_ceiling
     kept = points[:, 2] < below
     return {
         "azimuth": best_view(points[kept], ids[kept]) if kept.any() else 0.8,

@@ -3,7 +3,8 @@ import pytest
 
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.viewer.colours import instance_colours
-from gcseg_ros.viewer.picture import BACKGROUND, opened, render_picture
+from gcseg_ros.viewer.floor_plan import FloorPlan
+from gcseg_ros.viewer.picture import BACKGROUND, render_picture
 from gcseg_ros.viewer.splatting import Camera, depth_shading, framed, rotation_towards, splat
 
 
@@ -40,7 +41,7 @@ def shows(picture, colour):
 
 
 def test_opened_shows_the_table_and_keeps_far_walls(room):
-    kept = opened(room.points, azimuth=np.radians(-60))  # from -y and a little from +x
+    kept = FloorPlan(room.points).opened(azimuth=np.radians(-60))  # from -y and a little from +x
     share = {i: kept[room.instance == i].mean() for i in range(1, 8)}
     assert share[1] == 1
     assert share[6] == 1
