@@ -55,8 +55,8 @@ class Look:
 class Mapper:
     """`step` every frame in order of time; `instances()` whenever a map is wanted.
 
-    A step is `look`, then `track`. Looks may be taken ahead, in another thread, as long as they are taken and tracked in order: the
-    result is the same, and two processors have something to do.
+    A step is `view_of`, `look`, then `track`. Each may run ahead of the next, in a thread of its own, as long as each takes the frames in
+    order: the result is the same, and processors have something to do.
 
     Memory is bounded by the map's surface and its objects, not by the length of the video.
 
@@ -74,7 +74,7 @@ class Mapper:
         self._of_tracked: Ids = np.zeros(1, np.int64)
         if self.config.finishing.joining == "network":
             require_torch()  # now, not when the map is to be finished
-        self.view_of = ViewBuilder(self.config.input)
+        self._build_view = ViewBuilder(self.config.input)
         self.voxel_map = VoxelMap(self.config.map)
         # offline, one processor is for tracking while another looks ahead
         threads = LIVE_THREADS if live else max(1, min(LIVE_THREADS, (os.cpu_count() or 1) - 1))
@@ -87,17 +87,20 @@ class Mapper:
 
     def step(self, frame: Frame) -> TrackedFrame:
         """Map one frame. Causal: nothing of a later frame changes what is returned here."""
-        return self.track(self.look(frame))
+        return self.track(self.look(frame, self.view_of(frame)))
 
-    def look(self, frame: Frame) -> Look:
-        """The first half of a step: filtered depth and masks."""
+    def view_of(self, frame: Frame) -> View:
+        """The first part of a step: filtered depth and normals at working resolution."""
         with self._stage("depth"):
-            view = self.view_of(frame)
+            return self._build_view(frame)
+
+    def look(self, frame: Frame, view: View) -> Look:
+        """The second part of a step: masks."""
         with self._stage("masks"):
             return Look(frame, view, self.tracker.detect(view))
 
     def track(self, look: Look) -> TrackedFrame:
-        """The second half of a step: objects and the map."""
+        """The third part of a step: objects and the map."""
         with self._stage("tracking"):
             labels, keyframe = self.tracker.step(look.view, look.proposals)
         with self._stage("map"):
@@ -160,7 +163,7 @@ class Mapper:
         """What remembers, by name."""
         tracker = self.tracker
         own = {
-            "depth": self.view_of,
+            "depth": self._build_view,
             "map": self.voxel_map,
             "tracking": tracker,
             "objects": tracker.objects,

@@ -38,8 +38,6 @@ FILES = ("instances.ply", "instances.json", "labels", "picture.png", STATE, VIEW
 PART, OLD = "gcseg-part-", "gcseg-old-"
 """`.OUT.gcseg-part-…`, beside OUT while it is written: the new one; and the one that it replaces."""
 
-_FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
-
 
 class OutputFolder:
     """`add` the labels of every frame, then `finish` with the map. Use it in a `with`: what is not finished is removed.
@@ -204,8 +202,8 @@ def is_output(path: Path) -> bool:
         return False
 
 
-def _write_png(file: Path, image: npt.NDArray, parameters: Sequence[int] = _FAST) -> None:
-    if not cv2.imwrite(str(file), image, parameters):
+def _write_png(file: Path, image: npt.NDArray) -> None:
+    if not cv2.imwrite(str(file), image):  # as OpenCV does it: a compression level makes it try all filters, three times as slow
         raise UserError(f"{file} cannot be written: is the disk full?")
 
 

@@ -18,7 +18,7 @@ from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.recordings import Recording, prefetch
 
-LOOKED_AHEAD = 2  # frames, whose masks wait to be tracked
+AHEAD = 2  # frames whose views wait to be looked at, and whose masks wait to be tracked
 
 
 def map_recording(
@@ -80,8 +80,9 @@ def map_recording(
 
 
 def looked_ahead(mapper: Mapper, frames: Iterator[Frame]) -> Generator[Look, None, None]:
-    """The looks to be tracked, taken LOOKED_AHEAD frames ahead in a thread of their own."""
-    return prefetch(map(mapper.look, frames), LOOKED_AHEAD)
+    """The looks to be tracked. Views, and looks at them, are taken AHEAD of need, each in a thread of its own."""
+    with closing(prefetch(((frame, mapper.view_of(frame)) for frame in frames), AHEAD)) as views:
+        yield from prefetch((mapper.look(*seen) for seen in views), AHEAD)
 
 
 def summarise(mapper: Mapper, instances: InstanceMap, frames: int, seconds: float) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -47,11 +48,13 @@ def finish(
     tracked = surface.label
     if not len(tracked):
         return tracked, surface.share, np.zeros(1, np.int64)
-    if config.joining in ("learned", "network") or (config.joining == "auto" and len(borders)):
-        instance, confidence = _by_learned_decision(surface, evidence, borders, config)
-    else:
-        instance, confidence = _by_votes(surface, evidence, config)
-    instance = _smooth(instance, surface)
+    with ThreadPoolExecutor(1) as pool:  # a second processor has something to do while pieces are joined
+        neighbours = pool.submit(_neighbours, surface.points)
+        if config.joining in ("learned", "network") or (config.joining == "auto" and len(borders)):
+            instance, confidence = _by_learned_decision(surface, evidence, borders, config)
+        else:
+            instance, confidence = _by_votes(surface, evidence, config)
+        instance = _smooth(instance, surface, neighbours.result())
     instance[np.bincount(instance)[instance] < config.min_voxels] = 0
     return instance, confidence(instance)[instance].astype(np.float32), _label_table(tracked, instance)
 
@@ -206,22 +209,24 @@ def _absorb_small_patches(points: npt.NDArray, instance: Ids, patch: npt.NDArray
     return instance
 
 
-def _smooth(instance: Ids, surface: Surface) -> Ids:
-    """Each voxel takes the instance that its neighbourhood votes for; voxels without one get one where they touch it.
+def _neighbours(points: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Indices (n, SMOOTH_NEIGHBOURS) of each point's nearest, itself included; n where there are fewer."""
+    _, near = cKDTree(points).query(points, SMOOTH_NEIGHBOURS, distance_upper_bound=SMOOTH_RADIUS_M, workers=-1)
+    return near.astype(np.int32)
+
+
+def _smooth(instance: Ids, surface: Surface, near: npt.NDArray[np.int32]) -> Ids:
+    """Each voxel takes the instance that its `_neighbours` vote for; voxels without one get one where they touch it.
 
     A neighbour's vote weighs by how clear its own votes were and how well it was seen.
     """
     if not instance.any():
         return instance
-    distance, near = cKDTree(surface.points).query(
-        surface.points, k=SMOOTH_NEIGHBOURS, distance_upper_bound=SMOOTH_RADIUS_M, workers=-1
-    )
-    clear = surface.share * np.sqrt(surface.weight)
-    return _most_votes(instance, near, np.where(np.isfinite(distance), np.append(clear, 0)[near], 0))
+    return _most_votes(instance, near, np.append(surface.share * np.sqrt(surface.weight), 0)[near])
 
 
 @njit
-def _most_votes(instance: Ids, near: Ids, weight: Floats) -> Ids:
+def _most_votes(instance: Ids, near: npt.NDArray[np.int32], weight: npt.NDArray[np.float32]) -> Ids:
     """Of each voxel the instance that its neighbours near (n, k) have most weight (n, k) for; its own where none has one.
 
     A neighbour beyond the last voxel is none.
@@ -261,8 +266,8 @@ def _confidence_by_votes(instance: Ids, surface: Surface, nearest: Floats) -> Fl
 def _label_table(tracked: Ids, instance: Ids) -> Ids:
     """The instance that most voxels of each tracked label went to."""
     table = np.zeros(int(tracked.max(initial=0)) + 1, np.int64)
-    pairs, counts = np.unique(np.stack([tracked, instance], axis=1), axis=0, return_counts=True)
-    for k in np.argsort(counts, kind="stable"):
-        table[pairs[k, 0]] = pairs[k, 1]
+    codes, counts = np.unique(tracked << 32 | instance, return_counts=True)
+    codes = codes[np.argsort(counts, kind="stable")]
+    table[codes >> 32] = codes & 0xFFFFFFFF  # of several the last one stays
     table[0] = 0
     return table

@@ -43,17 +43,17 @@ def framed(points: npt.NDArray, rotation: npt.NDArray, size: tuple[int, int], vi
     width, height = size
     points = points[:: max(1, len(points) // 50_000)]
     focal = 0.5 * height / np.tan(view_angle / 2)
-    X = points @ rotation.T
-    low, high = X.min(0), X.max(0)
-    position = np.array([*(low + high)[:2] / 2, low[2] - 10 * np.ptp(X, axis=0).max() - 1])
+    X = np.ascontiguousarray((points @ rotation.T).T)
+    low, high = X.min(1), X.max(1)
+    position = np.array([*(low + high)[:2] / 2, low[2] - 10 * (high - low).max() - 1])
     centre = np.array([width, height]) / 2
     for _ in range(10):  # towards the tightest fit: depths change with the distance, so repeat
-        z = X[:, 2] - position[2]
-        uv = focal * (X[:, :2] - position[:2]) / z[:, None]
-        span = np.array([np.ptp(uv[:, 0]), np.ptp(uv[:, 1])])
-        position[:2] += (uv.max(0) + uv.min(0)) / 2 * z.mean() / focal
-        fill = max(float((span / (0.92 * np.array([width, height]))).max()), 1e-3)
-        position[2] = min(X[:, 2].mean() - (X[:, 2].mean() - position[2]) * fill, low[2] - 1e-3)
+        z = X[2] - position[2]
+        uv = focal * (X[:2] - position[:2, None]) / z
+        low_uv, high_uv = uv.min(1), uv.max(1)
+        position[:2] += (high_uv + low_uv) / 2 * z.mean() / focal
+        fill = max(float(((high_uv - low_uv) / (0.92 * np.array([width, height]))).max()), 1e-3)
+        position[2] = min(X[2].mean() - (X[2].mean() - position[2]) * fill, low[2] - 1e-3)
     return Camera(rotation, rotation.T @ position, float(focal), (float(centre[0]), float(centre[1])))
 
 

@@ -15,7 +15,7 @@ from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.state import FORMAT, Saved, read_state, write_state
 from gcseg_ros.masks.proposals import build_generator
-from gcseg_ros.run import LOOKED_AHEAD, map_recording
+from gcseg_ros.run import AHEAD, map_recording
 
 FRAMES = 9
 CAMERA = CameraIntrinsics(96, 72, 80.0, 80.0, 47.5, 35.5)
@@ -116,11 +116,14 @@ def test_two_halves_are_the_whole(frames, tmp_path, way, cut):
 def test_looks_taken_ahead_change_nothing(frames, way):
     whole, ahead = mapper_of(way), mapper_of(way)
     labels = [whole.step(f).labels for f in frames]
-    looks, tracked = [], []
+    views, looks, tracked = [], [], []
     for f in frames:
-        looks.append(ahead.look(f))
+        views.append((f, ahead.view_of(f)))
+        if len(views) > 2:
+            looks.append(ahead.look(*views.pop(0)))
         if len(looks) > 3:
             tracked.append(ahead.track(looks.pop(0)).labels)
+    looks += [ahead.look(*seen) for seen in views]
     tracked += [ahead.track(look).labels for look in looks]
     np.testing.assert_array_equal(labels, tracked)
     assert_same(remembered(whole), remembered(ahead))
@@ -142,7 +145,7 @@ def test_stopped_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
     whole, _ = map_recording(Walk(), tmp_path / "whole", config)
     _, summary = map_recording(Walk(), out, config, interrupted=lambda: True)
     assert not summary["complete"]
-    assert 1 <= summary["frames"] <= 2 + LOOKED_AHEAD
+    assert 1 <= summary["frames"] <= 3 + 2 * AHEAD
     rest, _ = map_recording(Walk(), out, config, slice(summary["frames"], None), resume=out)
     assert_same(whole, rest)
 
