@@ -17,6 +17,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Frame
 from gcseg_ros.mapping.finishing import finish, same_colour
 from gcseg_ros.mapping.instances import InstanceMap, describe_objects
+from gcseg_ros.mapping.joining import shipped_model
 from gcseg_ros.mapping.state import Stateful, read_state, write_state
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import Proposals, build_generator
@@ -72,8 +73,11 @@ class Mapper:
         self.config = config or Config()
         self.stages: dict[str, float] = {}
         self._of_tracked: Ids = np.zeros(1, np.int64)
-        if self.config.finishing.joining == "network":
-            require_torch()  # now, not when the map is to be finished
+        joining = self.config.finishing.joining
+        if joining == "network":
+            require_torch()
+        if joining in ("network", "learned") or (joining == "auto" and self.config.masks.generator == "learned"):
+            shipped_model("network" if joining == "network" else "learned")  # told now, not when the map is to be finished
         self._build_view = ViewBuilder(self.config.input)
         self.voxel_map = VoxelMap(self.config.map)
         # offline, one processor is for tracking while another looks ahead

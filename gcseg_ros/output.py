@@ -203,7 +203,8 @@ def is_output(path: Path) -> bool:
 
 
 def _write_png(file: Path, image: npt.NDArray) -> None:
-    if not cv2.imwrite(str(file), image):  # as OpenCV does it: a compression level makes it try all filters, three times as slow
+    # without parameters: a compression level makes OpenCV try all filters, which takes three times as long
+    if not cv2.imwrite(str(file), image):
         raise UserError(f"{file} cannot be written: is the disk full?")
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from gcseg_ros.config import load_config
+from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.truth import carry
 from gcseg_ros.mapper import Mapper, enlarge
+from gcseg_ros.mapping.joining import WEIGHTS, shipped_model
 from gcseg_ros.recordings import open_recording
 
 FRAMES = 16
@@ -145,3 +147,15 @@ def test_labels_fill_the_blocks_they_stand_for():
     labels = np.array([[1, 2], [3, 4]], np.int32)
     large = enlarge(labels, (5, 4))
     assert large.tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4], [0, 0, 0, 0]]
+
+
+def test_broken_joining_weights_are_told_of_before_the_first_frame(monkeypatch, tmp_path):
+    broken = tmp_path / "joining.npz"
+    broken.write_bytes(b"half a file")
+    monkeypatch.setitem(WEIGHTS, "learned", broken)
+    shipped_model.cache_clear()
+    with pytest.raises(UserError, match=r"joining\.npz cannot be used"):
+        Mapper()
+    Mapper(load_config(None, ["finishing.joining=votes"]))
+    Mapper(load_config(None, ["masks.generator=geometric"]))
+    shipped_model.cache_clear()
