@@ -84,10 +84,14 @@ class Graph:
         """What a network is told of pieces, (k, len(PIECE_NAMES))."""
         raise NotImplementedError
 
-    def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
+    def object_features(
+        self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, missing: Floats, contact: Floats
+    ) -> Floats:
         """What the expected quality of objects rests on, (k, len(OBJECT_NAMES)).
 
-        doubts (k, DOUBTS) the highest probabilities of being one with a neighbour; contact (k,) with all neighbours
+        doubts   (k, DOUBTS) the highest probabilities of being one with a neighbour
+        missing  (k,) the areas of neighbours (or its own, if that is smaller) times these probabilities
+        contact  (k,) with all neighbours
         """
         raise NotImplementedError
 
@@ -188,7 +192,7 @@ class Agglomeration:
             return
         for some in self.some_at_once(pairs):
             edges = self._edges(some)
-            odds = self.trees.log_odds(self._features(some, edges))
+            odds = self.trees.total(self._features(some, edges))
             if self.network is not None:
                 weight, said = edges[:, SAID].T
                 odds = (odds + said / weight) / 2
@@ -206,13 +210,15 @@ class Agglomeration:
     def objects(self) -> tuple[Ids, Floats]:
         """The roots (k,) of what was joined, and the features (k, len(graph.OBJECT_NAMES)) that their quality rests on."""
         roots = np.unique(self.groups())
-        doubts = np.zeros((len(self.root), DOUBTS))
+        doubts, missing = np.zeros((len(self.root), DOUBTS)), np.zeros(len(self.root))
         for pair, value in sorted(self.current.items(), key=lambda item: item[1]):
+            smaller = min(self.nodes[i, AREA] for i in pair)
             for i in pair:
                 doubts[i] = value, *doubts[i, :-1]
+                missing[i] += value * smaller
         contact = np.array([sum(edge[CONTACT] for edge in self.near[i].values()) for i in roots.tolist()], np.float64)
-        known = self.graph.object_features(self.nodes[roots], self.low[roots], self.high[roots], doubts[roots], contact)
-        return roots, known
+        sums = self.nodes[roots], self.low[roots], self.high[roots]
+        return roots, self.graph.object_features(*sums, doubts[roots], missing[roots], contact)
 
 
 def join(graph: Graph, threshold: float, trees: Trees, network: GraphNetwork | None = None) -> Agglomeration:

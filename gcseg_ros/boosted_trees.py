@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Trees:
-    """Boosted decision trees for the log-odds that two pieces are one object.
+    """Boosted decision trees: for the log-odds that two pieces are one object, or the IoU to be expected of an object.
 
     Per node of all trees, one after the other: feature (int32, -1 = leaf), threshold (float64), left, right (int32, absolute),
     missing_left (bool: where NaN goes), value (float64, of leaves). roots (int32); bias (float).
@@ -53,14 +53,14 @@ class Trees:
         """What `of` takes."""
         return {name: np.asarray(value) for name, value in vars(self).items()}
 
-    def log_odds(self, x: Floats) -> Floats:
-        """Features (m, F) -> (m,)."""
+    def total(self, x: Floats) -> Floats:
+        """Features (m, F) -> (m,) what the trees add up to."""
         arrays = self.feature, self.threshold, self.left, self.right, self.missing_left, self.value, self.roots
         return np.asarray(self.bias + _sum_of_leaves(np.ascontiguousarray(x), *arrays))
 
     def __call__(self, x: Floats) -> Floats:
-        """Features (m, F) -> probabilities (m,)."""
-        return np.asarray(expit(self.log_odds(x)))
+        """Features (m, F) -> probabilities (m,), where the trees add up to log-odds."""
+        return np.asarray(expit(self.total(x)))
 
 
 @njit

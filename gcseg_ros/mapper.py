@@ -77,7 +77,8 @@ class Mapper:
         if joining == "network":
             require_torch()
         if joining in ("network", "learned") or (joining == "auto" and self.config.masks.generator == "learned"):
-            shipped_model("network" if joining == "network" else "learned")  # told now, not when the map is to be finished
+            # if it cannot be read, that is told now, not when the map is to be finished
+            shipped_model("network" if joining == "network" else "learned")
         self._build_view = ViewBuilder(self.config.input)
         self.voxel_map = VoxelMap(self.config.map)
         # offline, one processor is for tracking while another looks ahead

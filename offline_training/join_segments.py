@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from offline_training.labelling.samples import Sample
 
 KINDS = "complete", "map"
-TREES: dict[str, Any] = {"networks": 0, "trees": 250, "rate": 0.06, "leaves": 24, "least_in_leaf": 60}
+DECISION: dict[str, Any] = {
+    "networks": 0,
+    "linear_confidence": True,
+    "trees": 250,
+    "rate": 0.06,
+    "leaves": 24,
+    "least_in_leaf": 60,
+}
 
 
 def main(
@@ -61,7 +68,7 @@ def main(
     ]
     post = segmenter.settings
     settings = Settings(
-        post.join_probability, post.min_voxels, unlabelled_is_wrong=False, seed=seed, rounds=rounds, **TREES
+        post.join_probability, post.min_voxels, unlabelled_is_wrong=False, seed=seed, rounds=rounds, **DECISION
     )
     model = train([graph for graph in graphs if graph is not None], settings, console.print)
     notes = {**loaded.notes, "joining_settings": f"{len(graphs)} scenes, {settings}"}

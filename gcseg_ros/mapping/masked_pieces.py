@@ -41,9 +41,11 @@ class MaskedPieceGraph(PieceGraph):
         said = self.masks.object_features(nodes[:, AREA], nodes[:, COVERAGE])
         return np.column_stack([super().piece_features(nodes[:, :NODE], low, high), *said])
 
-    def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
+    def object_features(
+        self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, missing: Floats, contact: Floats
+    ) -> Floats:
         """As `Graph.object_features`."""
-        known = super().object_features(nodes, low, high, doubts, contact)
+        known = super().object_features(nodes, low, high, doubts, missing, contact)
         return np.column_stack([known, *self.masks.object_features(nodes[:, AREA], nodes[:, COVERAGE])])
 
 

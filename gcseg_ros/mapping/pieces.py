@@ -72,8 +72,8 @@ agreement_smaller agreement_larger one_label"""
 PIECE_NAMES = """area lightness redness yellowness lightness_spread redness_spread yellowness_spread upright flat bottom top
 depth length height thickness breadth reach agreement structure seen_well"""
 
-OBJECT_NAMES = """area agreement seen_well doubt_1 doubt_2 doubt_3 structure flat width depth length thickness breadth reach
-contact seen"""
+OBJECT_NAMES = """area agreement seen_well doubt_1 doubt_2 doubt_3 missing structure flat width depth length thickness
+breadth reach contact seen"""
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,14 @@ class PieceGraph(Graph):
         ]  # fmt: skip
         return np.stack(columns, axis=1)
 
-    def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
+    def object_features(
+        self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, missing: Floats, contact: Floats
+    ) -> Floats:
         """As `Graph.object_features`."""
         area, extent = nodes[:, AREA], np.sort(high - low, axis=1)
         columns = [
-            np.log(area), nodes[:, SHARE] / area, np.log(nodes[:, SEEN_WELL] / area), *doubts.T, structure(nodes),
-            np.linalg.norm(nodes[:, NORMAL], axis=1) / area, *np.log(extent + UNIT_M).T,
+            np.log(area), nodes[:, SHARE] / area, np.log(nodes[:, SEEN_WELL] / area), *doubts.T, missing / area,
+            structure(nodes), np.linalg.norm(nodes[:, NORMAL], axis=1) / area, *np.log(extent + UNIT_M).T,
             *np.log(principal_lengths_of(nodes) + 0.005).T, contact / np.sqrt(area), np.log1p(nodes[:, SEEN]),
         ]  # fmt: skip
         return np.stack(columns, axis=1)

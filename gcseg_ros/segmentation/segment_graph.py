@@ -89,7 +89,9 @@ class SegmentGraph(Graph):
         columns += axis_features(*(_principal_lengths(x) for x in (a, b, a[:, :NODE] + b[:, :NODE])))
         return np.stack(columns, axis=1)
 
-    def object_features(self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, contact: Floats) -> Floats:
+    def object_features(
+        self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, missing: Floats, contact: Floats
+    ) -> Floats:
         """As `Graph.object_features`."""
         area, extent = nodes[:, AREA], np.sort(high - low, axis=1)
         columns = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.preprocessing import StandardScaler
@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, join
 from gcseg_ros.boosted_trees import Trees
 from gcseg_ros.errors import UserError
-from gcseg_ros.joining_model import JoiningModel
+from gcseg_ros.joining_model import JoiningModel, Linear
 from offline_training.joining.graph_network import fit_networks, states_of
 from offline_training.joining.labelled import LabelledGraph, mostly_labelled, partly_labelled
 
@@ -26,13 +26,14 @@ WALK_THRESHOLD = 0.1  # agglomeration on the way to samples goes on to pairs as 
 @dataclass(frozen=True)
 class Settings:
     """threshold of joining; smaller objects are none; whether objects of what has no label are wrong, or not known;
-    seed; rounds of walking and fitting again; the boosted trees'; how many networks, the epochs that each is trained, and
+    seed; whether the confidence is linear; rounds of walking and fitting again; the boosted trees'; how many networks, the epochs that each is trained, and
     how many states of each graph they see."""
 
     threshold: float
     least_area: float
     unlabelled_is_wrong: bool = True
     seed: int = 0
+    linear_confidence: bool = False
     rounds: int = 2
     trees: int = 200
     rate: float = 0.1
@@ -127,16 +128,26 @@ def fit(parts: Sequence[Sequence[Samples]], settings: Settings) -> Trees:
     return as_trees(model)
 
 
-def fit_confidence(
-    graphs: Sequence[LabelledGraph], unseen: Sequence[Trees], settings: Settings
-) -> npt.NDArray[np.float64]:
-    """Ridge regression of objects' IoU with the true ones; graphs are joined by trees that have not seen them."""
+def fit_confidence(graphs: Sequence[LabelledGraph], unseen: Sequence[Trees], settings: Settings) -> Trees | Linear:
+    """Of objects' IoU with the true ones; graphs are joined by trees that have not seen them."""
     outcomes = [objects_and_ious(graph, trees, settings) for graph, trees in zip(graphs, unseen)]
     known, iou = (np.concatenate([outcome[k] for outcome in outcomes]) for k in (0, 1))
-    scaler = StandardScaler().fit(known)
-    ridge = Ridge(3.0).fit(scaler.transform(known), iou)
-    weights = ridge.coef_ / scaler.scale_
-    return np.append(weights, ridge.intercept_ - weights @ scaler.mean_)
+    if settings.linear_confidence:
+        scaler = StandardScaler().fit(known)
+        ridge = Ridge(3.0).fit(scaler.transform(known), iou)
+        weights = ridge.coef_ / scaler.scale_
+        return Linear(np.append(weights, ridge.intercept_ - weights @ scaler.mean_))
+    model = HistGradientBoostingRegressor(
+        max_iter=150,
+        learning_rate=0.05,
+        max_leaf_nodes=12,
+        min_samples_leaf=30,
+        max_features=0.4,
+        l2_regularization=10,
+        early_stopping=False,
+        random_state=settings.seed,
+    )
+    return as_trees(model.fit(known, iou))
 
 
 def objects_and_ious(labelled: LabelledGraph, trees: Trees, settings: Settings) -> tuple[Floats, Floats]:
@@ -150,7 +161,7 @@ def objects_and_ious(labelled: LabelledGraph, trees: Trees, settings: Settings) 
     return known[counts], labelled.best_iou(truth)[counts]
 
 
-def as_trees(model: HistGradientBoostingClassifier) -> Trees:
+def as_trees(model: HistGradientBoostingClassifier | HistGradientBoostingRegressor) -> Trees:
     """scikit-learn's trees as plain arrays."""
     trees = [predictors[0].nodes for predictors in model._predictors]
     roots = np.cumsum([0] + [len(nodes) for nodes in trees[:-1]]).astype(np.int32)

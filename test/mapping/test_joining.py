@@ -26,11 +26,20 @@ def all_features(g: PieceGraph) -> np.ndarray:
     return Agglomeration(g, None).features_of(g.pairs)
 
 
-def always(probability: float) -> Trees:
-    """A single leaf."""
+def leaf(value: float) -> Trees:
     zero = np.zeros(1, np.int32)
-    leaf = np.array([np.log(probability / (1 - probability))])
-    return Trees(zero - 1, np.zeros(1), zero, zero, np.zeros(1, bool), leaf, zero, 0.0)
+    return Trees(zero - 1, np.zeros(1), zero, zero, np.zeros(1, bool), np.array([value]), zero, 0.0)
+
+
+def always(probability: float) -> Trees:
+    return leaf(np.log(probability / (1 - probability)))
+
+
+def step(feature: int, threshold: float, low: float, high: float) -> Trees:
+    """`low` up to the threshold of a feature, `high` beyond."""
+    index, end = np.array([feature, -1, -1], np.int32), np.zeros(3, bool)
+    left, right, root = (np.array(x, np.int32) for x in ([1, 0, 0], [2, 0, 0], [0]))
+    return Trees(index, np.array([threshold, 0, 0]), left, right, end, np.array([0, low, high]), root, 0.0)
 
 
 def network_that_says(log_odds: float, quality: float) -> GraphNetwork:
@@ -42,9 +51,6 @@ def network_that_says(log_odds: float, quality: float) -> GraphNetwork:
     weights["same.out_bias"] += log_odds
     weights["quality.out_bias"] += np.log(quality / (1 - quality))
     return GraphNetwork(weights)
-
-
-NO_CONFIDENCE = np.zeros(len(PieceGraph.OBJECT_NAMES) + 1)
 
 
 def test_pieces_areas_and_contacts():
@@ -132,11 +138,10 @@ def test_trees_say_what_scikit_learn_says(tmp_path):
     model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8).fit(x, y)
     assert as_trees(model)(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
     with open(tmp_path / "model.npz", "wb") as file:
-        confidence = np.arange(len(PieceGraph.OBJECT_NAMES) + 1.0)
-        save_model(JoiningModel(as_trees(model), network_that_says(2.0, 0.3), confidence), file, "learned")
+        save_model(JoiningModel(as_trees(model), network_that_says(2.0, 0.3), step(2, 1.0, 0.4, 0.7)), file, "learned")
     read = load_model(tmp_path / "model.npz", "learned")
     assert read.trees(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
-    assert read.confidence.tolist() == confidence.tolist()
+    assert read.confidence.total(np.array([[9.0, 9, 1, *[0] * 14], [0, 0, 2, *[0] * 14]])).tolist() == [0.4, 0.7]
     same, quality = read.network(np.zeros((1, len(PieceGraph.PIECE_NAMES))), np.array([[0, 0]]), x[:1])
     assert (same[0], quality[0]) == pytest.approx((2, 0.3))
 
@@ -182,23 +187,29 @@ def test_the_network_looks_again_at_what_has_been_joined():
             return super().__call__(pieces, pairs, features)
 
     g = graph(surface([(strip(i), i + 1) for i in range(8)]))
-    linear = np.append(NO_CONFIDENCE[:-1], 0.5)
-    model = JoiningModel(always(0.9), Watched(network_that_says(1.0, 0.3).weights), linear)
+    model = JoiningModel(always(0.9), Watched(network_that_says(1.0, 0.3).weights), leaf(0.5))
     state, roots, iou = model.join(g, 0.5)
     assert looks == [(8, 7), (6, 5), (5, 4), (4, 3), (3, 2), (2, 1), (1, 0), (1, 0)]
     assert (len(roots), iou[0]) == (1, pytest.approx((0.3 + 0.5) / 2))
     assert len(np.unique(state.groups())) == 1
 
 
-def test_without_a_network_the_expected_iou_is_linear():
-    confidence = NO_CONFIDENCE.copy()
-    confidence[PieceGraph.OBJECT_NAMES.index("doubt_1")] = -1
-    confidence[-1] = 1.2
+def test_what_may_be_missing_of_an_object_is_known():
+    """Three strips, the middle one of which may belong to either neighbour; the last is half as large."""
+    half = tuple(part[: len(part) // 2] for part in strip(2))
+    state = join(graph(surface([(strip(0), 1), (strip(1), 2), (half, 3)])), 0.5, always(0.4))
+    missing = state.objects()[1][:, PieceGraph.OBJECT_NAMES.index("missing")]
+    assert missing == pytest.approx([0.4, 0.4 + 0.4 / 2, 0.4])
+
+
+def test_without_a_network_the_expected_iou_is_that_of_the_trees():
+    doubt = PieceGraph.OBJECT_NAMES.index("doubt_1")
     g = graph(surface([(strip(i), i + 1) for i in range(3)]))
-    _, _, iou = JoiningModel(always(0.4), None, confidence).join(g, 0.5)
-    assert iou == pytest.approx([0.8, 0.8, 0.8])
-    confidence[-1] = 0.3
-    assert JoiningModel(always(0.4), None, confidence).join(g, 0.5)[2] == pytest.approx([0.01] * 3)
+    for probability, expected in ((0.4, 0.6), (0.2, 0.9)):
+        _, _, iou = JoiningModel(always(probability), None, step(doubt, 0.3, 0.9, 0.6)).join(g, 0.5)
+        assert iou == pytest.approx([expected] * 3)
+    for value, expected in ((-0.3, 0.01), (1.4, 1)):
+        assert JoiningModel(always(0.4), None, leaf(value)).join(g, 0.5)[2] == pytest.approx([expected] * 3)
 
 
 def test_an_empty_map_and_one_without_pieces():
@@ -227,3 +238,19 @@ def test_the_shipped_decision_tells_a_box_on_the_floor_from_the_floor():
     root = shipped_model("learned").join(g, 0.4)[0].groups()
     assert len(set(root[piece[len(floor[0]) :]].tolist())) == 1
     assert len(set(root.tolist())) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"confidence.feature": np.full(3, 99, np.int32)},
+        {"confidence.value": np.zeros(2)},
+        {"confidence.roots": np.full(1, 7, np.int32)},
+        {"confidence": np.zeros(3)},
+    ],
+)
+def test_a_confidence_that_is_for_other_objects_is_refused(changes):
+    arrays = JoiningModel(always(0.5), None, step(2, 1.0, 0.4, 0.7)).arrays()
+    JoiningModel.of(arrays, PieceGraph)
+    with pytest.raises(ValueError, match=r"its trees|of its trees|confidence"):
+        JoiningModel.of({**arrays, **changes}, PieceGraph)

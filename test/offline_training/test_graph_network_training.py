@@ -28,7 +28,7 @@ class Toy(Graph):
     def piece_features(self, nodes, low, high):
         return nodes[:, 1:] / nodes[:, :1]
 
-    def object_features(self, nodes, low, high, doubts, contact):
+    def object_features(self, nodes, low, high, doubts, missing, contact):
         return np.log(nodes[:, :1])
 
 

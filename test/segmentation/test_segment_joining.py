@@ -11,7 +11,7 @@ from gcseg_ros.agglomeration import AREA, Agglomeration  # noqa: E402
 from gcseg_ros.boosted_trees import Trees  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.graph_network import ranges, shapes  # noqa: E402
-from gcseg_ros.joining_model import OF_NETWORK, JoiningModel  # noqa: E402
+from gcseg_ros.joining_model import OF_NETWORK, JoiningModel, Linear  # noqa: E402
 from gcseg_ros.query_masks import together_of  # noqa: E402
 from gcseg_ros.segmentation import Segmenter, checkpoint  # noqa: E402
 from gcseg_ros.segmentation.joining import joined  # noqa: E402
@@ -143,7 +143,7 @@ def constant(probability: float, iou: float = 0.7) -> JoiningModel:
     """Says the same of everything."""
     zero = np.zeros(1, np.int32)
     value = np.array([np.log(probability / (1 - probability))])
-    confidence = np.append(np.zeros(len(SegmentGraph.OBJECT_NAMES)), iou)
+    confidence = Linear(np.append(np.zeros(len(SegmentGraph.OBJECT_NAMES)), iou))
     return JoiningModel(Trees(zero - 1, np.zeros(1), zero, zero, np.zeros(1, bool), value, zero, 0.0), None, confidence)
 
 
