@@ -78,7 +78,7 @@ class Mapper:
             require_torch()
         if joining in ("network", "learned") or (joining == "auto" and self.config.masks.generator == "learned"):
             # if it cannot be read, that is told now, not when the map is to be finished
-            shipped_model("network" if joining == "network" else "learned")
+            shipped_model(joining)
         self._build_view = ViewBuilder(self.config.input)
         self.voxel_map = VoxelMap(self.config.map)
         # offline, one processor is for tracking while another looks ahead

@@ -61,7 +61,7 @@ def finish(
 
 def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig) -> Joined:
     graph, piece = piece_graph(surface, evidence, borders)
-    model = shipped_model("network" if config.joining == "network" else "learned")
+    model = shipped_model(config.joining)
     if config.joining == "network":
         graph = seen_by_network(graph, surface, piece)
     joined, roots, iou = model.join(graph, config.join_probability)

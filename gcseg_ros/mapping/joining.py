@@ -48,6 +48,7 @@ def save_model(model: JoiningModel, file: BinaryIO, joining: Joining) -> None:
 
 
 @cache
-def shipped_model(joining: Joining) -> JoiningModel:
-    """The model that comes with the package."""
-    return load_model(WEIGHTS[joining], joining)
+def shipped_model(joining: Literal["auto", "learned", "network"]) -> JoiningModel:
+    """The model that comes with the package for a setting of `finishing.joining`."""
+    kind: Joining = "network" if joining == "network" else "learned"
+    return load_model(WEIGHTS[kind], kind)

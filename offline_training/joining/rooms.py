@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from gcseg_ros.agglomeration import Ids
+from gcseg_ros.config import Config, FinishingConfig
 from gcseg_ros.files import atomic_path
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping import pieces
@@ -80,10 +81,10 @@ def mapped_rooms(names: list[str], cache: Path) -> Iterator[MappedRoom]:
 
 
 def map_room(name: str) -> MappedRoom:
-    """A generated room as the default settings map it, with its truth."""
+    """A generated room as the default settings map it, with its truth; joining, which is to be learned from it, is not needed."""
     recording = open_recording(name)
     assert isinstance(recording, SyntheticRecording)
-    mapper = Mapper()
+    mapper = Mapper(Config(finishing=FinishingConfig(joining="votes")))
     for frame in recording:
         mapper.step(frame)
     surface = mapper.voxel_map.surface()

@@ -26,8 +26,8 @@ WALK_THRESHOLD = 0.1  # agglomeration on the way to samples goes on to pairs as 
 @dataclass(frozen=True)
 class Settings:
     """threshold of joining; smaller objects are none; whether objects of what has no label are wrong, or not known;
-    seed; whether the confidence is linear; rounds of walking and fitting again; the boosted trees'; how many networks, the epochs that each is trained, and
-    how many states of each graph they see."""
+    seed; whether the confidence is linear; rounds of walking and fitting again; the boosted trees'; how many networks, the
+    epochs that each is trained, and how many states of each graph they see."""
 
     threshold: float
     least_area: float

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 
-from gcseg_ros.mapping.joining import load_model
+from gcseg_ros.mapping.joining import WEIGHTS, load_model, shipped_model
 from gcseg_ros.mapping.pieces import PieceGraph
 from offline_training.commands import run
 from offline_training.joining.__main__ import main
-from offline_training.joining.rooms import mapped_rooms, room_names
+from offline_training.joining.rooms import map_room, mapped_rooms, room_names
 from offline_training.joining.training import Samples, Settings, fit, untouched, walk
 
 
@@ -37,6 +37,13 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     met = walk(room, model.trees)
     assert met.same.any()
     assert np.isfinite(met.importance).all()
+
+
+def test_rooms_are_mapped_without_the_weights_that_are_to_be_learned_from_them(tmp_path, monkeypatch):
+    """After a change of the features the shipped ones cannot be read, and only this command makes others."""
+    monkeypatch.setitem(WEIGHTS, "learned", tmp_path / "none.npz")
+    shipped_model.cache_clear()
+    assert len(map_room("synthetic:40:house:3").graph) > 0
 
 
 def test_an_output_that_is_a_file_is_said_in_one_sentence(tmp_path, capsys):
