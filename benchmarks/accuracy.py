@@ -9,6 +9,7 @@ in one run; `synthetic:` rooms are rendered once. The scores are AP / AP50 / AP2
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording, prefetch
 from gcseg_ros.recordings.synthetic import HELD_OUT_STYLES, export
+from offline_training.commands import plainly
 
 VARIANTS = {
     "default": [],
@@ -127,4 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

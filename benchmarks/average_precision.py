@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from gcseg_ros.evaluation.average_precision import MIN_POINTS, Overlap, average_precision
 from gcseg_ros.files import write_json_atomic
+from offline_training.commands import plainly
 
 SIZES = [(20, 20, 50_000), (100, 100, 200_000), (300, 150, 200_000)]
 
@@ -68,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

@@ -9,6 +9,7 @@ interrupted run goes on. Writes OUT/curriculum.json and OUT/curriculum.png.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from gcseg_ros.config import load_config
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.recordings.synthetic import HELD_OUT_STYLES, TRAINING_STYLES, SyntheticRecording
 from gcseg_ros.segmentation import checkpoint
+from offline_training.commands import plainly
 from offline_training.labelling.engines import label_here
 from offline_training.labelling.samples import SampleFolder, begin, write_index
 from offline_training.labelling.scene import Labelling
@@ -177,4 +179,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

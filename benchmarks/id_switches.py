@@ -29,6 +29,7 @@ from gcseg_ros.files import write_json_atomic
 from gcseg_ros.nodes import demo, graph
 from gcseg_ros.nodes.demo import console
 from gcseg_ros.recordings import open_recording
+from offline_training.commands import plainly
 
 NEAR_M = 0.05
 MIN_POINTS = 100
@@ -185,7 +186,7 @@ def listen(options: argparse.Namespace, frames: int, folder: str) -> Listener:
     return heard
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", nargs="?", default="synthetic:16", help="with a truth; default: synthetic:16")
     parser.add_argument("--source", default="tracked", choices=["tracked", "network", "fused"])
@@ -198,22 +199,15 @@ def main() -> int:
     parser.add_argument("--domain-id", type=int, help="ROS_DOMAIN_ID; else one of its own")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
-    try:
-        recording = open_recording(options.recording)
-        with tempfile.TemporaryDirectory() as folder:
-            truth_file = demo.truth_of(recording, Path(folder))
-            if truth_file is None:
-                raise UserError(f"{options.recording} has no truth to compare with: give a generated or rendered room.")
-            truth = load_truth(truth_file)
-            heard = listen(options, len(recording), folder)
-    except UserError as error:
-        console.print(f"id_switches: {error}", style="red", markup=False, soft_wrap=True)
-        return 2
-    except KeyboardInterrupt:
-        return demo.INTERRUPTED
+    recording = open_recording(options.recording)
+    with tempfile.TemporaryDirectory() as folder:
+        truth_file = demo.truth_of(recording, Path(folder))
+        if truth_file is None:
+            raise UserError(f"{options.recording} has no truth to compare with: give a generated or rendered room.")
+        truth = load_truth(truth_file)
+        heard = listen(options, len(recording), folder)
     if truth.points is None or not heard.segmented:
-        console.print("id_switches: nothing was published.")
-        return 2
+        raise UserError("Nothing was published: see the messages of the nodes above.")
     tree = cKDTree(truth.points)
     segmented, mapped = [], []
     for stamp, cloud in sorted(heard.segmented.items()):
@@ -232,8 +226,7 @@ def main() -> int:
             options.json,
             {"recording": options.recording, "rows": [asdict(row) for row in rows], "answers": heard.sentences},
         )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(plainly(main))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.views import ViewBuilder
+from offline_training.commands import plainly
 
 
 def main() -> None:
@@ -80,4 +82,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

@@ -10,6 +10,7 @@ boundary network has seen all of these styles.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES
+from offline_training.commands import plainly
 from offline_training.joining.labelled import LabelledGraph
 from offline_training.joining.rooms import mapped_rooms, training_rooms
 from offline_training.joining.training import Settings, train
@@ -91,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

@@ -13,6 +13,7 @@ and with drifting poses. "true" are the true masks themselves; SAM takes part wi
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from gcseg_ros.masks.masks import Labels
 from gcseg_ros.recordings import open_recording, prefetch
 from gcseg_ros.viewer.overlay import overlay
 from gcseg_ros.views import View
+from offline_training.commands import plainly
 
 LEAST_PX = 100
 TOLERANCE_PX = 2
@@ -204,4 +206,4 @@ def table(rows: list[dict[str, Any]], poses: list[str]) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

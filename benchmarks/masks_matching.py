@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from gcseg_ros.files import write_json_atomic
 from gcseg_ros.masks import Masks, overlaps
 from gcseg_ros.masks.containment import redundant
 from gcseg_ros.tracking.matching import iou_of_counts, match
+from offline_training.commands import plainly
 
 HEIGHT, WIDTH = 480, 640
 
@@ -95,4 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

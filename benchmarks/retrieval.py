@@ -8,6 +8,7 @@ CLIP runs with random weights, which cost what trained ones do. Processor second
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -23,6 +24,7 @@ from gcseg_ros.retrieval import OpenClip, Retrieval
 from gcseg_ros.retrieval.features import Features
 from gcseg_ros.retrieval.retrieval import instance_ids, label_masks
 from gcseg_ros.retrieval.selection import shots
+from offline_training.commands import plainly
 
 INSTANCES, DIMENSIONS = 500, 768
 
@@ -90,4 +92,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

@@ -32,6 +32,7 @@ from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.propagation.sam2_network import build_sam2, load_sam2
 from gcseg_ros.propagation.sam2_window import Sam2Window
+from offline_training.commands import plainly
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
 from tiny_networks import CONFIGURATION, TINY_SAM2, tiny_sam, tiny_sam2
@@ -176,4 +177,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

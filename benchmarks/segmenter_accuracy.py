@@ -8,6 +8,7 @@ AP50 / AP25 of all instances in percent (ScanNet's protocol, class-agnostic), on
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.segmentation.segmenter import Segmenter
+from offline_training.commands import plainly
 
 BASELINES = ("planes", "oriented_planes", "felzenszwalb")
 
@@ -85,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

@@ -34,6 +34,7 @@ from gcseg_ros.segmentation.network import Mask3D, NetworkConfig
 from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
 from gcseg_ros.segmentation.segmenter import Segmenter
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor
+from offline_training.commands import plainly
 
 VOXEL_M = 0.02
 
@@ -297,4 +298,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

@@ -6,6 +6,7 @@ One thread a measurement; the first views are left out (compilation).
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from gcseg_ros.recordings.synthetic import TRAINING_STYLES, build_room, random_view, render, training_view
 from gcseg_ros.recordings.synthetic.recording import CAMERA
 from gcseg_ros.recordings.synthetic.sensor import SENSORS, ColourSensor, sense_colour, sense_depth
+from offline_training.commands import plainly
 
 
 def main() -> None:
@@ -51,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

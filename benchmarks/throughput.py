@@ -7,6 +7,7 @@ of the time per frame; memory is the process's resident size after the first hal
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording, prefetch
 from gcseg_ros.run import looked_ahead
+from offline_training.commands import plainly
 
 
 def resident_mb() -> float:
@@ -65,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(plainly(main))

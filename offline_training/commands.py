@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from gcseg_ros.cli import INTERRUPTED, Signals, exit_status, explanation
+from gcseg_ros.errors import UserError
 
 
 def run(command: Callable[..., Any], arguments: list[str] | None = None, interrupted: str = "Interrupted.") -> int:
@@ -37,6 +38,20 @@ def run(command: Callable[..., Any], arguments: list[str] | None = None, interru
             if sentence:
                 print(f"error: {sentence}", file=sys.stderr)
             return signals.status or (INTERRUPTED if stopped else exit_status(error))
+
+
+def plainly(main: Callable[[], int | None], interrupted: str = "Interrupted: nothing is written.") -> int:
+    """Run what takes its arguments itself, a benchmark: the exit status. What the user can put right, and Ctrl-C, is one sentence;
+    the rest keeps its traceback."""
+    with Signals() as signals:
+        try:
+            return main() or 0
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return exit_status(error)
+        except KeyboardInterrupt:
+            print(f"error: {interrupted}", file=sys.stderr)
+            return signals.status or INTERRUPTED
 
 
 @contextmanager

@@ -1,0 +1,53 @@
+"""How benchmarks end: one sentence for what the user can put right."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gcseg_ros.errors import UserError
+from offline_training.commands import plainly
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def test_what_is_said_and_the_status(capsys):
+    def fails():
+        raise UserError("There is no recording.")
+
+    def stopped():
+        raise KeyboardInterrupt
+
+    def broken():
+        raise ValueError("a mistake of ours")
+
+    assert plainly(lambda: None) == 0
+    assert plainly(fails) == 2
+    assert capsys.readouterr().err == "error: There is no recording.\n"
+    assert plainly(stopped) == 130
+    assert capsys.readouterr().err == "error: Interrupted: nothing is written.\n"
+    with pytest.raises(ValueError, match="of ours"):
+        plainly(broken)
+
+
+def test_a_benchmark_of_a_recording_that_is_not_there(tmp_path):
+    command = [sys.executable, BENCHMARKS / "masks.py", tmp_path / "none"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: There is no recording at {tmp_path / 'none'}")
+    assert "Traceback" not in ended.stderr
+
+
+def test_ctrl_c_in_a_benchmark(tmp_path):
+    command = [sys.executable, BENCHMARKS / "joining.py", tmp_path, "--rooms", "2000"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "rooms").is_dir() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "error: Interrupted: nothing is written.\n"
