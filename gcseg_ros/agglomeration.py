@@ -47,7 +47,7 @@ class Graph:
     """What is known of n pieces and of m pairs of them that may be one object. All of it adds up when pieces are joined.
 
     nodes      (n, columns) sums over a piece, first its area
-    low, high  (n, 3) m: its axis-aligned extent in the world
+    low, high  (n, k) m: its extent along directions, the first three of which are the world's axes
     pairs      (m, 2) pieces, the smaller index first
     edges      (m, columns) sums over a pair, first its contact
     """
@@ -238,10 +238,13 @@ def smaller_first(nodes: Two, *others: Two) -> tuple[Two, ...]:
 
 
 def extents(points: Floats, piece: Ids, count: int) -> Two:
-    """Axis-aligned extent of each of `count` pieces: low, high (count, 3). piece (n,): of each point."""
-    low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
-    np.minimum.at(low, piece, points)
-    np.maximum.at(high, piece, points)
+    """Extent of each of `count` pieces along k directions: low, high (count, k). points (n, k) along these, piece (n,) of each point."""
+    low, high = np.full((count, points.shape[1]), np.inf), np.full((count, points.shape[1]), -np.inf)
+    order = np.argsort(piece, kind="stable")
+    present, first = np.unique(piece[order], return_index=True)
+    if len(present):
+        low[present] = np.minimum.reduceat(points[order], first)
+        high[present] = np.maximum.reduceat(points[order], first)
     return low, high
 
 

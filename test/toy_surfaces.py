@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gcseg_ros.mapping.pieces import PieceGraph, piece_graph
+from gcseg_ros.mapping.piece_graph import piece_graph
+from gcseg_ros.mapping.pieces import PieceGraph
 from gcseg_ros.mapping.voxel_map import SLOTS, Surface
 from gcseg_ros.tracking.borders import Borders
 from gcseg_ros.tracking.evidence import Evidence
@@ -39,5 +40,9 @@ def strip(i: int) -> tuple[np.ndarray, np.ndarray]:
     return patch([0.6 * i, 0, 0], [0.6, 0, 0], [0, 0.6, 0])
 
 
-def graph(seen: Surface, evidence: Evidence | None = None) -> PieceGraph:
-    return piece_graph(seen, evidence or Evidence(), Borders())[0]
+def graph(seen: Surface, evidence: Evidence | None = None, structural: float = 0.0) -> PieceGraph:
+    """A label was seen as often as it has voxels, and in this share of the views it was part of the room."""
+    evidence = evidence or Evidence()
+    for label, size in zip(*(x.tolist() for x in np.unique(seen.label, return_counts=True))):
+        evidence.seen[label], evidence.structural[label] = size, structural * size
+    return piece_graph(seen, evidence, Borders())[0]

@@ -16,7 +16,7 @@ from gcseg_ros.config import FinishingConfig
 from gcseg_ros.jit import njit
 from gcseg_ros.mapping.joining import shipped_model
 from gcseg_ros.mapping.masked_pieces import seen_by_network
-from gcseg_ros.mapping.pieces import LEAST_VOXELS, piece_graph
+from gcseg_ros.mapping.piece_graph import LEAST_VOXELS, piece_graph
 from gcseg_ros.mapping.structure import Plane, structural_planes
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import Borders

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from gcseg_ros.agglomeration import AREA, Floats, Ids, Two, smaller_first
-from gcseg_ros.mapping.pieces import NODE, PieceGraph
+from gcseg_ros.mapping.piece_sums import NODE
+from gcseg_ros.mapping.pieces import PieceGraph
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.query_masks import QueryMasks
 

@@ -1,21 +1,15 @@
-"""The graph of pieces: facets of tracked labels as nodes, pairs that touch or were seen together as edges, and what is known of both.
-
-A tracked label may reach over a corner, from one wall to the next. So labels are cut into facets, where the surface bends,
-and joining decides which of them belong together. All that is known is held as sums (and extents), so that the statistics of two
-joined pieces follow from those of the pieces.
-"""
+"""Pieces of a map's surface, and the features of them and of pairs of them that joining decides by."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from gcseg_ros.agglomeration import (
     AREA,
-    AXES,
     CONTACT,
     UNIT_M,
     Floats,
@@ -24,41 +18,33 @@ from gcseg_ros.agglomeration import (
     Two,
     axis_features,
     box_features,
-    extents,
     principal_lengths,
     smaller_first,
-    sums_of_pairs,
 )  # fmt: skip
-from gcseg_ros.graph_segmentation import graph_segmentation
-from gcseg_ros.jit import njit
-from gcseg_ros.mapping.voxel_map import Surface
-from gcseg_ros.tracking.borders import KINDS, Borders
-from gcseg_ros.tracking.evidence import DOUBT, Evidence
-
-TOUCH = 1.85  # voxels nearer than this many edges touch
-LEAST_VOXELS = 10  # smaller pieces are none
-FACET_SCALE, FACET_VOXELS = 0.3, 40  # of the graph segmentation: how much a facet may bend, and its least size
-
-# Columns of `nodes`: sums over a piece's voxels, weighted by the area of a voxel.
-POINT, NORMAL, LAB, LAB2, PRODUCTS, SHARE, SEEN_WELL = (
-    slice(1, 4),
-    slice(4, 7),
-    slice(7, 10),
-    slice(10, 13),
-    slice(13, 19),
-    19,
-    20,
-)
-SEEN, STRUCTURAL = 21, 22  # sums over views
-NODE = 23
-
-# Columns of `edges`: sums over pairs of touching voxels, weighted likewise; sums over views; sums of `Borders`.
-TOUCHING = slice(1, 7)
-VOTES, SAME = 7, 8
-BORDERS = slice(9, 9 + 2 * KINDS)
-ONE_LABEL = 9 + 2 * KINDS  # the contact of facets of one label
-EDGE = 10 + 2 * KINDS
-
+from gcseg_ros.mapping.piece_sums import (
+    AXIS,
+    BORDERS,
+    LAB,
+    LAB2,
+    NEAR,
+    NORMAL,
+    ONE_LABEL,
+    POINT,
+    SAME,
+    SEEN,
+    SEEN_WELL,
+    SHARE,
+    SIDES,
+    TOUCHING,
+    UP,
+    VOTES,
+    WHERE,
+    WHERE_PRODUCTS,
+    principal_lengths_of,
+    structure,
+)  # fmt: skip
+from gcseg_ros.tracking.borders import KINDS
+from gcseg_ros.tracking.evidence import DOUBT
 
 # No count of views is among them: videos are longer and shorter than those of the training.
 NAMES = """share normals convexity step lightness_step colour_step gap contact contact_smaller contact_larger
@@ -67,18 +53,21 @@ colour_spread_larger structure_smaller structure_larger flat_smaller flat_larger
 upright_smaller upright_larger lows highs low_over_high high_over_low width_smaller length_smaller height_smaller
 width_larger length_larger height_larger inside boundary affinity_near affinity_middle affinity_far
 thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larger reach_smaller reach_larger
-agreement_smaller agreement_larger one_label"""
+agreement_smaller agreement_larger one_label near near_smaller near_distance apart
+contact_aside_smaller contact_aside_larger contact_level_smaller contact_level_larger contact_reach contact_breadth
+separation overlap least_overlap box_width_smaller box_length_smaller box_fill_smaller box_width_larger box_length_larger
+box_fill_larger box_width_joined box_length_joined box_fill_joined growth growth_of_sum"""
 
 PIECE_NAMES = """area lightness redness yellowness lightness_spread redness_spread yellowness_spread upright flat bottom top
-depth length height thickness breadth reach agreement structure seen_well"""
+depth length height thickness breadth reach agreement structure seen_well box_width box_length box_fill"""
 
 OBJECT_NAMES = """area agreement seen_well doubt_1 doubt_2 doubt_3 missing structure flat width depth length thickness
-breadth reach contact seen"""
+breadth reach contact seen box_width box_length box_fill"""
 
 
 @dataclass(frozen=True)
 class PieceGraph(Graph):
-    """What is known of n pieces and of the m pairs of them that touch or were seen together.
+    """What is known of n pieces and of the m pairs of them that touch, are near, lie in one plane or were seen together.
 
     labels  (n,) tracked label that each piece is a facet of
     """
@@ -115,23 +104,30 @@ class PieceGraph(Graph):
             columns += [flat_a, flat_b, (normal_a * normal_b).sum(1) / flat_a / flat_b]
             columns += [np.abs((between * normal_a).sum(1)) / flat_a, np.abs((between * normal_b).sum(1)) / flat_b]
             columns += [normal_a[:, 2], normal_b[:, 2]]
-            columns += box_features(low, high)
+            columns += box_features((low[0][:, AXIS], low[1][:, AXIS]), (high[0][:, AXIS], high[1][:, AXIS]))
             said = edges[:, BORDERS].reshape(len(edges), KINDS, 2)
             columns += list(((said[:, :, 1] + 0.5 * DOUBT) / (said[:, :, 0] + DOUBT)).T)
-            columns += axis_features(*(principal_lengths_of(x) for x in (a, b, a + b)))
+            lengths = [principal_lengths_of(x) for x in (a, b, a + b)]
+            columns += axis_features(*lengths)
             columns += [a[:, SHARE] / area_a, b[:, SHARE] / area_b]
             columns += [np.where(contact > 0, edges[:, ONE_LABEL] / contact, 0)]
+            near, distance = edges[:, NEAR].T
+            columns += [np.log1p(near), near / area_a**0.5, distance / near]
+            columns += _contact_features((a, b), low, high, edges, lengths)
+            columns += _shape_features(low, high, (area_a, area_b))
         return np.stack(columns, axis=1)
 
     def piece_features(self, nodes: Floats, low: Floats, high: Floats) -> Floats:
         """As `Graph.piece_features`."""
         area, normal, mean = nodes[:, AREA], nodes[:, NORMAL].T / nodes[:, AREA], nodes[:, LAB].T / nodes[:, AREA]
         spread = np.maximum(nodes[:, LAB2].T / area - mean**2, 0) ** 0.5
-        width, height = np.sort((high - low)[:, :2], axis=1), (high - low)[:, 2]
+        width, height = np.sort((high - low)[:, :2], axis=1), (high - low)[:, UP]
+        box = _box(low, high, area)
         columns = [
-            np.log(area), *mean, *spread, normal[2], np.linalg.norm(normal, axis=0), low[:, 2], high[:, 2],
+            np.log(area), *mean, *spread, normal[2], np.linalg.norm(normal, axis=0), low[:, UP], high[:, UP],
             *np.log(width + UNIT_M).T, np.log(height + UNIT_M), *np.log(principal_lengths_of(nodes) + 0.005).T,
             nodes[:, SHARE] / area, structure(nodes), np.log(nodes[:, SEEN_WELL] / area),
+            *np.log(box[:2] + UNIT_M), box[3],
         ]  # fmt: skip
         return np.stack(columns, axis=1)
 
@@ -139,151 +135,59 @@ class PieceGraph(Graph):
         self, nodes: Floats, low: Floats, high: Floats, doubts: Floats, missing: Floats, contact: Floats
     ) -> Floats:
         """As `Graph.object_features`."""
-        area, extent = nodes[:, AREA], np.sort(high - low, axis=1)
+        area, extent = nodes[:, AREA], np.sort((high - low)[:, AXIS], axis=1)
+        box = _box(low, high, area)
         columns = [
             np.log(area), nodes[:, SHARE] / area, np.log(nodes[:, SEEN_WELL] / area), *doubts.T, missing / area,
             structure(nodes), np.linalg.norm(nodes[:, NORMAL], axis=1) / area, *np.log(extent + UNIT_M).T,
             *np.log(principal_lengths_of(nodes) + 0.005).T, contact / np.sqrt(area), np.log1p(nodes[:, SEEN]),
+            *np.log(box[:2] + UNIT_M), box[3],
         ]  # fmt: skip
         return np.stack(columns, axis=1)
 
 
-def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple[PieceGraph, Ids]:
-    """The graph of a map's pieces of at least LEAST_VOXELS voxels, and the piece of each voxel (-1 = none)."""
-    voxels = np.flatnonzero(surface.label > 0)
-    points, label = surface.points[voxels].astype(np.float64), surface.label[voxels]
-    normals, lab = surface.normals[voxels].astype(np.float64), surface.lab[voxels].astype(np.float64)
-    touching = cKDTree(points).query_pairs(TOUCH * surface.voxel_m, output_type="ndarray").astype(np.int64)
-    piece, labels = _facets(label, normals, touching)
+def _contact_features(nodes: Two, low: Two, high: Two, edges: Floats, lengths: Sequence[Floats]) -> list[Floats]:
+    """Of pairs, the smaller piece first: how far apart their boxes are; where the contact is, from the middle of each (in its length) and above
+    its lowest point (in its height); how long and how broad the contact is by the smaller piece. A thing that stands on another touches it below, what
+    lies in its middle is touched all around.
 
-    area = (surface.voxel_m / UNIT_M) ** 2
-    columns = [
-        np.ones(len(voxels)), *points.T, *normals.T, *lab.T, *(lab**2).T, *(points[:, i] * points[:, j] for i, j in AXES),
-        surface.share[voxels], np.sqrt(surface.weight[voxels]),
-    ]  # fmt: skip
-    inside = piece >= 0
-    nodes = np.zeros((len(labels), NODE))
-    of = piece[inside]
-    for k, column in enumerate(columns):
-        nodes[:, k] = area * np.bincount(of, column[inside], minlength=len(labels))
-    share = nodes[:, AREA] / np.bincount(labels, nodes[:, AREA])[labels]  # of its label
-    nodes[:, SEEN] = share * [evidence.seen.get(label, 0.0) for label in labels.tolist()]
-    nodes[:, STRUCTURAL] = share * [evidence.structural.get(label, 0.0) for label in labels.tolist()]
-    low, high = extents(points[inside], of, len(labels))
-
-    pairs, sums = _contacts(points, normals, lab, piece, _across(piece, touching))
-    edges = np.zeros((len(pairs), EDGE))
-    edges[:, : sums.shape[1]] = area * sums
-    edges[:, ONE_LABEL] = np.where(labels[pairs[:, 0]] == labels[pairs[:, 1]], edges[:, CONTACT], 0)
-    pairs, edges = _with_views(pairs, edges, labels, nodes[:, AREA], evidence, borders)
-    graph = PieceGraph(nodes, low, high, pairs, edges, labels)
-    piece_of_voxel = np.full(len(surface.label), -1)
-    piece_of_voxel[voxels] = piece
-    return graph, piece_of_voxel
-
-
-def _facets(label: Ids, normals: Floats, touching: Ids) -> tuple[Ids, Ids]:
-    """Facet of each voxel, -1 = too small, and the label of each facet.
-
-    Voxels of one label that touch are one facet as long as their normals turn slowly (Felzenszwalb and Huttenlocher, by the
-    angle between normals).
+    lengths: `principal_lengths` of the first, of the second
     """
-    within, bend = _bends(label, normals, touching)
-    facet = graph_segmentation(len(label), within, bend, FACET_SCALE, FACET_VOXELS)
-    size = np.bincount(facet)
-    index = np.full(len(size), -1)
-    large = np.flatnonzero(size >= LEAST_VOXELS)
-    index[large] = np.arange(len(large))
-    label_of = np.zeros(len(size), np.int64)
-    label_of[facet] = label
-    return index[facet], label_of[large]
-
-
-@njit
-def _bends(label: Ids, normals: Floats, touching: Ids) -> tuple[Ids, Floats]:
-    """Of pairs of voxels (k, 2) those of one label, and 1 - the cosine of the angle between their normals."""
-    within, bend = np.empty_like(touching), np.empty(len(touching))
-    m = 0
-    for i, j in touching:
-        if label[i] == label[j]:
-            within[m, 0], within[m, 1] = i, j
-            bend[m] = 1 - (
-                normals[i, 0] * normals[j, 0] + normals[i, 1] * normals[j, 1] + normals[i, 2] * normals[j, 2]
-            )
-            m += 1
-    return within[:m], bend[:m]
-
-
-@njit
-def _across(piece: Ids, touching: Ids) -> Ids:
-    """Of pairs of voxels (k, 2) those of two pieces."""
-    across = np.empty_like(touching)
-    m = 0
-    for i, j in touching:
-        if piece[i] >= 0 and piece[j] >= 0 and piece[i] != piece[j]:
-            across[m, 0], across[m, 1] = i, j
-            m += 1
-    return across[:m]
-
-
-def _with_views(
-    pairs: Ids, edges: Floats, labels: Ids, area: Floats, evidence: Evidence, borders: Borders
-) -> tuple[Ids, Floats]:
-    """Pairs and edges with what the views said of two labels, shared among their pieces by contact.
-
-    Labels that were seen together but do not touch get a new edge between their largest pieces.
-    """
-    seen: dict[tuple[int, int], Floats] = {}
-    for pair, weight in evidence.weight.items():
-        seen.setdefault(pair, np.zeros(EDGE))[[VOTES, SAME]] = weight, evidence.same[pair]
-    for pair, row in borders.row_of.items():
-        seen.setdefault(pair, np.zeros(EDGE))[BORDERS] = borders.sums[row].ravel()
-    both = np.sort(labels[pairs], axis=1)
     contact = edges[:, CONTACT]
-    of_labels: dict[tuple[int, int], list[int]] = {}
-    for row, (a, b) in enumerate(both.tolist()):
-        of_labels.setdefault((a, b), []).append(row)
-    largest = dict(zip(labels[np.argsort(area, kind="stable")].tolist(), np.argsort(area, kind="stable").tolist()))
-    apart, said_apart = [], []
-    for pair, said in seen.items():
-        rows = of_labels.get(pair)
-        if rows:
-            edges[rows] += said * (contact[rows] / contact[rows].sum())[:, None]
-        elif pair[0] in largest and pair[1] in largest:
-            apart.append(sorted((largest[pair[0]], largest[pair[1]])))
-            said_apart.append(said)
-    if not apart:
-        return pairs, edges
-    return np.concatenate([pairs, apart]), np.concatenate([edges, said_apart])
+    where = edges[:, WHERE] / contact[:, None]
+    columns = [np.linalg.norm(np.maximum(np.maximum(low[0] - high[1], low[1] - high[0])[:, AXIS], 0), axis=1)]
+    for piece, length in zip(nodes, lengths):
+        aside = np.linalg.norm(where - piece[:, POINT] / piece[:, [AREA]], axis=1)
+        columns.append(aside / (length[:, 2] + UNIT_M))
+    for bottom, top in zip(low, high):
+        columns.append((where[:, 2] - bottom[:, UP]) / (top[:, UP] - bottom[:, UP] + UNIT_M))
+    touching = contact > 0
+    of_contact = principal_lengths(np.where(touching, contact, 1), edges[:, WHERE], edges[:, WHERE_PRODUCTS])
+    for k in (2, 1):
+        columns.append(np.where(touching, of_contact[:, k] / (lengths[0][:, k] + UNIT_M / 2), np.nan))
+    return columns
 
 
-def _contacts(points: Floats, normals: Floats, lab: Floats, piece: Ids, touching: Ids) -> tuple[Ids, Floats]:
-    """Pairs (m, 2) of pieces with touching voxels, and the first columns of their edges. touching (k, 2): voxels of two pieces.
-
-    Sums over pairs of voxels of: 1, the dot product of the normals, whether the edge is convex (> 0) or concave, the step
-    from one's plane to the other's (m), the steps of lightness and of colour (Lab units), the distance (m).
+def _shape_features(low: Two, high: Two, area: Two) -> list[Floats]:
+    """Of pairs, the smaller piece first: how far apart they are along the direction in which they are farthest (m, negative: they overlap along
+    all), the mean and the least share of the first's extents that the second covers, `_box` of both and of the two together, and how
+    much larger the last is.
     """
-    a, b = touching.T
-    offset = points[b] - points[a]
-    distance = np.linalg.norm(offset, axis=1) + 1e-6
-    one, other, step = normals[a], normals[b], np.abs(lab[a] - lab[b])
-    columns = [
-        np.ones(len(a)),
-        (one * other).sum(1),
-        ((other - one) * offset).sum(1) / distance,
-        (np.abs((one * offset).sum(1)) + np.abs((other * offset).sum(1))) / 2,
-        step[:, 0],
-        np.hypot(step[:, 1], step[:, 2]),
-        distance,
-    ]
-    return sums_of_pairs(piece[a], piece[b], columns, int(piece.max(initial=0)) + 1)
+    (low_a, low_b), (high_a, high_b) = low, high
+    separation = np.maximum(low_a - high_b, low_b - high_a).max(1)
+    common = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)
+    covered = (common + UNIT_M) / (high_a - low_a + UNIT_M)
+    joined = _box(np.minimum(low_a, low_b), np.maximum(high_a, high_b), area[0] + area[1])
+    boxes = [_box(low_a, high_a, area[0]), _box(low_b, high_b, area[1]), joined]
+    first, second, both = ((box[:3] + UNIT_M).prod(0) for box in boxes)
+    sides = [box[k] for box in boxes for k in (0, 1, 3)]
+    return [separation, covered.mean(1), covered.min(1), *sides, np.log(both / second), np.log(both / (first + second))]
 
 
-def structure(nodes: Floats) -> Floats:
-    """(n,) 0 = a thing, 1 = part of the room itself, 0.5 = nobody knows."""
-    return (nodes[:, STRUCTURAL] + 0.5 * DOUBT) / (nodes[:, SEEN] + DOUBT)
-
-
-def principal_lengths_of(nodes: Floats) -> Floats:
-    """(n, 3) m, ascending."""
-    return principal_lengths(nodes[:, AREA], nodes[:, POINT], nodes[:, PRODUCTS])
+def _box(low: Floats, high: Floats, area: Floats) -> Floats:
+    """(4, n) Of the upright box around a piece that covers least ground: width, length and height (m); and the piece's area as a share of the box's."""
+    extent = high - low
+    sides = np.sort(extent[:, SIDES], axis=2)
+    width, length = sides[np.arange(len(sides)), sides.prod(2).argmin(1)].T
+    x, y, z = (side + UNIT_M for side in (width, length, extent[:, UP]))
+    return np.stack([width, length, extent[:, UP], area * UNIT_M**2 / (2 * (x * y + x * z + y * z))])

@@ -16,9 +16,11 @@ from gcseg_ros.agglomeration import Ids
 from gcseg_ros.config import Config, FinishingConfig
 from gcseg_ros.files import atomic_path
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.mapping import pieces
+from gcseg_ros.mapping import piece_graph as building
+from gcseg_ros.mapping import piece_sums
 from gcseg_ros.mapping.masked_pieces import with_masks
-from gcseg_ros.mapping.pieces import PieceGraph, piece_graph
+from gcseg_ros.mapping.piece_graph import piece_graph
+from gcseg_ros.mapping.pieces import PieceGraph
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES, SyntheticRecording
@@ -110,7 +112,8 @@ def load(file: Path) -> MappedRoom:
 
 
 def _digest() -> str:
-    """Changes with the boundary network and with what is known of pieces."""
+    """Changes with the boundary network and with what is known of pieces, not with the features made of it."""
     digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
-    digest.update(Path(pieces.__file__).read_bytes())
+    for source in (building.__file__, piece_sums.__file__):
+        digest.update(Path(source).read_bytes())
     return digest.hexdigest()[:8]
