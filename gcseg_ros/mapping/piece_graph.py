@@ -162,6 +162,7 @@ def _in_one_plane(nodes: Floats) -> Ids:
 def _with_bridges(pairs: Ids, edges: Floats, near: Ids, sums: Floats, in_plane: Ids) -> tuple[Ids, Floats]:
     """Pairs and edges with how near pieces are, and new edges between those that do not touch."""
     every, at = np.unique(np.concatenate([pairs, near, in_plane]), axis=0, return_inverse=True)
+    at = at.ravel()  # numpy 2.0.0 gives a column
     found = np.zeros((len(every), EDGE))
     found[at[: len(pairs)]] = edges
     found[at[len(pairs) :][: len(near)], NEAR] = sums
