@@ -179,4 +179,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(plainly(main))
+    sys.exit(plainly(main, "Interrupted: what is done stays; the same command goes on."))

@@ -93,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(plainly(main))
+    sys.exit(plainly(main, "Interrupted: the rooms that are mapped stay; the same command goes on."))

@@ -40,16 +40,22 @@ def run(command: Callable[..., Any], arguments: list[str] | None = None, interru
             return signals.status or (INTERRUPTED if stopped else exit_status(error))
 
 
-def plainly(main: Callable[[], int | None], interrupted: str = "Interrupted: nothing is written.") -> int:
+def plainly(main: Callable[[], None], interrupted: str = "Interrupted: no figures are written.") -> int:
     """Run what takes its arguments itself, a benchmark: the exit status. What the user can put right, and Ctrl-C, is one sentence;
     the rest keeps its traceback."""
     with Signals() as signals:
         try:
-            return main() or 0
+            main()
+            if signals.status:
+                raise KeyboardInterrupt  # it was lost on the way
+            return 0
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return exit_status(error)
-        except KeyboardInterrupt:
+        except BaseException as error:
+            # a signal within compiled code may come out as any exception
+            if not (signals.status or isinstance(error, KeyboardInterrupt)):
+                raise
             print(f"error: {interrupted}", file=sys.stderr)
             return signals.status or INTERRUPTED
 

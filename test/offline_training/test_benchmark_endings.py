@@ -1,5 +1,6 @@
 """How benchmarks end: one sentence for what the user can put right."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -28,9 +29,27 @@ def test_what_is_said_and_the_status(capsys):
     assert plainly(fails) == 2
     assert capsys.readouterr().err == "error: There is no recording.\n"
     assert plainly(stopped) == 130
-    assert capsys.readouterr().err == "error: Interrupted: nothing is written.\n"
+    assert capsys.readouterr().err == "error: Interrupted: no figures are written.\n"
     with pytest.raises(ValueError, match="of ours"):
         plainly(broken)
+
+
+def test_a_signal_that_is_lost_or_comes_out_as_another_exception(capsys):
+    """As compiled code may do with it."""
+
+    def lost():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    def changed():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise SystemError("returned a result with an exception set") from None
+
+    for main, status in ((lost, 130), (changed, 143)):
+        assert plainly(main, "Interrupted.") == status
+        assert capsys.readouterr().err == "error: Interrupted.\n"
 
 
 def test_a_benchmark_of_a_recording_that_is_not_there(tmp_path):
@@ -45,9 +64,12 @@ def test_ctrl_c_in_a_benchmark(tmp_path):
     command = [sys.executable, BENCHMARKS / "joining.py", tmp_path, "--rooms", "2000"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
-        while not (tmp_path / "rooms").is_dir() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        try:
+            while not (tmp_path / "rooms").is_dir() and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
-    assert said == "error: Interrupted: nothing is written.\n"
+    assert said == "error: Interrupted: the rooms that are mapped stay; the same command goes on.\n"
