@@ -243,8 +243,8 @@ def extents(points: Floats, piece: Ids, count: int) -> Two:
     order = np.argsort(piece, kind="stable")
     present, first = np.unique(piece[order], return_index=True)
     if len(present):
-        low[present] = np.minimum.reduceat(points[order], first)
-        high[present] = np.maximum.reduceat(points[order], first)
+        points = points[order]
+        low[present], high[present] = np.minimum.reduceat(points, first), np.maximum.reduceat(points, first)
     return low, high
 
 

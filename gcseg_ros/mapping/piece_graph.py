@@ -130,7 +130,7 @@ def _near(points: Floats, piece: Ids, voxel_m: float) -> tuple[Ids, Floats]:
     """
     inside = np.flatnonzero(piece >= 0)
     cells = np.floor(points[inside] / (CELL * voxel_m)).astype(np.int64)
-    cells -= cells.min(0, initial=0)
+    cells -= cells.min(0, initial=np.iinfo(np.int64).max)
     x, y, z = (cells.max(0, initial=0) + 1).tolist()
     _, first = np.unique(((piece[inside] * x + cells[:, 0]) * y + cells[:, 1]) * z + cells[:, 2], return_index=True)
     at, of = points[inside[first]], piece[inside[first]]
@@ -148,13 +148,13 @@ def _in_one_plane(nodes: Floats) -> Ids:
     flat = np.linalg.norm(normal, axis=1)
     large = np.flatnonzero((structure(nodes) > PLANE_STRUCTURE) & (flat > PLANE_FLAT) & (area > PLANE_AREA))
     normal, middle = normal[large] / flat[large, None], middle[large]
+    offset = (middle * normal).sum(1)  # of each one's plane
     found = [np.zeros((0, 2), np.int64)]
     for i in range(len(large)):
-        between = middle - middle[i]
-        off = np.maximum(abs(between @ normal[i]), abs((between * normal).sum(1)))
+        off = np.maximum(abs(middle @ normal[i] - offset[i]), abs(offset - normal @ middle[i]))
         fits = np.flatnonzero((normal @ normal[i] > PLANE_PARALLEL) & (off < PLANE_OFF_M))
         fits = fits[fits != i]
-        nearest = fits[np.argsort(np.linalg.norm(between[fits], axis=1), kind="stable")[:IN_PLANE]]
+        nearest = fits[np.argsort(np.linalg.norm(middle[fits] - middle[i], axis=1), kind="stable")[:IN_PLANE]]
         found.append(np.sort(np.column_stack([np.full(len(nearest), large[i]), large[nearest]]), axis=1))
     return np.unique(np.concatenate(found), axis=0)
 
