@@ -24,7 +24,7 @@ POINT, NORMAL, LAB, LAB2, PRODUCTS, SHARE, SEEN_WELL = (
 SEEN, STRUCTURAL = 21, 22  # sums over views
 NODE = 23
 
-# Columns of `edges`: sums over pairs of touching voxels, weighted likewise; over pairs of cells that are near; over views; sums of `Borders`.
+# Columns of `edges`: sums over pairs of touching voxels, weighted likewise; over pairs of cells that are near, likewise; over views; sums of `Borders`.
 TOUCHING, WHERE, WHERE_PRODUCTS = slice(1, 7), slice(7, 10), slice(10, 16)
 NEAR = slice(16, 18)
 VOTES, SAME = 18, 19

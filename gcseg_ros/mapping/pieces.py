@@ -80,7 +80,7 @@ class PieceGraph(Graph):
 
     def features(self, nodes: Two, low: Two, high: Two, edges: Floats) -> Floats:
         """As `Graph.features`. But for `convexity` and `gap`, which are of both, heights and the order of size matter and
-        nothing else of where pieces are in the room and which way they face.
+        nothing else of where pieces are in the room and which way they face; boxes, extents and the cells of `near` follow the world's axes.
         """
         (a, b), low, high = smaller_first(nodes, low, high)
         area_a, area_b = a[:, AREA], b[:, AREA]
@@ -160,7 +160,7 @@ def _contact_features(nodes: Two, low: Two, high: Two, edges: Floats, lengths: S
         aside = np.linalg.norm(where - piece[:, POINT] / piece[:, [AREA]], axis=1)
         columns.append(aside / (length[:, 2] + UNIT_M))
     for bottom, top in zip(low, high):
-        columns.append((where[:, 2] - bottom[:, UP]) / (top[:, UP] - bottom[:, UP] + UNIT_M))
+        columns.append((where[:, UP] - bottom[:, UP]) / (top[:, UP] - bottom[:, UP] + UNIT_M))
     touching = contact > 0
     of_contact = principal_lengths(np.where(touching, contact, 1), edges[:, WHERE], edges[:, WHERE_PRODUCTS])
     for k in (2, 1):

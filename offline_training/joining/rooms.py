@@ -112,7 +112,8 @@ def load(file: Path) -> MappedRoom:
 
 
 def _digest() -> str:
-    """Changes with the boundary network and with what is known of pieces, not with the features made of it."""
+    """Changes with the boundary network and with what is known of pieces, not with the features made of it, nor with what
+    `gcseg_ros.agglomeration` has for both."""
     digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
     for source in (building.__file__, piece_sums.__file__):
         digest.update(Path(source).read_bytes())
