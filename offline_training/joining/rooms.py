@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from gcseg_ros.agglomeration import Ids
-from gcseg_ros.config import Config, FinishingConfig
-from gcseg_ros.files import atomic_path
+from gcseg_ros.config import Config, FinishingConfig, ViewsConfig
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.mapping import piece_graph as building
-from gcseg_ros.mapping import piece_sums
+from gcseg_ros.mapping import voxel_map
 from gcseg_ros.mapping.masked_pieces import with_masks
 from gcseg_ros.mapping.piece_graph import piece_graph
 from gcseg_ros.mapping.pieces import PieceGraph
+from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES, SyntheticRecording
+from gcseg_ros.recordings.synthetic.recording import TruthBuilder
+from gcseg_ros.tracking import borders, evidence
 from offline_training.joining.labelled import LabelledGraph
 
 if TYPE_CHECKING:
@@ -71,50 +72,67 @@ class MappedRoom:
 
 
 def mapped_rooms(names: list[str], cache: Path) -> Iterator[MappedRoom]:
-    """Map the rooms one after the other; what is in the cache already is read from there."""
+    """Map the rooms one after the other; what is in the cache already is read from there. Raises UserError."""
     cache.mkdir(parents=True, exist_ok=True)
     key = _digest()
     for name in names:
         file = cache / f"{name.replace(':', '_')}_{key}.npz"
         if not file.is_file():
-            with atomic_path(file) as part:
-                save(map_room(name), part)
-        yield load(file)
+            map_room(name, file)
+        yield mapped_room(file)
 
 
-def map_room(name: str) -> MappedRoom:
-    """A generated room as the default settings map it, with its truth; joining, which is to be learned from it, is not needed."""
+def map_room(name: str, file: Path) -> None:
+    """Map a generated room into a file, as `gcseg map` keeps its maps, with its truth."""
     recording = open_recording(name)
     assert isinstance(recording, SyntheticRecording)
-    mapper = Mapper(Config(finishing=FinishingConfig(joining="votes")))
-    for frame in recording:
+    mapper, truth = _mapper_and_truth()
+    seen = TruthBuilder(recording.room)
+    for frame, view in recording.views():
         mapper.step(frame)
+        seen.add(view, recording.intrinsics, frame.pose, TRUTH_STRIDE)
+    cloud = seen.cloud()
+    _, nearest = cKDTree(cloud.points).query(mapper.voxel_map.surface().points, distance_upper_bound=TRUTH_REACH_M)
+    truth.instance = np.append(cloud.instance, 0)[nearest].astype(np.int32)
+    mapper.save_state(file)
+
+
+def mapped_room(file: Path) -> MappedRoom:
+    """What has been mapped into a file, in pieces. Raises UserError."""
+    mapper, truth = _mapper_and_truth()
+    mapper.resume(file)
     surface = mapper.voxel_map.surface()
     graph, piece = piece_graph(surface, mapper.tracker.evidence, mapper.tracker.borders)
-    truth = recording.truth(TRUTH_STRIDE)
-    _, nearest = cKDTree(truth.points).query(surface.points, distance_upper_bound=TRUTH_REACH_M)
-    instance = np.append(truth.instance, 0)[nearest]
-    counts = np.zeros((len(graph), int(instance.max(initial=0)) + 1), np.int64)
-    np.add.at(counts, (piece[piece >= 0], instance[piece >= 0]), 1)
+    counts = np.zeros((len(graph), int(truth.instance.max(initial=0)) + 1), np.int64)
+    np.add.at(counts, (piece[piece >= 0], truth.instance[piece >= 0]), 1)
     return MappedRoom(graph, counts, surface.points, surface.colours, piece)
 
 
-def save(room: MappedRoom, file: Path) -> None:
-    others = {name: value for name, value in vars(room).items() if name != "graph"}
-    with open(file, "wb") as out:
-        np.savez_compressed(out, **others, **vars(room.graph))
+class TrueInstances:
+    """Kept with a map: instance (v,) int32, the true one of each of its voxels, 0 = none."""
+
+    def __init__(self) -> None:
+        self.instance = np.zeros(0, np.int32)
+
+    def state(self) -> dict[str, Any]:
+        return {"instance": self.instance}
+
+    def restore(self, saved: Saved) -> None:
+        """Raises UserError."""
+        self.instance = saved.array("instance", np.int32, (None,), 0)
 
 
-def load(file: Path) -> MappedRoom:
-    with np.load(file, allow_pickle=False) as saved:
-        graph = PieceGraph(**{field.name: saved[field.name] for field in fields(PieceGraph)})
-        return MappedRoom(graph, *(saved[field.name] for field in fields(MappedRoom)[1:]))
+def _mapper_and_truth() -> tuple[Mapper, TrueInstances]:
+    """The default settings, but for joining: it is to be learned, and maps need not be finished."""
+    truth = TrueInstances()
+    mapper = Mapper(Config(finishing=FinishingConfig(joining="votes"), views=ViewsConfig(most=0)))
+    mapper.extensions["truth"] = truth
+    return mapper, truth
 
 
 def _digest() -> str:
-    """Changes with the boundary network and with what is known of pieces, not with the features made of it, nor with what
-    `gcseg_ros.agglomeration` has for both."""
+    """Changes with the boundary network and with what a map keeps of views, not with what is made of that when it is finished."""
     digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
-    for source in (building.__file__, piece_sums.__file__):
-        digest.update(Path(source).read_bytes())
+    for source in (voxel_map, evidence, borders):
+        digest.update(Path(source.__file__).read_bytes())
     return digest.hexdigest()[:8]

@@ -8,7 +8,7 @@ from gcseg_ros.mapping.joining import WEIGHTS, load_model, shipped_model
 from gcseg_ros.mapping.pieces import PieceGraph
 from offline_training.commands import run
 from offline_training.joining.__main__ import main
-from offline_training.joining.rooms import map_room, mapped_rooms, room_names
+from offline_training.joining.rooms import map_room, mapped_room, mapped_rooms, room_names
 from offline_training.joining.training import Samples, Settings, fit, untouched, walk
 
 
@@ -43,7 +43,8 @@ def test_rooms_are_mapped_without_the_weights_that_are_to_be_learned_from_them(t
     """After a change of the features the shipped ones cannot be read, and only this command makes others."""
     monkeypatch.setitem(WEIGHTS, "learned", tmp_path / "none.npz")
     shipped_model.cache_clear()
-    assert len(map_room("synthetic:40:house:3").graph) > 0
+    map_room("synthetic:40:house:3", tmp_path / "room.npz")
+    assert len(mapped_room(tmp_path / "room.npz").graph) > 0
 
 
 def test_an_output_that_is_a_file_is_said_in_one_sentence(tmp_path, capsys):

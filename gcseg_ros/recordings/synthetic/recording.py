@@ -132,13 +132,19 @@ class TruthBuilder:
         self.rows: list[npt.NDArray[np.float64]] = []
         self.keys: list[npt.NDArray[np.int64]] = []
 
-    def add(self, view: View, camera: CameraIntrinsics, pose: npt.NDArray[np.float64]) -> None:
-        seen = (view.depth_m > 0) & (view.depth_m <= TRUTH_RANGE_M) & (view.instance > 0)
-        points = back_project(view.depth_m, camera, pose)[seen]
+    def add(self, view: View, camera: CameraIntrinsics, pose: npt.NDArray[np.float64], stride: int = 1) -> None:
+        """A view; every `stride`-th of its pixels each way is used."""
+        some = np.s_[::stride, ::stride]
+        depth, instance = view.depth_m[some], view.instance[some]
+        seen = (depth > 0) & (depth <= TRUTH_RANGE_M) & (instance > 0)
+        every = CameraIntrinsics(
+            *depth.shape[::-1], *(x / stride for x in (camera.fx, camera.fy, camera.cx, camera.cy))
+        )
+        points = back_project(depth, every, pose)[seen]
         cell = np.floor(points / TRUTH_VOXEL_M).astype(np.int64) + (1 << 14)
-        key = (((cell[:, 0] << 15) | cell[:, 1]) << 15 | cell[:, 2]) << 16 | view.instance[seen]
+        key = (((cell[:, 0] << 15) | cell[:, 1]) << 15 | cell[:, 2]) << 16 | instance[seen]
         ones = np.ones((len(points), 1))
-        self.reduce([key], [np.hstack([points, view.colour[seen], view.normal[seen], ones])])
+        self.reduce([key], [np.hstack([points, view.colour[some][seen], view.normal[some][seen], ones])])
         if len(self.keys) > 24:
             keys, rows = self.keys, self.rows
             self.keys, self.rows = [], []
