@@ -20,6 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from gcseg_ros.cli import INTERRUPTED
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import graph
 from gcseg_ros.output import check_replaceable
@@ -29,7 +30,6 @@ from gcseg_ros.recordings.synthetic.recording import SyntheticRecording
 SAVE_S = 600.0
 END_S = 15.0
 POLL_S = 0.1
-INTERRUPTED = 130
 
 console = Console(highlight=False)
 
