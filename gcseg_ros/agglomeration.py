@@ -1,6 +1,6 @@
 """Greedy agglomeration of pieces by a learned decision (GALA, Nunez-Iglesias et al., PLoS ONE 2013).
 
-The two pieces that are most probably one object are joined, what is known of the joined piece follows from the sums of its
+The pieces that are most probably one object are joined, two by two, what is known of a joined piece follows from the sums of its
 parts, its neighbours are judged anew, and so on until no pair is probable enough. The probability comes from boosted trees, which see
 the two, and from a network, which sees them among all others. It looks again whenever some of the pieces have been joined.
 """
@@ -58,6 +58,8 @@ class Graph:
     """Of the features of a piece."""
     OBJECT_NAMES: ClassVar[tuple[str, ...]] = ()
     """Of the features of an object."""
+    AT_ONCE: ClassVar[float] = 0.0
+    """So many of the pieces that are left are joined before their neighbours are judged anew, but one at least."""
 
     nodes: Floats
     low: Floats
@@ -102,7 +104,7 @@ class Agglomeration:
     root     (n,) the piece that each was joined into; itself if it was not, or if others were joined into it
     quality  (n,) of pieces that are left, the IoU with a true object that the network expected when it looked last
 
-    Without trees nothing is judged and `next` offers nothing; without a network the trees decide alone.
+    Without trees nothing is judged and `offers` are none; without a network the trees decide alone.
     """
 
     def __init__(self, graph: Graph, trees: Trees | None, network: GraphNetwork | None = None) -> None:
@@ -115,19 +117,32 @@ class Agglomeration:
             self.near[a][b] = self.near[b][a] = edge
         self.current: dict[Pair, float] = {}
         self.heap: list[tuple[float, Pair]] = []
+        self.changed: set[int] = set()  # pieces that were joined since their neighbours were judged
         self.left = self.seen = len(graph)
         if network is not None:
             self.look()
         self._judge(graph.pairs)
 
-    def next(self, threshold: float) -> Pair | None:
-        """The most probable pair, if it is at least as probable as the threshold; it is not offered again."""
-        while self.heap and -self.heap[0][0] >= threshold:
+    def offers(self, threshold: float) -> list[Pair]:
+        """The most probable pairs that are at least as probable as the threshold, at most AT_ONCE of the pieces left, but one if there is one.
+
+        Each is the most probable of all pairs of its two pieces, so none rests on another. They are not offered again before they
+        are judged anew.
+        """
+        most, met, found, later = max(1, int(self.graph.AT_ONCE * self.left)), set[int](), list[Pair](), []
+        while self.heap and -self.heap[0][0] >= threshold and len(found) < most:
             negative, pair = heapq.heappop(self.heap)
-            if self.current.get(pair) == -negative:
+            if self.current.get(pair) != -negative:
+                continue
+            if met.isdisjoint(pair):
+                found.append(pair)
                 del self.current[pair]
-                return pair
-        return None
+            else:
+                later.append((negative, pair))
+            met.update(pair)
+        for item in later:
+            heapq.heappush(self.heap, item)
+        return found
 
     def features_of(self, pairs: Ids) -> Floats:
         """(m, len(graph.NAMES)) of pairs (m, 2) of roots that are neighbours."""
@@ -142,7 +157,7 @@ class Agglomeration:
         return self.graph.features((nodes[a], nodes[b]), (low[a], low[b]), (high[a], high[b]), edges)
 
     def join(self, a: int, b: int) -> int:
-        """Make one piece of two; the index that stands for it."""
+        """Make one piece of two; the index that stands for it. `judge` it before the next `offers`."""
         if self.nodes[b, AREA] > self.nodes[a, AREA]:
             a, b = b, a
         self.root[b] = a
@@ -155,12 +170,18 @@ class Agglomeration:
                 self.near[a][c] = self.near[c][a] = edge + self.near[a][c] if c in self.near[a] else edge
         self.near[b] = {}
         self.left -= 1
-        changed = {(min(a, c), max(a, c)) for c in self.near[a]}
+        self.changed.add(a)
+        self.changed.discard(b)
+        return a
+
+    def judge(self) -> None:
+        """Judge anew the pairs of what has been joined; all, if enough has been joined for the network to look again."""
+        pairs = {(min(a, c), max(a, c)) for a in self.changed for c in self.near[a]}
         if self.network is not None and self.left < LOOK_AGAIN * self.seen:
             self.look()
-            changed |= self.current.keys()
-        self._judge(np.array(sorted(changed), np.int64).reshape(-1, 2))
-        return a
+            pairs |= self.current.keys()
+        self._judge(np.array(sorted(pairs), np.int64).reshape(-1, 2))
+        self.changed.clear()
 
     def some_at_once(self, pairs: Ids) -> Iterator[Ids]:
         """The pairs in parts whose nodes are few enough to be looked at together."""
@@ -224,8 +245,10 @@ class Agglomeration:
 def join(graph: Graph, threshold: float, trees: Trees, network: GraphNetwork | None = None) -> Agglomeration:
     """Join the pieces of a graph until no pair is as probable as `threshold`."""
     state = Agglomeration(graph, trees, network)
-    while (pair := state.next(threshold)) is not None:
-        state.join(*pair)
+    while pairs := state.offers(threshold):
+        for pair in pairs:
+            state.join(*pair)
+        state.judge()
     if network is not None:
         state.look()
     return state

@@ -11,13 +11,18 @@ Labels = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def graph_segmentation(n: int, pairs: Labels, weight: Floats, scale: float, min_points: int) -> Labels:
+def graph_segmentation(
+    n: int, pairs: Labels, weight: Floats, scale: float, min_points: int, order: Labels | None = None
+) -> Labels:
     """Felzenszwalb and Huttenlocher, "Efficient Graph-Based Image Segmentation", IJCV 2004: (N,) labels from 1.
 
     Two components join along an edge no heavier than each one's largest inner edge + scale / its size; then components under
     `min_points` join their neighbour along the lightest edge.
+
+    order: of the pairs, by ascending weight or nearly so; it is found if it is not known
     """
-    order = np.argsort(weight, kind="stable")
+    if order is None:
+        order = np.argsort(weight, kind="stable")
     roots = merged_components(n, pairs[order], weight[order], scale, min_points)
     return np.cumsum(np.bincount(roots, minlength=n) > 0)[roots]
 

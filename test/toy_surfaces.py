@@ -1,5 +1,7 @@
 """Small surfaces of labelled patches, as a map would give them, and the graphs of their pieces."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gcseg_ros.mapping.piece_graph import piece_graph
@@ -21,14 +23,17 @@ def patch(corner, u, v) -> tuple[np.ndarray, np.ndarray]:
     return points, np.tile(normal / np.linalg.norm(normal), (len(points), 1))
 
 
-def surface(parts: list[tuple[tuple[np.ndarray, np.ndarray], int]], seed: int = 0) -> Surface:
-    """((points, normals), label) each, in a colour of its own."""
+def surface(
+    parts: list[tuple[tuple[np.ndarray, np.ndarray], int]], seed: int = 0, paint: Sequence[int] | None = None
+) -> Surface:
+    """((points, normals), label) each, in a colour of its own, or painted with one of so many colours."""
     rng = np.random.default_rng(seed)
+    colours = rng.uniform(0, 50, (len(parts), 3))[list(paint or range(len(parts)))]
     points, normals = (np.concatenate([part[k] for part, _ in parts]) for k in (0, 1))
     sums = np.zeros((len(points), 10), np.float32)
     sums[:, 0] = 5
     sums[:, 1:4], sums[:, 4:7] = 5 * points, 5 * normals
-    sums[:, 7:] = 5 * np.concatenate([np.tile(rng.uniform(0, 50, 3), (len(part[0]), 1)) for part, _ in parts])
+    sums[:, 7:] = 5 * np.concatenate([np.tile(colour, (len(part[0]), 1)) for colour, (part, _) in zip(colours, parts)])
     labels, votes = np.zeros((len(points), SLOTS), np.int32), np.zeros((len(points), SLOTS), np.float32)
     labels[:, 0] = np.concatenate([np.full(len(part[0]), label) for part, label in parts])
     votes[:, 0] = rng.uniform(1, 5, len(points))

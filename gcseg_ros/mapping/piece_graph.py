@@ -1,8 +1,8 @@
 """The graph of a map's pieces: facets of tracked labels as nodes; pairs that touch, are near, lie in one plane or were seen together as edges.
 
-A tracked label may reach over a corner, from one wall to the next. So labels are cut into facets, where the surface bends,
-and joining decides which of them belong together. What stands before an object cuts it into parts that do not touch: a wall behind
-a cupboard, the floor beyond a table.
+A tracked label may reach over a corner, from one wall to the next, or from a table to the book on it. So labels are cut into facets,
+where the surface bends or changes its colour, and joining decides which of them belong together. What stands before an object cuts
+it into parts that do not touch: a wall behind a cupboard, the floor beyond a table.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ from gcseg_ros.tracking.evidence import Evidence
 
 TOUCH = 1.85  # voxels nearer than this many edges touch
 LEAST_VOXELS = 10  # smaller pieces are none
-FACET_SCALE, FACET_VOXELS = 0.3, 40  # of the graph segmentation: how much a facet may bend, and its least size
+FACET_SCALE, FACET_VOXELS = 0.5, 20  # of the graph segmentation: how much a facet may change, and its least size
+FACET_COLOUR = 0.01  # Lab difference x this weighs as much as 1 - the cosine of an angle; lightness counts half, for shade and light
+FACET_STEPS = 1 << 15  # of a change's square root, that changes are ordered by: 16 bits are sorted by radix
 CELL, REACH = 2, 5  # voxels: the edge of cells, and how far apart those of near pieces may be
 IN_PLANE = 8  # pieces in one plane, of a large hall's floor, that each knows of
 # What may be parts of one plane: pieces so probably of the room, so flat and so large, whose normals and planes differ by no more.
@@ -49,7 +51,7 @@ def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple
     points, label = surface.points[voxels].astype(np.float64), surface.label[voxels]
     normals, lab = surface.normals[voxels].astype(np.float64), surface.lab[voxels].astype(np.float64)
     touching = cKDTree(points).query_pairs(TOUCH * surface.voxel_m, output_type="ndarray").astype(np.int64)
-    piece, labels = _facets(label, normals, touching)
+    piece, labels = _facets(label, normals, lab, touching)
 
     area = (surface.voxel_m / UNIT_M) ** 2
     columns = [
@@ -79,14 +81,16 @@ def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple
     return graph, piece_of_voxel
 
 
-def _facets(label: Ids, normals: Floats, touching: Ids) -> tuple[Ids, Ids]:
+def _facets(label: Ids, normals: Floats, lab: Floats, touching: Ids) -> tuple[Ids, Ids]:
     """Facet of each voxel, -1 = too small, and the label of each facet.
 
-    Voxels of one label that touch are one facet as long as their normals turn slowly (Felzenszwalb and Huttenlocher, by the
-    angle between normals).
+    Voxels of one label that touch are one facet as long as their normals turn slowly and their colours are alike (Felzenszwalb and
+    Huttenlocher, by the angle between normals or the difference of colours, whichever is more).
     """
-    within, bend = _bends(label, normals, touching)
-    facet = graph_segmentation(len(label), within, bend, FACET_SCALE, FACET_VOXELS)
+    within, change = _changes(label, normals, lab, touching)
+    steps = np.minimum(FACET_STEPS * np.sqrt(change), 65535).astype(np.uint16)
+    order = np.argsort(steps, kind="stable")
+    facet = graph_segmentation(len(label), within, change, FACET_SCALE, FACET_VOXELS, order)
     size = np.bincount(facet)
     index = np.full(len(size), -1)
     large = np.flatnonzero(size >= LEAST_VOXELS)
@@ -97,18 +101,25 @@ def _facets(label: Ids, normals: Floats, touching: Ids) -> tuple[Ids, Ids]:
 
 
 @njit
-def _bends(label: Ids, normals: Floats, touching: Ids) -> tuple[Ids, Floats]:
-    """Of pairs of voxels (k, 2) those of one label, and 1 - the cosine of the angle between their normals."""
-    within, bend = np.empty_like(touching), np.empty(len(touching))
+def _changes(label: Ids, normals: Floats, lab: Floats, touching: Ids) -> tuple[Ids, Floats]:
+    """Of pairs of voxels (k, 2) those of one label, and how much the surface changes from one voxel to the other."""
+    within, change = np.empty_like(touching), np.empty(len(touching))
     m = 0
     for i, j in touching:
         if label[i] == label[j]:
             within[m, 0], within[m, 1] = i, j
-            bend[m] = 1 - (
-                normals[i, 0] * normals[j, 0] + normals[i, 1] * normals[j, 1] + normals[i, 2] * normals[j, 2]
+            bend, lightness, red, yellow = (
+                1.0,
+                (lab[i, 0] - lab[j, 0]) / 2,
+                lab[i, 1] - lab[j, 1],
+                lab[i, 2] - lab[j, 2],
             )
+            for k in range(3):
+                bend -= normals[i, k] * normals[j, k]
+            colour = FACET_COLOUR * np.sqrt(lightness**2 + red**2 + yellow**2)
+            change[m] = max(bend, colour, 0.0)
             m += 1
-    return within[:m], bend[:m]
+    return within[:m], change[:m]
 
 
 @njit

@@ -75,6 +75,7 @@ class PieceGraph(Graph):
     NAMES: ClassVar[tuple[str, ...]] = tuple(NAMES.split())
     PIECE_NAMES: ClassVar[tuple[str, ...]] = tuple(PIECE_NAMES.split())
     OBJECT_NAMES: ClassVar[tuple[str, ...]] = tuple(OBJECT_NAMES.split())
+    AT_ONCE: ClassVar[float] = 0.05
 
     labels: Ids
 

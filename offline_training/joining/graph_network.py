@@ -58,7 +58,8 @@ def states_of(labelled: LabelledGraph, unseen: Trees, count: int, unlabelled_is_
 def _way(labelled: LabelledGraph, trees: Trees, threshold: float, only_true: bool) -> list[Pair]:
     """The pairs that agglomeration joins, one after the other."""
     offers = labelled.offers(Agglomeration(labelled.graph, trees), threshold, only_true)
-    return [pair for pair, same in offers if same or not only_true]
+    joined = (pairs[same] if only_true else pairs for pairs, same in offers)
+    return [(a, b) for pairs in joined for a, b in pairs.tolist()]
 
 
 def _state(labelled: LabelledGraph, way: Sequence[Pair], unlabelled_is_wrong: bool) -> State:

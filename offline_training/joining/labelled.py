@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, Graph, Ids, Pair
+from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, Graph, Ids
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,20 @@ class LabelledGraph:
         iou = truth / np.maximum(truth.sum(1, keepdims=True) + self.truth.sum(0) - truth, 1)
         return np.asarray(iou[:, 1:].max(1, initial=0))
 
-    def offers(self, state: Agglomeration, threshold: float, only_true: bool) -> Iterator[tuple[Pair, bool]]:
-        """The pairs that agglomeration meets on its way, and whether each is truly one object: if it is, or in any case, the two
-        are joined before the next."""
+    def offers(
+        self, state: Agglomeration, threshold: float, only_true: bool
+    ) -> Iterator[tuple[Ids, npt.NDArray[np.bool_]]]:
+        """The pairs (m, 2) that agglomeration meets on its way, some at once, and whether each is truly one object: those that are,
+        or all in any case, are joined before the next."""
         truth = self.truth.copy()
-        while (pair := state.next(threshold)) is not None:
-            same = bool(self.same(np.array([pair]), truth)[0])
-            yield pair, same
-            if same or not only_true:
-                joined = state.join(*pair)
-                truth[joined] = truth[list(pair)].sum(0)
+        while offered := state.offers(threshold):
+            pairs = np.array(offered)
+            same = self.same(pairs, truth)
+            yield pairs, same
+            for pair in pairs[same] if only_true else pairs:
+                joined = state.join(*pair.tolist())
+                truth[joined] = truth[pair].sum(0)
+            state.judge()
 
 
 def partly_labelled(truth: Ids, pairs: Ids) -> npt.NDArray[np.bool_]:

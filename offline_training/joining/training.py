@@ -97,14 +97,11 @@ def untouched(labelled: LabelledGraph) -> Samples:
 
 def walk(labelled: LabelledGraph, trees: Trees) -> Samples:
     """The pairs met by agglomeration that joins what truly is one object, and only that."""
-    state = Agglomeration(labelled.graph, trees)
-    features, same, importance = [], [], []
-    for pair, truly in labelled.offers(state, WALK_THRESHOLD, only_true=True):
-        features.append(state.features_of(np.array([pair]))[0])
-        same.append(truly)
-        importance.append(float(np.sqrt(state.nodes[list(pair), AREA].min())))
-    width = len(labelled.graph.NAMES)
-    return Samples(np.array(features).reshape(-1, width), np.array(same, bool), np.array(importance))
+    state, width = Agglomeration(labelled.graph, trees), len(labelled.graph.NAMES)
+    met = [Samples(np.zeros((0, width)), np.zeros(0, bool), np.zeros(0))]
+    for pairs, truly in labelled.offers(state, WALK_THRESHOLD, only_true=True):
+        met.append(Samples(state.features_of(pairs), truly, np.sqrt(state.nodes[pairs, AREA].min(1))))
+    return Samples.of(met)
 
 
 def fit(parts: Sequence[Sequence[Samples]], settings: Settings) -> Trees:

@@ -20,9 +20,11 @@ OBJECTNESS = np.array([0.9, 0.5])
 
 def test_joined_pieces_are_known_as_if_they_had_been_one():
     coverage = np.array([[0.9, 0.3, 0.1], [0.2, 0.8, 0.7]])
-    apart = with_masks(graph(surface([(strip(0), 1), (strip(1), 2), (strip(2), 3)])), OBJECTNESS, coverage)
+    apart = with_masks(
+        graph(surface([(strip(0), 1), (strip(1), 2), (strip(2), 3)], paint=[0, 0, 1])), OBJECTNESS, coverage
+    )
     joined = np.stack([coverage[:, :2].mean(1), coverage[:, 2]], axis=1)  # strips are of one size
-    one = with_masks(graph(surface([(strip(0), 1), (strip(1), 1), (strip(2), 3)])), OBJECTNESS, joined)
+    one = with_masks(graph(surface([(strip(0), 1), (strip(1), 1), (strip(2), 3)], paint=[0, 0, 1])), OBJECTNESS, joined)
     state = Agglomeration(apart, None)
     known = state.features_of(np.array([[state.join(0, 1), 2]]))
     assert known.shape == (1, len(MaskedPieceGraph.NAMES))
