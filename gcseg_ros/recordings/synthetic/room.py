@@ -172,10 +172,10 @@ def build_fittings(plan: Planner, openings: list[list[shell.Opening]], thickness
 
 
 def build_shell(plan: Planner, openings: list[list[shell.Opening]], thickness: float, outdoors: bool) -> list[Placed]:
-    """Walls (one instance or one each), floor, ceiling, and a corridor's walls around where a door stands open."""
+    """Walls with a corridor's around them where a door stands open, all of them one instance; floor; ceiling."""
     look, style = plan.look, plan.look.style
     still = pose_at(0, 0)
-    one_wall = look.chance(style.one_wall)
+    vault = look.chance(style.vaults)
     material = look.wall()
     accent_wall = look.whole(0, len(plan.walls) - 1) if look.chance(0.25) else -1
     accent = look.wall()
@@ -188,27 +188,21 @@ def build_shell(plan: Planner, openings: list[list[shell.Opening]], thickness: f
             if look.chance(0.5)
             else look.paint(dim(material.colour, 0.9))
         )
-    shared = Item("wall", stuff=True)
-    walls = []
+    walls = Item("wall", stuff=True)
     for index, wall in enumerate(plan.walls):
-        item = shared if one_wall else Item("wall", stuff=True)
         what = accent if index == accent_wall else material
         sockets = [
             (look.between(0.1, wall.length - 0.1), look.choose((0.3, 1.1))) for _ in range(look.choose((0, 1, 2)))
         ]
-        shell.wall_prims(item, wall, openings[index], plan.height, thickness, what, skirting, sockets)
-        if not one_wall:
-            walls.append(item)
-    if one_wall:
-        walls = [shared]
+        shell.wall_prims(walls, wall, openings[index], plan.height, thickness, what, skirting, sockets)
     low, high = plan.corners.min(0), plan.corners.max(0)
     around = 2.5 if outdoors else thickness
     floor = Item("floor", stuff=True, flat=True)
     floor.block((low[0] - around, high[0] + around), (low[1] - around, high[1] + around), (-0.1, 0.0), look.floor())
-    items = [*walls, floor]
+    items = [walls, floor]
     if look.chance(style.ceiling):
-        if one_wall and look.chance(0.3):
-            ceiling = shared
+        if vault and look.chance(0.3):
+            ceiling = walls
         else:
             ceiling = Item("ceiling", stuff=True)
             items.append(ceiling)
@@ -221,7 +215,6 @@ def build_shell(plan: Planner, openings: list[list[shell.Opening]], thickness: f
             "ceiling",
         )
     if outdoors:
-        outer = Item("wall", stuff=True)
         ring = np.array(
             [
                 [low[0] - 2.5, low[1] - 2.5],
@@ -232,8 +225,7 @@ def build_shell(plan: Planner, openings: list[list[shell.Opening]], thickness: f
         )
         far = look.wall()
         for wall in walls_of(ring):
-            shell.wall_prims(outer, wall, [], plan.height, 0.1, far, None)
-        items.append(outer)
+            shell.wall_prims(walls, wall, [], plan.height, 0.1, far, None)
     return [Placed(item, still) for item in items]
 
 
