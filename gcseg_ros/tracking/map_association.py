@@ -6,6 +6,7 @@ import numpy as np
 
 from gcseg_ros.config import TrackingConfig
 from gcseg_ros.masks.masks import Labels, overlaps
+from gcseg_ros.tracking.evidence import pair_codes
 from gcseg_ros.tracking.objects import Objects
 
 INSIDE = 0.8  # share of a detection's known pixels that lie on one object: it is a piece of that object
@@ -51,8 +52,8 @@ class MapAssociation:
 
 def _touching(labels: Labels) -> set[tuple[int, int]]:
     """Pairs (smaller id, larger id) of labels within `APART_PX` of each other in a row or column."""
-    pairs = []
+    codes = []
     for a, b in ((labels[:, :-APART_PX], labels[:, APART_PX:]), (labels[:-APART_PX], labels[APART_PX:])):
         differ = (a != b) & (a > 0) & (b > 0)
-        pairs.append(np.stack([np.minimum(a[differ], b[differ]), np.maximum(a[differ], b[differ])], axis=1))
-    return set(map(tuple, np.unique(np.concatenate(pairs), axis=0).tolist()))
+        codes.append(pair_codes(a[differ].astype(np.int64), b[differ].astype(np.int64)))
+    return {(code >> 32, code & 0xFFFFFFFF) for code in np.unique(np.concatenate(codes)).tolist()}
