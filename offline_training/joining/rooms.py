@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from gcseg_ros.agglomeration import Ids
 from gcseg_ros.config import Config, FinishingConfig, ViewsConfig
+from gcseg_ros.errors import UserError
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping import voxel_map
 from gcseg_ros.mapping.masked_pieces import with_masks
@@ -79,7 +80,11 @@ def mapped_rooms(names: list[str], cache: Path) -> Iterator[MappedRoom]:
         file = cache / f"{name.replace(':', '_')}_{key}.npz"
         if not file.is_file():
             map_room(name, file)
-        yield mapped_room(file)
+        try:
+            room = mapped_room(file)
+        except UserError as error:
+            raise UserError(f"{error} Delete it, and the same command maps the room anew.") from None
+        yield room
 
 
 def map_room(name: str, file: Path) -> None:

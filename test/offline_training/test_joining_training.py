@@ -3,7 +3,9 @@
 import json
 
 import numpy as np
+import pytest
 
+from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.joining import WEIGHTS, load_model, shipped_model
 from gcseg_ros.mapping.pieces import PieceGraph
 from offline_training.commands import run
@@ -45,6 +47,17 @@ def test_rooms_are_mapped_without_the_weights_that_are_to_be_learned_from_them(t
     shipped_model.cache_clear()
     map_room("synthetic:40:house:3", tmp_path / "room.npz")
     assert len(mapped_room(tmp_path / "room.npz").graph) > 0
+
+
+def test_a_damaged_room_is_said_in_one_sentence_with_what_to_do(tmp_path):
+    names = room_names(1, 3, 40)
+    next(mapped_rooms(names, tmp_path))
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(
+        UserError, match=f"^{file} cannot be read .* Delete it, and the same command maps the room anew.$"
+    ):
+        next(mapped_rooms(names, tmp_path))
 
 
 def test_an_output_that_is_a_file_is_said_in_one_sentence(tmp_path, capsys):
