@@ -19,7 +19,7 @@ COVERAGE = slice(NODE, None)
 
 @dataclass(frozen=True)
 class MaskedPieceGraph(PieceGraph):
-    """What is known of n pieces and of the m pairs of them that touch, are near, lie in one plane or were seen together.
+    """What is known of n pieces and of the m pairs of them that touch, are near, may be of one wall, floor or ceiling, or were seen together.
 
     masks  of the network's queries
     """

@@ -1,4 +1,5 @@
-"""The graph of a map's pieces: facets of tracked labels as nodes; pairs that touch, are near, lie in one plane or were seen together as edges.
+"""The graph of a map's pieces: facets of tracked labels as nodes; as edges pairs that touch, are near, may be of one wall, floor or
+ceiling, or were seen together.
 
 A tracked label may reach over a corner, from one wall to the next, or from a table to the book on it. So labels are cut into facets,
 where the surface bends or changes its colour, and joining decides which of them belong together. What stands before an object cuts
@@ -25,6 +26,7 @@ from gcseg_ros.mapping.piece_sums import (
     SAME,
     SEEN,
     STRUCTURAL,
+    UP,
     VOTES,
     WHERE_PRODUCTS,
     structure,
@@ -43,6 +45,7 @@ CELL, REACH = 2, 5  # voxels: the edge of cells, and how far apart those of near
 IN_PLANE = 8  # pieces in one plane, of a large hall's floor, that each knows of
 # What may be parts of one plane: pieces so probably of the room, so flat and so large, whose normals and planes differ by no more.
 PLANE_STRUCTURE, PLANE_FLAT, PLANE_AREA, PLANE_PARALLEL, PLANE_OFF_M = 0.4, 0.9, 80, 0.95, 0.1
+WALL_LEVEL = 0.3  # a wall's normal rises by no more, of a length of 1
 
 
 def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple[PieceGraph, Ids]:
@@ -73,7 +76,7 @@ def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple
     edges[:, : WHERE_PRODUCTS.stop] = area * sums
     edges[:, ONE_LABEL] = np.where(labels[pairs[:, 0]] == labels[pairs[:, 1]], edges[:, CONTACT], 0)
     near, sums = _near(points, piece, surface.voxel_m)
-    pairs, edges = _with_bridges(pairs, edges, near, area * sums, _in_one_plane(nodes))
+    pairs, edges = _with_bridges(pairs, edges, near, area * sums, _of_the_room(nodes))
     pairs, edges = _with_views(pairs, edges, labels, nodes[:, AREA], evidence, borders)
     graph = PieceGraph(nodes, low, high, pairs, edges, labels)
     piece_of_voxel = np.full(len(surface.label), -1)
@@ -152,8 +155,10 @@ def _near(points: Floats, piece: Ids, voxel_m: float) -> tuple[Ids, Floats]:
     return sums_of_pairs(of[one], of[other], [np.ones(len(one)), distance], int(piece.max(initial=0)) + 1)
 
 
-def _in_one_plane(nodes: Floats) -> Ids:
-    """Pairs (m, 2) of pieces that may be parts of one wall, of the floor or of the ceiling: of each the IN_PLANE nearest."""
+def _of_the_room(nodes: Floats) -> Ids:
+    """Pairs (m, 2) of pieces that may be parts of the walls, of the floor or of the ceiling: of each the IN_PLANE nearest in its plane,
+    and of an upright one the largest that is upright, for the walls are one object, even where cupboards hide their corners.
+    """
     area = nodes[:, AREA]
     normal, middle = nodes[:, NORMAL] / area[:, None], nodes[:, POINT] / area[:, None]
     flat = np.linalg.norm(normal, axis=1)
@@ -166,13 +171,18 @@ def _in_one_plane(nodes: Floats) -> Ids:
         fits = np.flatnonzero((normal @ normal[i] > PLANE_PARALLEL) & (off < PLANE_OFF_M))
         fits = fits[fits != i]
         nearest = fits[np.argsort(np.linalg.norm(middle[fits] - middle[i], axis=1), kind="stable")[:IN_PLANE]]
-        found.append(np.sort(np.column_stack([np.full(len(nearest), large[i]), large[nearest]]), axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+        found.append(np.column_stack([np.full(len(nearest), large[i]), large[nearest]]))
+    upright = large[abs(normal[:, UP]) < WALL_LEVEL]
+    if len(upright):
+        largest = upright[area[upright].argmax()]
+        others = upright[upright != largest]
+        found.append(np.column_stack([np.full(len(others), largest), others]))
+    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
 
 
-def _with_bridges(pairs: Ids, edges: Floats, near: Ids, sums: Floats, in_plane: Ids) -> tuple[Ids, Floats]:
+def _with_bridges(pairs: Ids, edges: Floats, near: Ids, sums: Floats, of_room: Ids) -> tuple[Ids, Floats]:
     """Pairs and edges with how near pieces are, and new edges between those that do not touch."""
-    every, at = np.unique(np.concatenate([pairs, near, in_plane]), axis=0, return_inverse=True)
+    every, at = np.unique(np.concatenate([pairs, near, of_room]), axis=0, return_inverse=True)
     at = at.ravel()  # numpy 2.0.0 gives a column
     found = np.zeros((len(every), EDGE))
     found[at[: len(pairs)]] = edges

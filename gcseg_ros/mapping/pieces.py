@@ -67,7 +67,7 @@ breadth reach contact seen box_width box_length box_fill"""
 
 @dataclass(frozen=True)
 class PieceGraph(Graph):
-    """What is known of n pieces and of the m pairs of them that touch, are near, lie in one plane or were seen together.
+    """What is known of n pieces and of the m pairs of them that touch, are near, may be of one wall, floor or ceiling, or were seen together.
 
     labels  (n,) tracked label that each piece is a facet of
     """

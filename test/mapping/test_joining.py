@@ -130,18 +130,27 @@ def known_of(g: PieceGraph, *names: str) -> list[float]:
     return [all_features(g)[0, PieceGraph.NAMES.index(name)] for name in names]
 
 
-def test_parts_of_one_wall_have_an_edge_wherever_they_are():
+def test_parts_of_one_floor_have_an_edge_wherever_they_are():
     def two(offset: float, slope: float = 0.0, structural: float = 1.0) -> PieceGraph:
-        other = patch([3, offset, 0], [0.6, slope, 0], [0, 0, 0.6])
-        return graph(surface([(patch([0, 0, 0], [0.6, 0, 0], [0, 0, 0.6]), 1), (other, 2)]), structural=structural)
+        other = patch([3, 0, offset], [0.6, 0, slope], [0, 0.6, 0])
+        return graph(surface([(patch([0, 0, 0], [0.6, 0, 0], [0, 0.6, 0]), 1), (other, 2)]), structural=structural)
 
     assert two(0.05).pairs.tolist() == [[0, 1]]
     assert two(0.05).edges[0, [CONTACT, VOTES]].tolist() == [0, 0]
     assert known_of(two(0.05), "apart", "near") == pytest.approx([2.4, 0], abs=0.1)
     for others in (two(0.15), two(0.0, slope=0.3), two(0.05, structural=0.0)):  # another plane, tilted away, things
         assert not len(others.pairs)
-    ours, turned = patch([0, 0, 0], [0.6, 0, 0], [0, 0, 0.6]), patch([3, -0.15, 0], [0.6, 0, 0], [0, 0.3, 0.6])
+    ours, turned = patch([0, 0, 0], [0.6, 0, 0], [0, 0.6, 0]), patch([3, 0, -0.15], [0.6, 0, 0], [0, 0.6, 0.3])
     assert not len(graph(surface([(ours, 1), (turned, 2)]), structural=1).pairs)  # about the line through both middles
+
+
+def test_walls_have_an_edge_to_the_largest_wherever_they_are():
+    """Cupboards hide the corners where they meet; the walls of a room are one object."""
+    floor, largest = patch([0, 0, 0], [0.9, 0, 0], [0, 0.9, 0]), patch([3, 3, 0.6], [0.9, 0, 0], [0, 0, 0.9])
+    left, right = (patch([x, 0, 0.6], [0, 0.6, 0], [0, 0, 0.6]) for x in (-3, 6))
+    pieces = [(floor, 1), (left, 2), (right, 3), (largest, 4)]
+    assert graph(surface(pieces), structural=1).pairs.tolist() == [[1, 3], [2, 3]]
+    assert not len(graph(surface(pieces), structural=0).pairs)
 
 
 def test_columns_in_a_row_are_no_plane():
