@@ -48,7 +48,7 @@ def test_every_style_builds_and_renders(style):
     assert view.colour.std() > 3
     assert (view.cosine[seen] > -1e-6).all()
     assert (view.cosine <= 1 + 1e-5).all()
-    names = [o.name for o in room.objects]
+    names = [o.name for o in room.objects if o.is_stuff]
     assert names.count("wall") == names.count("floor") == 1  # the walls of a room are one object
 
 
