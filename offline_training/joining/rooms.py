@@ -22,7 +22,7 @@ from gcseg_ros.mapping.piece_graph import piece_graph
 from gcseg_ros.mapping.pieces import PieceGraph
 from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks import boundary_network
-from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings import open_recording, synthetic
 from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES, SyntheticRecording
 from gcseg_ros.recordings.synthetic.recording import TruthBuilder
 from gcseg_ros.tracking import borders, evidence
@@ -136,8 +136,9 @@ def _mapper_and_truth() -> tuple[Mapper, TrueInstances]:
 
 
 def _digest() -> str:
-    """Changes with the boundary network and with what a map keeps of views, not with what is made of that when it is finished."""
+    """Changes with the generator, the boundary network and what a map keeps of views, not with what is made of that when it is finished."""
     digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
-    for source in (voxel_map, evidence, borders):
-        digest.update(Path(source.__file__).read_bytes())
+    generator = sorted(Path(synthetic.__file__).parent.rglob("*.py"))
+    for source in (*(Path(module.__file__) for module in (voxel_map, evidence, borders)), *generator):
+        digest.update(source.read_bytes())
     return digest.hexdigest()[:8]

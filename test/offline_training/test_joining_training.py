@@ -1,6 +1,8 @@
 """Training of the decision that joins pieces: the real command on two small rooms."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.joining import WEIGHTS, load_model, shipped_model
 from gcseg_ros.mapping.pieces import PieceGraph
+from gcseg_ros.recordings import synthetic
 from offline_training.commands import run
 from offline_training.joining.__main__ import main
 from offline_training.joining.rooms import map_room, mapped_room, mapped_rooms, room_names
@@ -47,6 +50,20 @@ def test_rooms_are_mapped_without_the_weights_that_are_to_be_learned_from_them(t
     shipped_model.cache_clear()
     map_room("synthetic:40:house:3", tmp_path / "room.npz")
     assert len(mapped_room(tmp_path / "room.npz").graph) > 0
+
+
+def test_rooms_of_another_generator_are_mapped_again(tmp_path, monkeypatch):
+    """What is true of a room may have changed: its walls were one instance a side once."""
+    names, rooms = room_names(1, 3, 40), tmp_path / "rooms"
+    next(mapped_rooms(names, rooms))
+    next(mapped_rooms(names, rooms))
+    assert len([*rooms.iterdir()]) == 1
+    other = shutil.copytree(Path(synthetic.__file__).parent, tmp_path / "synthetic")
+    with open(other / "shell.py", "a") as source:
+        source.write("# another\n")
+    monkeypatch.setattr(synthetic, "__file__", str(other / "__init__.py"))
+    next(mapped_rooms(names, rooms))
+    assert len([*rooms.iterdir()]) == 2
 
 
 def test_a_damaged_room_is_said_in_one_sentence_with_what_to_do(tmp_path):
