@@ -55,7 +55,7 @@ class ViewCache:
     def __init__(self, folder: Path, styles: tuple[str, ...]) -> None:
         self.styles = styles
         digest = hashlib.sha256("|".join(styles).encode())
-        for file in sorted(Path(synthetic.__file__).parent.rglob("*.py")):
+        for file in synthetic.sources():
             digest.update(file.read_bytes())
         self.folder = folder / digest.hexdigest()[:16]
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -138,7 +138,6 @@ def _mapper_and_truth() -> tuple[Mapper, TrueInstances]:
 def _digest() -> str:
     """Changes with the generator, the boundary network and what a map keeps of views, not with what is made of that when it is finished."""
     digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
-    generator = sorted(Path(synthetic.__file__).parent.rglob("*.py"))
-    for source in (*(Path(module.__file__) for module in (voxel_map, evidence, borders)), *generator):
+    for source in (*(Path(module.__file__) for module in (voxel_map, evidence, borders)), *synthetic.sources()):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:8]

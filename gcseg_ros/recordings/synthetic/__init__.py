@@ -5,6 +5,7 @@ render (exact) -> sensor (noise) -> recording. What needs the ray caster is impo
 """
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gcseg_ros.recordings.synthetic.recording import SyntheticRecording, TruthCloud, export
@@ -31,6 +32,7 @@ __all__ = [
     "export",
     "random_view",
     "render",
+    "sources",
     "training_view",
     "walk",
 ]
@@ -45,6 +47,11 @@ _LATER = {
     "training_view": "training",
     "walk": "path",
 }
+
+
+def sources() -> list[Path]:
+    """The files that generated rooms follow from: what is kept of rooms holds for as long as these are the same."""
+    return sorted(Path(__file__).parent.rglob("*.py"))
 
 
 def __getattr__(name: str) -> object:
