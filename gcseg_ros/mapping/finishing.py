@@ -211,7 +211,7 @@ def _absorb_small_patches(points: npt.NDArray, instance: Ids, patch: npt.NDArray
 
 def _neighbours(points: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     """Indices (n, SMOOTH_NEIGHBOURS) of each point's nearest, itself included; n where there are fewer."""
-    _, near = cKDTree(points).query(points, SMOOTH_NEIGHBOURS, distance_upper_bound=SMOOTH_RADIUS_M, workers=-1)
+    _, near = cKDTree(points).query(points, SMOOTH_NEIGHBOURS, distance_upper_bound=SMOOTH_RADIUS_M)
     return near.astype(np.int32)
 
 

@@ -151,7 +151,7 @@ def _near(points: Floats, piece: Ids, voxel_m: float) -> tuple[Ids, Floats]:
     one, other = cKDTree(at).query_pairs(REACH * voxel_m, output_type="ndarray").astype(np.int64).T
     two = of[one] != of[other]
     one, other = one[two], other[two]
-    distance = np.linalg.norm(at[one] - at[other], axis=1)
+    distance = np.linalg.norm(np.take(at, one, axis=0) - np.take(at, other, axis=0), axis=1)
     return sums_of_pairs(of[one], of[other], [np.ones(len(one)), distance], int(piece.max(initial=0)) + 1)
 
 
@@ -233,10 +233,12 @@ def _contacts(points: Floats, normals: Floats, lab: Floats, piece: Ids, touching
     Sums over pairs of voxels of: 1, the dot product of the normals, whether the edge is convex (> 0) or concave, the step
     from one's plane to the other's (m), the steps of lightness and of colour (Lab units), the distance (m), the point between the two and products of its coordinates.
     """
-    a, b = touching.T
-    offset = points[b] - points[a]
+    a, b = np.ascontiguousarray(touching.T)
+    (point_a, point_b), (one, other), (lab_a, lab_b) = (
+        (np.take(of, a, axis=0), np.take(of, b, axis=0)) for of in (points, normals, lab)
+    )
+    offset, step = point_b - point_a, np.abs(lab_a - lab_b)
     distance = np.linalg.norm(offset, axis=1) + 1e-6
-    one, other, step = normals[a], normals[b], np.abs(lab[a] - lab[b])
     columns = [
         np.ones(len(a)),
         (one * other).sum(1),
@@ -246,6 +248,6 @@ def _contacts(points: Floats, normals: Floats, lab: Floats, piece: Ids, touching
         np.hypot(step[:, 1], step[:, 2]),
         distance,
     ]
-    middle = (points[a] + points[b]) / 2
+    middle = (point_a + point_b) / 2
     columns += [*middle.T, *(middle[:, i] * middle[:, j] for i, j in AXES)]
     return sums_of_pairs(piece[a], piece[b], columns, int(piece.max(initial=0)) + 1)
