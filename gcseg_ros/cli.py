@@ -91,7 +91,7 @@ def explanation(error: BaseException) -> str:
     if isinstance(error, USAGE_ERROR):
         command = getattr(getattr(error, "ctx", None), "command_path", "gcseg")
         return f"{error.format_message()} See {command} --help."  # type: ignore[attr-defined]
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, (BrokenPipeError, SystemExit)):  # rich makes the latter of the former
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ""
     if isinstance(error, NO_FOLDER):
@@ -183,7 +183,7 @@ def map_(
     state: Annotated[bool, typer.Option(help="Write state.npz, which --resume needs.")] = True,
     overwrite: Overwrite = True,
 ) -> int:
-    """Map a recording into instances: OUT gets instances.ply, instances.json, labels/, picture.png and summary.json.
+    """Map a recording into instances: OUT gets instances.ply, instances.json, labels/, picture.png, views.npz, state.npz, summary.json.
 
     Ctrl-C finishes the map of the frames so far; a second one aborts and leaves nothing behind.
     """

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.markup import escape
 
 import gcseg_ros
-from gcseg_ros.packages import INSTALL
+from gcseg_ros.packages import INSTALL, extra
 from gcseg_ros.weights import TABLE, weights_folder
 
 NEEDED = "numpy", "scipy", "numba", "opencv", "pydantic", "pyyaml", "typer", "rich", "rosbags", "onnxruntime"
@@ -49,8 +49,8 @@ def checks() -> list[Check]:
         ros(),
         shared_memory(),
         dds_profile(),
-        package("open_clip_torch", "for gcseg query: pip install 'gcseg_ros[retrieval]'"),
-        package("rerun-sdk", "for gcseg view --rrd: pip install 'gcseg_ros[viewer]'"),
+        package("open_clip_torch", f"for gcseg query: {extra('retrieval')}"),
+        package("rerun-sdk", f"for gcseg view --rrd: {extra('viewer')}"),
         package("segment-anything", f"for --masks sam: {INSTALL['torch']} segment-anything"),
         package("sam2", f"for --propagation sam2, after torch: {INSTALL['sam2']}"),
         weights(),
@@ -151,7 +151,7 @@ def weights() -> Check:
 
 def ros() -> Check:
     if importlib.util.find_spec("rclpy") is None:
-        advice = "source /opt/ros/DISTRO/setup.bash, or pip install 'gcseg_ros[ros]' on Python 3.11 to 3.13"
+        advice = f"source /opt/ros/DISTRO/setup.bash, or {extra('ros')} on Python 3.11 to 3.13"
         return Check("ROS 2", "rclpy is not importable", False, advice, optional=True)
     distribution = os.environ.get("ROS_DISTRO", "wheels from PyPI")
     middleware = os.environ.get("RMW_IMPLEMENTATION", "default middleware")

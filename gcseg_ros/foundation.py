@@ -1,6 +1,6 @@
 """What the networks of SAM and SAM 2 have in common: where they run, how much at once, and how their files are read.
 
-Needs PyTorch; whoever imports this module has called `require` first.
+Needs PyTorch; whoever imports this module has called `require_packages` first.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from pathlib import Path
 
 from gcseg_ros.errors import UserError
 
@@ -14,6 +16,13 @@ INSTALL = {
 }
 SAM = "torch", "torchvision", "segment_anything"
 SAM2 = "torch", "torchvision", "sam2"
+
+
+def extra(name: str) -> str:
+    """The command that installs an extra of this package. It is not on PyPI: a checkout is installed anew, with more."""
+    checkout = Path(__file__).resolve().parents[1]
+    where = checkout if (checkout / "setup.py").is_file() else "the checkout of gcseg_ros"
+    return f"{sys.executable} -m pip install -e '{where}[{name}]'"
 
 
 def require_packages(who: str, names: tuple[str, ...]) -> None:

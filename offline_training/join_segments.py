@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.packages import extra
 from offline_training.commands import run
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def main(
     threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: PyTorch's choice.")] = 0,
 ) -> None:
     """Learn from tracked labels of whole scenes which geometric segments are one object, from what a trained network says of them."""
-    for name, extra in (("torch", "segmentation"), ("sklearn", "train")):
+    for name, part in (("torch", "segmentation"), ("sklearn", "train")):
         if find_spec(name) is None:
-            raise UserError(f"Training needs {name}, which is not installed: pip install 'gcseg_ros[{extra}]'.")
+            raise UserError(f"Training needs {name}, which is not installed: {extra(part)}.")
     import torch
 
     from gcseg_ros.config import build_config

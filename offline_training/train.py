@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.packages import extra
 from offline_training.commands import deferred, run
 
 errors = Console(stderr=True)
@@ -43,7 +44,7 @@ def main(
     """One stage of the curriculum. OUT gets segmenter.pt, for `gcseg segment --checkpoint`; Ctrl-C saves the state for --resume."""
     for name in ("torch", "lightning", "tensorboard"):
         if find_spec(name) is None:
-            raise UserError(f"Training needs {name}, which is not installed: pip install 'gcseg_ros[train]'.")
+            raise UserError(f"Training needs {name}, which is not installed: {extra('train')}.")
     import torch
 
     from offline_training.labelling.samples import SampleFolder

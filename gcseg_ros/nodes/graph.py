@@ -248,7 +248,7 @@ def _rviz(given: Mapping[str, str], use_sim_time: bool) -> list[NodeSpec]:
     space = given["namespace"].strip("/")
     # the configuration has absolute names
     names = [f"/{node}/{topic}" for node, topics in VIEWED.items() for topic in topics] if space else []
-    file = given["rviz_cfg"] or config_file("gcseg.rviz")
+    file, frame = given["rviz_cfg"] or config_file("gcseg.rviz"), given.get("map_frame_id")
     return [
         NodeSpec(
             "rviz2",
@@ -256,7 +256,7 @@ def _rviz(given: Mapping[str, str], use_sim_time: bool) -> list[NodeSpec]:
             given["namespace"],
             parameters={"use_sim_time": use_sim_time},
             remappings=[(name, f"/{space}{name}") for name in names],
-            arguments=["-d", file],
+            arguments=["-d", file, *(["-f", frame] if frame else [])],
             log_level=given["log_level"],
         )
     ]

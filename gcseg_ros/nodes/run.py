@@ -14,11 +14,9 @@ from typing import NoReturn
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes.graph import environment
+from gcseg_ros.packages import extra
 
-NO_ROS = (
-    "rclpy is not installed: source a ROS 2 distribution, or install the wheels with pip install 'gcseg_ros[ros]' (Python "
-    "3.11 to 3.13)."
-)
+NO_ROS = f"rclpy is not installed: source a ROS 2 distribution, or install the wheels with {extra('ros')} (Python 3.11 to 3.13)."
 
 try:
     import rclpy

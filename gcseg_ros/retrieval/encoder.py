@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.packages import extra
 from gcseg_ros.weights import TABLE, locate
 
 if TYPE_CHECKING:
@@ -125,9 +126,7 @@ def require_open_clip() -> None:
     """Raises UserError where open_clip or torch is missing."""
     missing = [name for name in ("open_clip", "torch") if importlib.util.find_spec(name) is None]
     if missing:
-        raise UserError(
-            f"Queries need CLIP, but {' and '.join(missing)} cannot be imported: pip install 'gcseg_ros[retrieval]'."
-        )
+        raise UserError(f"Queries need CLIP, but {' and '.join(missing)} cannot be imported: {extra('retrieval')}.")
 
 
 def resolve(model: str | Path, weights: str | Path | None = None) -> tuple[str, Path | None, str]:

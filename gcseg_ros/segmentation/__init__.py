@@ -11,6 +11,7 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.packages import extra
 
 if TYPE_CHECKING:
     from gcseg_ros.segmentation.segmenter import Segmenter
@@ -21,9 +22,7 @@ __all__ = ["Segmenter", "require_torch"]
 def require_torch() -> None:
     """Raises UserError where PyTorch is missing; call it before importing a module of this package."""
     if importlib.util.find_spec("torch") is None:
-        raise UserError(
-            "The 3D segmenter needs PyTorch, which is not installed: pip install 'gcseg_ros[segmentation]'."
-        )
+        raise UserError(f"The 3D segmenter needs PyTorch, which is not installed: {extra('segmentation')}.")
 
 
 def __getattr__(name: str) -> object:

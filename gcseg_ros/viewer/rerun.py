@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.packages import extra
 from gcseg_ros.viewer.colours import instance_colours
 
 
@@ -20,7 +21,7 @@ def write_rrd(instances: InstanceMap, path: str | Path) -> None:
         import rerun.blueprint as rrb
     except ImportError:
         raise UserError(
-            "Writing .rrd needs rerun, which is not installed: pip install 'gcseg_ros[viewer]'; --png needs nothing."
+            f"Writing .rrd needs rerun, which is not installed: {extra('viewer')}; --png needs nothing."
         ) from None
     ids = np.array([found.id for found in instances.objects], int)
     boxes = [found.oriented_box for found in instances.objects]

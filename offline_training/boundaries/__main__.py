@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.packages import extra
 from offline_training.commands import run
 
 CACHE = Path(tempfile.gettempdir()) / "gcseg_views"
@@ -33,7 +34,7 @@ def main(
     try:
         import torch
     except ImportError:
-        raise UserError("Training needs torch: pip install gcseg_ros[train].") from None
+        raise UserError(f"Training needs torch, which is not installed: {extra('train')}.") from None
     from offline_training.boundaries.training import Settings, train
 
     if device not in ("cpu", "cuda"):

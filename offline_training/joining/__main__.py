@@ -13,6 +13,7 @@ from rich.progress import track
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, write_json_atomic
+from gcseg_ros.packages import extra
 from offline_training.commands import run
 
 
@@ -32,7 +33,7 @@ def main(
     """Train the decision that joins pieces, on generated rooms. Same settings, same result. Mapped rooms are kept: resumable."""
     for name in ("sklearn", "torch"):
         if find_spec(name) is None:
-            raise UserError(f"Training needs {name}, which is not installed: pip install 'gcseg_ros[train]'.")
+            raise UserError(f"Training needs {name}, which is not installed: {extra('train')}.")
     from gcseg_ros.config import FinishingConfig
     from gcseg_ros.mapping.joining import WEIGHTS, Joining, save_model
     from offline_training.joining.rooms import mapped_rooms, room_names, training_rooms

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.packages import extra
 from offline_training.labelling.samples import Entry
 from offline_training.labelling.scene import Labelling, label_scene
 
@@ -32,9 +33,7 @@ def label_with_ray(scenes: Sequence[str], folder: Path, settings: Labelling) -> 
     A task whose worker dies is tried once more. `folder` must be the same storage on all machines. Raises UserError without Ray.
     """
     if importlib.util.find_spec("ray") is None:
-        raise UserError(
-            "The Ray engine needs ray, which is not installed: pip install 'gcseg_ros[ray]', or use --engine local."
-        )
+        raise UserError(f"The Ray engine needs ray, which is not installed: {extra('ray')}, or use --engine local.")
     import ray
 
     started_here = not ray.is_initialized()

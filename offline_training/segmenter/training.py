@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.network_parameters import mismatched
+from gcseg_ros.packages import extra
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.network import Mask3D
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor
@@ -289,7 +290,7 @@ def event_writer(output: Path, done: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise UserError("Curves need tensorboard, which is not installed: pip install 'gcseg_ros[train]'.") from None
+        raise UserError(f"Curves need tensorboard, which is not installed: {extra('train')}.") from None
     return SummaryWriter(output, purge_step=done + 1 if done else None)
 
 

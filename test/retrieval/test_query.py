@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -277,7 +278,7 @@ def test_without_open_clip_one_sentence_says_what_to_install(out, capsys, monkey
         importlib.util, "find_spec", lambda name, *rest: None if name == "open_clip" else found(name, *rest)
     )
     status, said = asked(capsys, out, "mug")
-    assert (status, "pip install 'gcseg_ros[retrieval]'" in said) == (2, True)
+    assert (status, f"pip install -e '{Path(__file__).parents[2]}[retrieval]'" in said) == (2, True)
 
 
 def test_features_of_a_replaced_map_are_not_used(out, shelf):
