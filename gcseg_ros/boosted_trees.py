@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,19 @@ class Trees:
         if (trees.roots < 0).any() or (trees.roots >= nodes).any():
             raise ValueError("its trees have no roots")
         return trees
+
+    @classmethod
+    def mean(cls, several: Sequence[Trees]) -> Trees:
+        """Trees that add up to the mean of what these add up to."""
+        first = np.cumsum([0] + [len(trees.feature) for trees in several[:-1]])
+        parts: dict[str, list[npt.NDArray]] = {name: [] for name in cls.__dataclass_fields__ if name != "bias"}
+        for trees, start in zip(several, first.astype(np.int32)):
+            moved = trees.arrays() | {name: getattr(trees, name) + start for name in ("left", "right", "roots")}
+            moved["value"] = trees.value / len(several)
+            for name, found in parts.items():
+                found.append(moved[name])
+        bias = sum(trees.bias for trees in several) / len(several)
+        return cls(**{name: np.concatenate(found) for name, found in parts.items()}, bias=bias)
 
     def arrays(self) -> dict[str, npt.NDArray]:
         """What `of` takes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +58,15 @@ class JoiningModel:
         if linear.dtype != np.float64 or linear.shape != (count + 1,):
             raise ValueError(f"its confidence is {linear.dtype} of shape {linear.shape}")
         return cls(trees, network, Linear(linear))
+
+    @classmethod
+    def mean(cls, models: Sequence[JoiningModel]) -> JoiningModel:
+        """What several models, with networks and trees for the confidence, say on the average: of log-odds and of the IoU."""
+        networks = [model.network.weights for model in models if model.network is not None]
+        confidences = [model.confidence for model in models if isinstance(model.confidence, Trees)]
+        assert len(networks) == len(confidences) == len(models)
+        network = GraphNetwork({name: np.concatenate([weights[name] for weights in networks]) for name in networks[0]})
+        return cls(Trees.mean([model.trees for model in models]), network, Trees.mean(confidences))
 
     def arrays(self) -> dict[str, npt.NDArray]:
         """What `of` takes."""

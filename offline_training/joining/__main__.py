@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,8 @@ from gcseg_ros.files import atomic_path, write_json_atomic
 from gcseg_ros.packages import extra
 from offline_training.commands import run
 
+SEEDS_APART = 1000  # a model's seed and those that it counts up from it, from the next one's
+
 
 def main(
     output: Annotated[Path, typer.Option(help="folder for the weights, their figures and the mapped rooms")],
@@ -26,6 +29,8 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="of the rooms and of the trees")] = 1100,
     rounds: Annotated[int, typer.Option(min=0, help="rounds of agglomeration and training of the trees")] = 2,
     epochs: Annotated[int, typer.Option(min=1, help="of the network that sees pieces in their surroundings")] = 40,
+    models: Annotated[int, typer.Option(min=1, help="trained one after the other; their mean counts")] = 2,
+    networks: Annotated[int, typer.Option(min=1, help="of other seeds, in each of the models")] = 1,
     network: Annotated[
         bool, typer.Option(help="for joining: network, with what the shipped 3D segmenter says")
     ] = False,
@@ -35,6 +40,7 @@ def main(
         if find_spec(name) is None:
             raise UserError(f"Training needs {name}, which is not installed: {extra('train')}.")
     from gcseg_ros.config import FinishingConfig
+    from gcseg_ros.joining_model import JoiningModel
     from gcseg_ros.mapping.joining import WEIGHTS, Joining, save_model
     from offline_training.joining.rooms import mapped_rooms, room_names, training_rooms
     from offline_training.joining.training import Settings, measure, train
@@ -50,8 +56,11 @@ def main(
     count = rooms + invented
     mapped = track(mapped_rooms(names, output / "rooms"), "mapping", total=len(names), console=console)
     graphs = [room.labelled(segmenter) for room in mapped]
-    settings = Settings(finishing.join_probability, finishing.min_voxels, seed=seed, rounds=rounds, epochs=epochs)
-    model = train(graphs[:count], settings, console.print)
+    settings = Settings(
+        finishing.join_probability, finishing.min_voxels, rounds=rounds, epochs=epochs, networks=networks
+    )
+    seeds = [seed + SEEDS_APART * i for i in range(models)]
+    model = JoiningModel.mean([train(graphs[:count], replace(settings, seed=own), console.print) for own in seeds])
     figures = measure(graphs[count:], model.trees)
     file = output / WEIGHTS[joining].name
     with atomic_path(file) as part, open(part, "wb") as out:

@@ -330,6 +330,27 @@ def test_the_network_and_the_trees_decide_together():
         assert len(np.unique(state.groups())) == objects, (trees, said)
 
 
+@given(st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_the_mean_of_models_says_what_they_say_on_the_average(seed):
+    rng = np.random.default_rng(seed)
+    g = graph(surface([(strip(i), i + 1) for i in range(4)]))
+    models, features = [], all_features(g)
+    for _ in range(int(rng.integers(1, 4))):
+        trees = Trees.mean([step(int(rng.integers(len(PieceGraph.NAMES))), *rng.normal(size=3)) for _ in range(3)])
+        confidence = step(int(rng.integers(len(PieceGraph.OBJECT_NAMES))), *rng.random(3))
+        models.append(JoiningModel(trees, network_that_says(rng.normal(), rng.random()), confidence))
+    mean = JoiningModel.of(JoiningModel.mean(models).arrays(), PieceGraph)
+    assert mean.trees.total(features) == pytest.approx(np.mean([m.trees.total(features) for m in models], axis=0))
+    known = rng.normal(size=(5, len(PieceGraph.OBJECT_NAMES)))
+    assert mean.confidence.total(known) == pytest.approx(np.mean([m.confidence.total(known) for m in models], axis=0))
+    _, pairs, pieces, between = Agglomeration(g, None).known()
+    said = [m.network(pieces, pairs, between) for m in [mean, *models]]
+    assert said[0][0] == pytest.approx(np.mean([same for same, _ in said[1:]], axis=0), abs=1e-5)
+    odds = [np.log(quality / (1 - quality)) for _, quality in said]
+    assert odds[0] == pytest.approx(np.mean(odds[1:], axis=0), abs=1e-4)
+
+
 def test_the_network_looks_again_at_what_has_been_joined():
     looks = []
 
