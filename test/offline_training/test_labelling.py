@@ -145,7 +145,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, capsys):
 
 def test_ray_missing_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"gcseg_ros\[ray\]"):
+    with pytest.raises(UserError, match=r"\[ray\]'"):
         list(engines.label_with_ray([ROOM], tmp_path, Labelling(stage=1)))
 
 
