@@ -29,8 +29,8 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="of the rooms and of the trees")] = 1100,
     rounds: Annotated[int, typer.Option(min=0, help="rounds of agglomeration and training of the trees")] = 2,
     epochs: Annotated[int, typer.Option(min=1, help="of the network that sees pieces in their surroundings")] = 40,
-    models: Annotated[int, typer.Option(min=1, help="trained one after the other; their mean counts")] = 1,
-    networks: Annotated[int, typer.Option(min=1, help="of other seeds, in each of the models")] = 2,
+    models: Annotated[int, typer.Option(min=1, help="trained one after the other; their mean counts")] = 2,
+    networks: Annotated[int, typer.Option(min=1, help="of other seeds, in each of the models")] = 1,
     network: Annotated[
         bool, typer.Option(help="for joining: network, with what the shipped 3D segmenter says")
     ] = False,
