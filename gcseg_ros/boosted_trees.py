@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -52,15 +52,21 @@ class Trees:
     @classmethod
     def mean(cls, several: Sequence[Trees]) -> Trees:
         """Trees that add up to the mean of what these add up to."""
-        first = np.cumsum([0] + [len(trees.feature) for trees in several[:-1]])
-        parts: dict[str, list[npt.NDArray]] = {name: [] for name in cls.__dataclass_fields__ if name != "bias"}
-        for trees, start in zip(several, first.astype(np.int32)):
-            moved = trees.arrays() | {name: getattr(trees, name) + start for name in ("left", "right", "roots")}
-            moved["value"] = trees.value / len(several)
-            for name, found in parts.items():
-                found.append(moved[name])
+        starts = np.cumsum([0] + [len(trees.feature) for trees in several[:-1]], dtype=np.int32)
+        parts = [
+            replace(
+                trees,
+                left=trees.left + start,
+                right=trees.right + start,
+                value=trees.value / len(several),
+                roots=trees.roots + start,
+            ).arrays()
+            for trees, start in zip(several, starts)
+        ]
         bias = sum(trees.bias for trees in several) / len(several)
-        return cls(**{name: np.concatenate(found) for name, found in parts.items()}, bias=bias)
+        return cls(
+            **{name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != "bias"}, bias=bias
+        )
 
     def arrays(self) -> dict[str, npt.NDArray]:
         """What `of` takes."""

@@ -25,8 +25,12 @@ def extra(name: str) -> str:
     return f"{sys.executable} -m pip install -e '{where}[{name}]'"
 
 
-def require_packages(who: str, names: tuple[str, ...]) -> None:
-    """Raises UserError, with how to install it, for the first of these that is not there. Imports nothing."""
+def require_packages(who: str, names: tuple[str, ...], of: str | None = None) -> None:
+    """Raises UserError, with how to install it, for the first of these that is not there. Imports nothing.
+
+    of  the extra that brings them; None: each is installed by itself
+    """
     for name in names:
         if importlib.util.find_spec(name) is None:
-            raise UserError(f"{who} needs the package {name}, which is not installed: {INSTALL[name]}.")
+            install = extra(of) if of else INSTALL[name]
+            raise UserError(f"{who} needs the package {name}, which is not installed: {install}.")

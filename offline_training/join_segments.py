@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.packages import extra
+from gcseg_ros.packages import require_packages
 from offline_training.commands import run
 
 if TYPE_CHECKING:
@@ -41,9 +40,8 @@ def main(
     threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: PyTorch's choice.")] = 0,
 ) -> None:
     """Learn from tracked labels of whole scenes which geometric segments are one object, from what a trained network says of them."""
-    for name, part in (("torch", "segmentation"), ("sklearn", "train")):
-        if find_spec(name) is None:
-            raise UserError(f"Training needs {name}, which is not installed: {extra(part)}.")
+    require_packages("Training", ("torch",), "segmentation")
+    require_packages("Training", ("sklearn",), "train")
     import torch
 
     from gcseg_ros.config import build_config

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.packages import extra
+from gcseg_ros.packages import require_packages
 from offline_training.commands import deferred, run
 
 errors = Console(stderr=True)
@@ -42,9 +41,7 @@ def main(
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare examples.")] = 0,
 ) -> None:
     """One stage of the curriculum. OUT gets segmenter.pt, for `gcseg segment --checkpoint`; Ctrl-C saves the state for --resume."""
-    for name in ("torch", "lightning", "tensorboard"):
-        if find_spec(name) is None:
-            raise UserError(f"Training needs {name}, which is not installed: {extra('train')}.")
+    require_packages("Training", ("torch", "lightning", "tensorboard"), "train")
     import torch
 
     from offline_training.labelling.samples import SampleFolder

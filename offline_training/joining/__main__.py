@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, write_json_atomic
-from gcseg_ros.packages import extra
+from gcseg_ros.packages import require_packages
 from offline_training.commands import run
 
 SEEDS_APART = 1000  # a model's seed and those that it counts up from it, from the next one's
@@ -36,9 +34,7 @@ def main(
     ] = False,
 ) -> None:
     """Train the decision that joins pieces, on generated rooms. Same settings, same result. Mapped rooms are kept: resumable."""
-    for name in ("sklearn", "torch"):
-        if find_spec(name) is None:
-            raise UserError(f"Training needs {name}, which is not installed: {extra('train')}.")
+    require_packages("Training", ("sklearn", "torch"), "train")
     from gcseg_ros.config import FinishingConfig
     from gcseg_ros.joining_model import JoiningModel
     from gcseg_ros.mapping.joining import WEIGHTS, Joining, save_model

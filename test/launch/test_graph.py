@@ -79,12 +79,12 @@ def test_rviz_follows_the_namespace():
     assert ("/mapping_node/cloud", "/robot/mapping_node/cloud") in rviz.remappings
     assert rviz.arguments == ["-d", graph.config_file("gcseg.rviz")]
     assert ("/query_node/heatmap", "/robot/query_node/heatmap") in rviz.remappings
+    assert len(mapping({}).nodes) == 1
 
 
 def test_rviz_shows_the_frame_of_the_map():
     rviz = mapping({"rviz": "true", "map_frame_id": "odom"}).nodes[1]
     assert rviz.arguments == ["-d", graph.config_file("gcseg.rviz"), "-f", "odom"]
-    assert len(mapping({}).nodes) == 1
 
 
 def test_replay_maps_every_frame():

@@ -19,8 +19,8 @@ from offline_training.joining.training import Samples, Settings, fit, untouched,
 
 def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     arguments = {"rooms": 2, "invented": 1, "frames": 6, "test_rooms": 1, "seed": 40, "rounds": 1, "epochs": 2}
-    main(tmp_path, **arguments)
-    model = load_model(tmp_path / "joining.npz", "learned")
+    main(tmp_path, **arguments, models=1)
+    weights = (tmp_path / "joining.npz").read_bytes()
     figures = json.loads((tmp_path / "joining.json").read_text())
     assert figures["rooms"] == ["synthetic:40:house:6", "synthetic:41:living:6", "synthetic:540:invented:6"]
     assert figures["test"] == ["synthetic:42:scandinavian:6"]
@@ -30,7 +30,10 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
 
     main(tmp_path, **arguments, models=1)
     assert {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()} == mapped
+    assert (tmp_path / "joining.npz").read_bytes() == weights
     first = load_model(tmp_path / "joining.npz", "learned")
+    main(tmp_path, **arguments)
+    model = load_model(tmp_path / "joining.npz", "learned")
     half = len(first.trees.feature)
     assert (len(first.trees.roots), len(model.trees.roots)) == (200, 400)
     for name in ("feature", "threshold", "left"):
