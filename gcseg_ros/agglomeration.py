@@ -21,8 +21,9 @@ from gcseg_ros.graph_network import GraphNetwork
 
 AREA, CONTACT = 0, 0
 """The first column of nodes, and of edges."""
-SAID = slice(-2, None)
-"""The last columns of edges while they are joined: the weight of what the network says of a pair, and that times the log-odds."""
+SAID, BY_TREES = slice(-3, -1), -1
+"""The last columns of edges while they are joined: the weight of what the network says of a pair, and that times the log-odds; and
+the log-odds by the trees, which stay as long as neither of the two is joined."""
 AXES = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 """Of the six columns of products."""
 DOUBTS = 3
@@ -112,7 +113,7 @@ class Agglomeration:
         self.nodes, self.low, self.high = graph.nodes.copy(), graph.low.copy(), graph.high.copy()
         self.root, self.quality = np.arange(len(graph)), np.zeros(len(graph))
         self.near: list[dict[int, Floats]] = [{} for _ in range(len(graph))]
-        edges = np.column_stack([graph.edges, np.zeros((len(graph.pairs), 2))])  # and SAID
+        edges = np.column_stack([graph.edges, np.zeros((len(graph.pairs), 3))])  # and SAID, BY_TREES
         for (a, b), edge in zip(graph.pairs.tolist(), edges):
             self.near[a][b] = self.near[b][a] = edge
         self.current: dict[Pair, float] = {}
@@ -121,6 +122,7 @@ class Agglomeration:
         self.left = self.seen = len(graph)
         if network is not None:
             self.look()
+        self._ask_trees(graph.pairs)
         self._judge(graph.pairs)
 
     def offers(self, threshold: float) -> list[Pair]:
@@ -146,15 +148,11 @@ class Agglomeration:
 
     def features_of(self, pairs: Ids) -> Floats:
         """(m, len(graph.NAMES)) of pairs (m, 2) of roots that are neighbours."""
-        return self._features(pairs, self._edges(pairs))
+        (a, b), nodes, low, high = pairs.T, self.nodes, self.low, self.high
+        return self.graph.features((nodes[a], nodes[b]), (low[a], low[b]), (high[a], high[b]), self._edges(pairs))
 
     def _edges(self, pairs: Ids) -> Floats:
         return np.array([self.near[i][j] for i, j in pairs.tolist()])
-
-    def _features(self, pairs: Ids, edges: Floats) -> Floats:
-        a, b = pairs.T
-        nodes, low, high = self.nodes, self.low, self.high
-        return self.graph.features((nodes[a], nodes[b]), (low[a], low[b]), (high[a], high[b]), edges)
 
     def join(self, a: int, b: int) -> int:
         """Make one piece of two; the index that stands for it. `judge` it before the next `offers`."""
@@ -177,11 +175,13 @@ class Agglomeration:
     def judge(self) -> None:
         """Judge anew the pairs of what has been joined; all, if enough has been joined for the network to look again."""
         pairs = {(min(a, c), max(a, c)) for a in self.changed for c in self.near[a]}
+        self.changed.clear()
+        self._ask_trees(_ascending(pairs))
         if self.network is not None and self.left < LOOK_AGAIN * self.seen:
             self.look()
+            self.heap.clear()
             pairs |= self.current.keys()
-        self._judge(np.array(sorted(pairs), np.int64).reshape(-1, 2))
-        self.changed.clear()
+        self._judge(_ascending(pairs))
 
     def some_at_once(self, pairs: Ids) -> Iterator[Ids]:
         """The pairs in parts whose nodes are few enough to be looked at together."""
@@ -208,12 +208,19 @@ class Agglomeration:
             edge[SAID] = weight, weight * said
         self.seen = len(roots)
 
+    def _ask_trees(self, pairs: Ids) -> None:
+        if self.trees is None:
+            return
+        for some in self.some_at_once(pairs):
+            for (i, j), odds in zip(some.tolist(), self.trees.total(self.features_of(some)).tolist()):
+                self.near[i][j][BY_TREES] = odds
+
     def _judge(self, pairs: Ids) -> None:
         if self.trees is None:
             return
         for some in self.some_at_once(pairs):
             edges = self._edges(some)
-            odds = self.trees.total(self._features(some, edges))
+            odds = edges[:, BY_TREES]
             if self.network is not None:
                 weight, said = edges[:, SAID].T
                 odds = (odds + said / weight) / 2
@@ -252,6 +259,11 @@ def join(graph: Graph, threshold: float, trees: Trees, network: GraphNetwork | N
     if network is not None:
         state.look()
     return state
+
+
+def _ascending(pairs: set[Pair]) -> Ids:
+    """(m, 2)"""
+    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
 
 
 def smaller_first(nodes: Two, *others: Two) -> tuple[Two, ...]:

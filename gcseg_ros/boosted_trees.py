@@ -1,15 +1,22 @@
-"""Boosted decision trees, as arrays."""
+"""Boosted decision trees, as arrays, evaluated all at once (QuickScorer, Lucchese et al., SIGIR 2015)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
 from gcseg_ros.jit import njit
+
+LEAVES = 64
+"""Of one tree, at most: each is a bit."""
+LOWEST_BIT = np.uint64(0x03F79D71B4CB0A89)  # times a power of two: its highest six bits differ (a de Bruijn sequence)
+INDEX_OF_BIT = np.zeros(64, np.uint64)
+INDEX_OF_BIT[[(int(LOWEST_BIT) << k) % 2**64 >> 58 for k in range(64)]] = np.arange(64)
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,6 +54,10 @@ class Trees:
             raise ValueError("its trees lead nowhere")
         if (trees.roots < 0).any() or (trees.roots >= nodes).any():
             raise ValueError("its trees have no roots")
+        if (np.bincount(np.append(below, trees.roots), minlength=nodes) != 1).any():
+            raise ValueError("its trees are not apart from each other")
+        if (most := int(trees._leaves_below[trees.roots].max(initial=0))) > LEAVES:
+            raise ValueError(f"one of its trees has {most} leaves, more than {LEAVES}")
         return trees
 
     @classmethod
@@ -70,26 +81,85 @@ class Trees:
 
     def arrays(self) -> dict[str, npt.NDArray]:
         """What `of` takes."""
-        return {name: np.asarray(value) for name, value in vars(self).items()}
+        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
 
     def total(self, x: Floats) -> Floats:
         """Features (m, F) -> (m,) what the trees add up to."""
-        arrays = self.feature, self.threshold, self.left, self.right, self.missing_left, self.value, self.roots
-        return np.asarray(self.bias + _sum_of_leaves(np.ascontiguousarray(x), *arrays))
+        return np.asarray(self.bias + _sum_of_leaves(np.ascontiguousarray(x), *self._by_feature))
 
     def __call__(self, x: Floats) -> Floats:
         """Features (m, F) -> probabilities (m,), where the trees add up to log-odds."""
         return np.asarray(expit(self.total(x)))
 
+    @cached_property
+    def _leaves_below(self) -> npt.NDArray[np.int64]:
+        """Of each node the number of leaves, 1 of a leaf."""
+        return _leaves_below(self.feature, self.left, self.right)
+
+    @cached_property
+    def _by_feature(self) -> tuple[npt.NDArray, ...]:
+        """The inner nodes of all trees, by feature and ascending threshold: where each feature's begin (F + 1,), their thresholds, whether
+        NaN goes left, their trees, and the leaves (bits, from the left) that remain where a sample goes right; the values of the
+        trees' leaves (trees, LEAVES).
+
+        Indices are unsigned, for compiled code need not ask then whether they count from the end.
+        """
+        tree, first = _places(self.feature, self.left, self.right, self.roots, self._leaves_below)
+        leaf = np.flatnonzero(self.feature < 0)
+        values = np.zeros((len(self.roots), LEAVES))
+        values[tree[leaf], first[leaf]] = self.value[leaf]
+        inner = np.flatnonzero(self.feature >= 0)
+        inner = inner[np.lexsort((self.threshold[inner], self.feature[inner]))]
+        starts = np.searchsorted(self.feature[inner], np.arange(self.feature.max(initial=-1) + 2))
+        one, begin, count = np.uint64(1), first[inner].astype(np.uint64), self._leaves_below[self.left[inner]]
+        to_the_left = ((one << count.astype(np.uint64)) - one) << begin
+        return (
+            starts.astype(np.uint64),
+            self.threshold[inner],
+            self.missing_left[inner],
+            tree[inner].astype(np.uint32),
+            ~to_the_left,
+            values,
+        )
+
 
 @njit
-def _sum_of_leaves(x, feature, threshold, left, right, missing_left, value, roots):
+def _leaves_below(feature, left, right):
+    count = np.ones(len(feature), np.int64)
+    for node in range(len(feature) - 1, -1, -1):
+        if feature[node] >= 0:
+            count[node] = count[left[node]] + count[right[node]]
+    return count
+
+
+@njit
+def _places(feature, left, right, roots, leaves_below):
+    """Of each node the tree, and how many leaves of the tree are further left than all of its own."""
+    tree, first = np.zeros(len(feature), np.int64), np.zeros(len(feature), np.int64)
+    tree[roots] = np.arange(len(roots))
+    for node in range(len(feature)):
+        if feature[node] >= 0:
+            tree[left[node]] = tree[right[node]] = tree[node]
+            first[left[node]] = first[node]
+            first[right[node]] = first[node] + leaves_below[left[node]]
+    return tree, first
+
+
+@njit
+def _sum_of_leaves(x, starts, threshold, missing_left, tree, remaining, values):
+    """(m,) A sample (m, F) ends in the leftmost leaf that no node which it leaves to the right has ruled out."""
     out = np.zeros(len(x))
+    leaves = np.empty(len(values), np.uint64)
     for i in range(len(x)):
-        for node in roots:
-            while feature[node] >= 0:
-                v = x[i, feature[node]]
-                go_left = missing_left[node] if np.isnan(v) else v <= threshold[node]
-                node = left[node] if go_left else right[node]
-            out[i] += value[node]
+        leaves[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
+        for f in range(len(starts) - 1):
+            v = x[i, f]
+            for k in range(starts[f], starts[f + 1]):
+                if threshold[k] >= v:
+                    break
+                if not (np.isnan(v) and missing_left[k]):
+                    leaves[tree[k]] &= remaining[k]
+        for t in range(len(values)):
+            leftmost = leaves[t] & (~leaves[t] + np.uint64(1))
+            out[i] += values[t, INDEX_OF_BIT[(leftmost * LOWEST_BIT) >> np.uint64(58)]]
     return out

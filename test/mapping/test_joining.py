@@ -268,7 +268,8 @@ def test_trees_say_what_scikit_learn_says(tmp_path):
     x = rng.normal(size=(600, len(PieceGraph.NAMES)))
     x[rng.random(x.shape) < 0.1] = np.nan
     y = np.nansum(x[:, :3], axis=1) > 0
-    model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8).fit(x, y)
+    model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=64, min_samples_leaf=4).fit(x, y)
+    assert (as_trees(model).feature < 0).sum() > 20 * 40, "trees with many leaves"
     assert as_trees(model)(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
     with open(tmp_path / "model.npz", "wb") as file:
         save_model(JoiningModel(as_trees(model), network_that_says(2.0, 0.3), step(2, 1.0, 0.4, 0.7)), file, "learned")
@@ -351,6 +352,27 @@ def test_the_mean_of_models_says_what_they_say_on_the_average(seed):
     assert odds[0] == pytest.approx(np.mean(odds[1:], axis=0), abs=1e-4)
 
 
+@given(st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_pairs_stay_judged_by_what_is_known_of_them_now(seed):
+    rng = np.random.default_rng(seed)
+    g = graph(surface([(strip(i), i + 1) for i in range(12)], seed))
+    area = PieceGraph.NAMES.index("area_larger")
+    trees = Trees.mean([step(area, float(np.log(400 * k)), *rng.normal(size=2)) for k in range(1, 6)])
+    state = Agglomeration(g, trees, network_that_says(rng.normal(), 0.5))
+    while pairs := state.offers(0.4):
+        for pair in pairs:
+            state.join(*pair)
+        state.judge()
+        left = np.array(list(state.current)).reshape(-1, 2)
+        _, among, pieces, between = state.known()
+        assert len(among) == len(left)
+        if len(left):
+            by_network, _ = state.network(pieces, among, between)
+            odds = (trees.total(state.features_of(left)) + by_network[0]) / 2
+            assert list(state.current.values()) == pytest.approx(1 / (1 + np.exp(-odds)))
+
+
 def test_the_network_looks_again_at_what_has_been_joined():
     looks = []
 
@@ -412,6 +434,33 @@ def test_the_shipped_decision_tells_a_box_on_the_floor_from_the_floor():
     root = shipped_model("learned").join(g, 0.4)[0].groups()
     assert len(set(root[piece[len(floor[0]) :]].tolist())) == 1
     assert len(set(root.tolist())) == 2
+
+
+def chain(leaves: int) -> Trees:
+    """One tree, each of whose nodes has a leaf on its left: feature 0 up to 0.5 is 0, up to 1.5 is 1, and so on."""
+    node = np.arange(2 * leaves - 1)
+    inner = (node % 2 == 0) & (node < 2 * leaves - 2)
+    left, right = np.where(inner, node + 1, 0).astype(np.int32), np.where(inner, node + 2, 0).astype(np.int32)
+    feature, end = np.where(inner, 0, -1).astype(np.int32), np.zeros(len(node), bool)
+    return Trees(feature, node / 2 + 0.5, left, right, end, node // 2 + 0.0, np.zeros(1, np.int32), 0.0)
+
+
+def test_trees_of_up_to_64_leaves():
+    tree = chain(64)
+    x = np.arange(70.0)[:, None]
+    assert Trees.of(tree.arrays(), 1).total(x).tolist() == np.minimum(x[:, 0], 63).tolist()
+    assert tree.total(np.array([[np.nan], [np.inf], [-np.inf]])).tolist() == [63, 63, 0]
+    with pytest.raises(ValueError, match="65 leaves, more than 64"):
+        Trees.of(chain(65).arrays(), 1)
+
+
+def test_trees_that_share_a_branch_are_refused():
+    arrays = Trees.mean([step(0, 1.0, 0.4, 0.7), step(0, 1.0, 0.4, 0.7)]).arrays()
+    Trees.of(arrays, 1)
+    with pytest.raises(ValueError, match="not apart"):
+        Trees.of({**arrays, "right": np.array([5, 0, 0, 5, 0, 0], np.int32)}, 1)
+    with pytest.raises(ValueError, match="not apart"):
+        Trees.of({**arrays, "roots": np.array([0, 0], np.int32)}, 1)
 
 
 @pytest.mark.parametrize(
