@@ -7,10 +7,12 @@ two renames that put a new result in the place of an earlier one there is none; 
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import platform
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -37,6 +39,9 @@ FILES = ("instances.ply", "instances.json", "labels", "picture.png", STATE, VIEW
 
 PART, OLD = "gcseg-part-", "gcseg-old-"
 """`.OUT.gcseg-part-…`, beside OUT while it is written: the new one; and the one that it replaces."""
+
+TRACKED = ".npy.z"
+"""The labels of a frame until the map is finished, in half the time that PNG takes."""
 
 
 class OutputFolder:
@@ -72,7 +77,9 @@ class OutputFolder:
     def add(self, name: str, labels: npt.NDArray[np.uint16]) -> None:
         """(H, W) uint16 tracked ids of the frame `name`."""
         self._labels.mkdir(exist_ok=True)
-        _write_png(self._labels / f"{name}.png", labels)
+        array = io.BytesIO()
+        np.save(array, labels)
+        (self._labels / f"{name}{TRACKED}").write_bytes(zlib.compress(array.getbuffer(), 1))
 
     def add_state(self, save: Callable[[Path], None]) -> None:
         """What mapping needs to go on from this output; `save` (`Mapper.save_state`) writes the file."""
@@ -91,10 +98,10 @@ class OutputFolder:
         write_instances_json(self._part / "instances.json", instances)
         table = np.zeros(65536, np.uint16)  # an id that the map knows nothing of becomes 0
         table[: len(instances.of_tracked)] = instances.of_tracked
-        labels = self._labels.iterdir() if self._labels.is_dir() else ()
+        labels = sorted(self._labels.iterdir()) if self._labels.is_dir() else []
         with ThreadPoolExecutor() as pool:
             picture = pool.submit(write_picture, instances, self._part / "picture.png")
-            for done in [picture, *(pool.submit(_renumber, file, table) for file in labels)]:
+            for done in [picture, *(pool.submit(_write_instances_png, file, table) for file in labels)]:
                 done.result()
         versions = {"python": platform.python_version(), "numpy": np.__version__, "opencv": cv2.__version__}
         write_json_atomic(self._part / SUMMARY, {"gcseg_ros": gcseg_ros.__version__, **summary, **versions})
@@ -202,14 +209,11 @@ def is_output(path: Path) -> bool:
         return False
 
 
-def _write_png(file: Path, image: npt.NDArray) -> None:
+def _write_instances_png(tracked: Path, table: npt.NDArray[np.uint16]) -> None:
+    """The image of a frame's instances, in place of its tracked labels."""
+    labels = np.load(io.BytesIO(zlib.decompress(tracked.read_bytes())))
+    file = tracked.with_name(tracked.name.removesuffix(TRACKED) + ".png")
     # without parameters: a compression level makes OpenCV try all filters, which takes three times as long
-    if not cv2.imwrite(str(file), image):
+    if not cv2.imwrite(str(file), np.take(table, labels)):
         raise UserError(f"{file} cannot be written: is the disk full?")
-
-
-def _renumber(file: Path, table: npt.NDArray[np.uint16]) -> None:
-    labels = np.asarray(cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
-    renumbered = table[labels]
-    if not np.array_equal(renumbered, labels):
-        _write_png(file, renumbered)
+    tracked.unlink()

@@ -349,7 +349,7 @@ def started(folder, out):
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    while len(list(out.parent.glob(".out.gcseg-part-*/labels/*.png"))) < 3:
+    while len(list(out.parent.glob(".out.gcseg-part-*/labels/*"))) < 3:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)
     return process

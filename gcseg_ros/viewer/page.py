@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
 from gcseg_ros.viewer.colours import NONE, instance_colours
 from gcseg_ros.viewer.floor_plan import FloorPlan
-from gcseg_ros.viewer.picture import best_view, neighbourhood
+from gcseg_ros.viewer.picture import best_view, typical_spacing
 
 MOST_POINTS = 1_000_000
 MOST_OBJECTS = 65535
@@ -99,7 +100,7 @@ def standpoint(points: npt.NDArray[np.float64], ids: npt.NDArray[np.integer]) ->
     return {
         "azimuth": best_view(points[kept], ids[kept]) if kept.any() else 0.8,
         "cut": below if np.isfinite(below) else None,
-        "spacing": neighbourhood(points)[0],
+        "spacing": typical_spacing(cKDTree(points)),
     }
 
 

@@ -29,10 +29,11 @@ def render_picture(instances: InstanceMap, size: tuple[int, int] = (1800, 800)) 
     points = instances.points.astype(np.float64)
     if len(points) < 10:
         return np.broadcast_to(BACKGROUND, (panel[1], 2 * panel[0], 3)).astype(np.uint8)
-    radius, kept = neighbourhood(points)
     azimuth = best_view(points, instances.instance)
-    kept &= FloorPlan(points).opened(azimuth)
-    shown = kept if kept.any() else ~kept
+    opened, tree = np.flatnonzero(FloorPlan(points).opened(azimuth)), cKDTree(points)
+    radius = typical_spacing(tree)
+    kept = opened[~stray(tree, points[opened], radius)]
+    shown = kept if len(kept) else np.arange(len(points))
     points = points[shown]
     colours = np.concatenate([instances.colours, instance_colours(instances.instance)], 1)[shown].astype(np.float32)
     large = 2 * panel[0], 2 * panel[1]  # drawn at twice the size, against jagged edges
@@ -55,13 +56,16 @@ def write_picture(instances: InstanceMap, path: str | Path) -> None:
             raise OSError("the disk may be full")
 
 
-def neighbourhood(points: npt.NDArray) -> tuple[float, npt.NDArray[np.bool_]]:
-    """Typical distance between neighbouring points (N, 3), and which of them are not stray: (N,) bool."""
-    tree = cKDTree(points)
-    nearest, _ = tree.query(points[:: max(1, len(points) // 20_000)], k=[2])
-    spacing = float(np.clip(np.median(nearest), 1e-3, 0.1))
+def typical_spacing(tree: cKDTree) -> float:
+    """Distance between neighbouring points of a cloud."""
+    nearest, _ = tree.query(tree.data[:: max(1, tree.n // 20_000)], k=[2])
+    return float(np.clip(np.median(nearest), 1e-3, 0.1))
+
+
+def stray(tree: cKDTree, points: npt.NDArray, spacing: float) -> npt.NDArray[np.bool_]:
+    """Which of these points (k, 3) of a cloud have hardly any other near them, (k,)."""
     sixth, _ = tree.query(points, k=[7], distance_upper_bound=3 * spacing, workers=-1)
-    return spacing, np.isfinite(sixth[:, 0])
+    return ~np.isfinite(sixth[:, 0])
 
 
 def best_view(points: npt.NDArray, ids: npt.NDArray[np.integer]) -> float:
