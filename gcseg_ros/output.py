@@ -75,11 +75,16 @@ class OutputFolder:
         self._lock.close()
 
     def add(self, name: str, labels: npt.NDArray[np.uint16]) -> None:
-        """(H, W) uint16 tracked ids of the frame `name`."""
-        self._labels.mkdir(exist_ok=True)
+        """(H, W) uint16 tracked ids of the frame `name`. Raises UserError where they cannot be written."""
         array = io.BytesIO()
         np.save(array, labels)
-        (self._labels / f"{name}{TRACKED}").write_bytes(zlib.compress(array.getbuffer(), 1))
+        try:
+            self._labels.mkdir(exist_ok=True)
+            (self._labels / f"{name}{TRACKED}").write_bytes(zlib.compress(array.getbuffer(), 1))
+        except OSError as error:
+            raise UserError(
+                f"The labels of frame {name} cannot be written beside {self.path}: {error.strerror}; free some space or choose another output."
+            ) from None
 
     def add_state(self, save: Callable[[Path], None]) -> None:
         """What mapping needs to go on from this output; `save` (`Mapper.save_state`) writes the file."""

@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -63,6 +64,20 @@ def test_labels_get_the_ids_of_the_finished_map(tmp_path, instances):
     labels = cv2.imread(str(tmp_path / "out" / "labels" / "000007.png"), cv2.IMREAD_UNCHANGED)
     assert labels.dtype == np.uint16
     assert labels.tolist() == [[0, 2, 1], [2, 2, 0]], "9 is no tracked id of this map"
+
+
+def test_labels_that_the_disk_does_not_take(tmp_path, instances):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with OutputFolder(tmp_path / "out") as folder:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+        try:
+            with pytest.raises(
+                UserError, match=r"labels of frame 000007 cannot be written beside .*out: File too large; free"
+            ):
+                folder.add("000007", np.zeros((9, 9), np.uint16))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == []
 
 
 def test_without_labels(tmp_path, instances):
