@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 
 def iou_of_counts(common: npt.NDArray, area_a: npt.NDArray, area_b: npt.NDArray) -> npt.NDArray[np.float64]:
@@ -19,6 +18,8 @@ def match(iou: npt.NDArray[np.float64], threshold: float) -> list[tuple[int, int
     >>> match(np.array([[0.9, 0.6], [0.7, 0.0]]), 0.5)
     [(0, 1), (1, 0)]
     """
+    from scipy.optimize import linear_sum_assignment  # a tenth of a second that the default association can do without
+
     allowed = np.where(iou > threshold, iou, 0.0)
     rows, columns = linear_sum_assignment(allowed, maximize=True)
     return [(int(i), int(j)) for i, j in zip(rows, columns) if allowed[i, j] > 0]
