@@ -32,14 +32,14 @@ from offline_training.joining.training import Settings, train
 LEAST_POINTS = 100  # of an object, as in ScanNet's protocol
 
 
-def scores(room: LabelledGraph, model: JoiningModel, finishing: FinishingConfig) -> list[list[float]]:
+def scores(room: LabelledGraph, model: JoiningModel, threshold: float) -> list[list[float]]:
     """AP, AP50 and AP25 in percent by the model's own confidences, and by equal ones."""
-    objects, names, iou = model.join(room.graph, finishing.join_probability, finishing.join_margin)
-    truth, size = room.truth_of(objects, names), room.truth.sum(0)
+    state, roots, iou = model.join(room.graph, threshold)
+    truth, size = room.truth_of(state, roots), room.truth.sum(0)
     large = truth.sum(1) >= LEAST_POINTS
-    ids = np.arange(1, len(size))
+    names = np.arange(1, len(size))
     found = [
-        average_precision([Overlap(truth[large, 1:], truth[large, 0], by[large], size[1:], ids)])
+        average_precision([Overlap(truth[large, 1:], truth[large, 0], by[large], size[1:], names)])
         for by in (iou, np.ones(len(iou)))
     ]
     return [[100 * part.ap, 100 * part.ap50, 100 * part.ap25] for part in found]
@@ -81,8 +81,8 @@ def main() -> None:
     for left_out in range(options.measure):
         model = train([room for room, p in zip(rooms, part) if p != left_out], settings, console.print)
         for room in (room for room, p in zip(rooms, part) if p == left_out):
-            results["trees alone"].append(scores(room, replace(model, network=None), finishing))
-            results["with the network"].append(scores(room, model, finishing))
+            results["trees alone"].append(scores(room, replace(model, network=None), settings.threshold))
+            results["with the network"].append(scores(room, model, settings.threshold))
     table = Table("joined by", "own confidences", "equal ones", title=f"{len(results['trees alone'])} rooms")
     for name, found in results.items():
         table.add_row(name, *(" / ".join(f"{x:.1f}" for x in row) for row in np.mean(found, axis=0)))

@@ -172,24 +172,16 @@ class Agglomeration:
         self.changed.discard(b)
         return a
 
-    def judge(self, all_anew: bool = False) -> None:
-        """Judge anew the pairs of what has been joined; all, if enough has been joined for the network to look again, or if told."""
+    def judge(self) -> None:
+        """Judge anew the pairs of what has been joined; all, if enough has been joined for the network to look again."""
         pairs = {(min(a, c), max(a, c)) for a in self.changed for c in self.near[a]}
         self.changed.clear()
         self._ask_trees(_ascending(pairs))
-        if self.network is not None and (all_anew or self.left < LOOK_AGAIN * self.seen):
+        if self.network is not None and self.left < LOOK_AGAIN * self.seen:
             self.look()
             self.heap.clear()
             pairs |= self.current.keys()
         self._judge(_ascending(pairs))
-
-    def join_up_to(self, threshold: float) -> None:
-        """Join until no pair is as probable as the threshold. The network has the last word on what is left."""
-        while pairs := self.offers(threshold):
-            for pair in pairs:
-                self.join(*pair)
-            self.judge()
-        self.judge(all_anew=True)
 
     def some_at_once(self, pairs: Ids) -> Iterator[Ids]:
         """The pairs in parts whose nodes are few enough to be looked at together."""
@@ -260,7 +252,12 @@ class Agglomeration:
 def join(graph: Graph, threshold: float, trees: Trees, network: GraphNetwork | None = None) -> Agglomeration:
     """Join the pieces of a graph until no pair is as probable as `threshold`."""
     state = Agglomeration(graph, trees, network)
-    state.join_up_to(threshold)
+    while pairs := state.offers(threshold):
+        for pair in pairs:
+            state.join(*pair)
+        state.judge()
+    if network is not None:
+        state.look()
     return state
 
 

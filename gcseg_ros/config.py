@@ -161,12 +161,6 @@ class FinishingConfig(Part):
     join_probability: float = Field(
         0.5, gt=0, le=1, description="learned, network: least probability of being one object that joins two pieces"
     )
-    join_margin: float = Field(
-        0.2,
-        ge=0,
-        le=0.5,
-        description="so much more is needed, or less enough, where more is expected of the objects that result; 0: nowhere",
-    )
     join_things: float = Field(0.4, gt=0, le=1, description="share of votes that joins two touching pieces")
     join_patches: float = Field(0.5, gt=0, le=1, description="share of votes that joins two patches of a plane")
     min_voxels: int = Field(40, ge=1, description="smallest instance")

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, Graph, Ids
+from gcseg_ros.agglomeration import Agglomeration, Floats, Graph, Ids, join
 from gcseg_ros.boosted_trees import Trees
 from gcseg_ros.graph_network import GraphNetwork
 
 LEAST_IOU = 0.01  # what was found is not expected to be nothing
-LEVELS = 9  # of probability, at which objects are compared
 OF_NETWORK, OF_CONFIDENCE, LINEAR = "network.", "confidence.", "confidence"
 """The names of arrays of a network and of trees for the confidence begin with these in a file; what a linear one is called."""
 
@@ -77,50 +76,12 @@ class JoiningModel:
             return {**found, LINEAR: self.confidence.weights}
         return {**found, **{OF_CONFIDENCE + name: array for name, array in self.confidence.arrays().items()}}
 
-    def join(self, graph: Graph, probability: float, margin: float = 0.0) -> tuple[Ids, Ids, Floats]:
-        """Join pieces that are one object: the object (n,) of each, named by one of its pieces; the objects (k,), ascending; and the IoU
-        LEAST_IOU..1 (k,) with a true one that is to be expected of each.
-
-        Pieces are joined as long as two are as probable as `probability` + `margin`, then step by step on to `probability` - `margin`. Of an
-        object and those that it was joined from, `best_cut` takes those of which more is expected.
-        """
-        state = Agglomeration(graph, self.trees, self.network)
-        levels = []
-        for step in np.linspace(1, -1, LEVELS) if margin else [0]:
-            state.join_up_to(probability + step * margin)
-            levels.append((state.groups(), self._expected(state)))
-        return best_cut(levels, graph.nodes[:, AREA])
-
-    def _expected(self, state: Agglomeration) -> Floats:
-        """(n,) The IoU with a true one that is to be expected of each piece that is left, by the mean of the two; 0 of others."""
+    def join(self, graph: Graph, threshold: float) -> tuple[Agglomeration, Ids, Floats]:
+        """Join pieces until no pair is as probable as `threshold`: the state then, the roots (k,) of objects, and the
+        IoU LEAST_IOU..1 (k,) with a true one that is to be expected of each, by the mean of the two."""
+        state = join(graph, threshold, self.trees, self.network)
         roots, known = state.objects()
-        expected = np.zeros(len(state.root))
-        expected[roots] = np.clip(self.confidence.total(known), 0, 1)
+        expected = self.confidence.total(known)
         if self.network is not None:
-            expected[roots] = (expected[roots] + state.quality[roots]) / 2
-        return expected
-
-
-def best_cut(levels: Sequence[tuple[Ids, Floats]], area: Floats) -> tuple[Ids, Ids, Floats]:
-    """Of all objects those that cover every piece once and of which most is expected: the sum of their IoUs, weighed by the roots of areas.
-
-    levels  the object (n,) of each piece, named by one of its pieces, and what is expected (n,) of the object of that name; an object
-            of a level is one of the level before, or was joined from some of them and is named as one of these
-    area    (n,) of the pieces
-
-    Returns what `JoiningModel.join` does; of an object that stands at several levels the mean is expected.
-    """
-    n, cut = len(area), levels[0][0]
-    said, times, worth = np.zeros(n), np.zeros(n), np.zeros(n)  # by name, of the objects in the cut
-    for groups, expected in levels:
-        weight, chosen = np.sqrt(np.bincount(groups, area, n)), np.unique(cut)
-        parts, worth_of_parts = (np.bincount(groups[chosen], of, n) for of in (None, worth[chosen]))
-        joined = (parts > 1) & (weight * expected >= worth_of_parts)
-        cut = np.where(joined[groups], groups, cut)
-        said[joined] = times[joined] = 0
-        stands = joined | (parts == 1)
-        said[stands] += expected[stands]
-        times[stands] += 1
-        worth[stands] = (weight * said / np.maximum(times, 1))[stands]
-    objects = np.unique(cut)
-    return cut, objects, np.clip(said[objects] / times[objects], LEAST_IOU, 1)
+            expected = (np.clip(expected, 0, 1) + state.quality[roots]) / 2
+        return state, roots, np.clip(expected, LEAST_IOU, 1)

@@ -64,19 +64,18 @@ def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders,
     model = shipped_model(config.joining)
     if config.joining == "network":
         graph = seen_by_network(graph, surface, piece)
-    objects, roots, iou = model.join(graph, config.join_probability, config.join_margin)
-    area = np.bincount(objects, graph.nodes[:, AREA], len(graph))
+    joined, roots, iou = model.join(graph, config.join_probability)
     # an object goes by the label that its root is a facet of; where several do, only the largest of them
     taken: set[int] = set()
     name, fresh = np.zeros(len(graph) + 1, np.int64), int(surface.label.max()) + 1
-    for i in roots[np.argsort(-area[roots], kind="stable")].tolist():
+    for i in roots[np.argsort(-joined.nodes[roots, AREA], kind="stable")].tolist():
         name[i] = graph.labels[i]
         if name[i] in taken:
             name[i], fresh = fresh, fresh + 1
         taken.add(int(name[i]))
     expected = np.zeros(fresh)
     expected[name[roots]] = iou
-    return name[np.append(objects, len(graph))[piece]], lambda instance: expected
+    return name[np.append(joined.groups(), len(graph))[piece]], lambda instance: expected
 
 
 def _by_votes(surface: Surface, evidence: Evidence, config: FinishingConfig) -> Joined:

@@ -52,8 +52,8 @@ def joined(
         groups = joined_by_votes(together_of(objectness, coverage), join_probability)
         score = scores_of(objectness, coverage, np.bincount(cloud.segments), groups)
     else:
-        objects, roots, score = joining.join(segment_graph(cloud, objectness, coverage), join_probability)
-        groups = np.searchsorted(roots, objects)
+        state, roots, score = joining.join(segment_graph(cloud, objectness, coverage), join_probability)
+        groups = np.searchsorted(roots, state.groups())
     of_voxel = groups[cloud.segments]
     order = np.argsort(of_voxel, kind="stable")
     voxels = np.split(order, np.bincount(of_voxel).cumsum()[:-1])

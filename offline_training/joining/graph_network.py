@@ -67,7 +67,7 @@ def _state(labelled: LabelledGraph, way: Sequence[Pair], unlabelled_is_wrong: bo
     for pair in way:
         state.join(*pair)
     roots, pairs, pieces, between = state.known()
-    truth, area = labelled.truth_of(state.groups(), roots), state.nodes[roots, AREA]
+    truth, area = labelled.truth_of(state, roots), state.nodes[roots, AREA]
     judged, counts = partly_labelled(truth, pairs), unlabelled_is_wrong | mostly_labelled(truth)
     same, importance = labelled.same(pairs, truth), judged * np.sqrt(area[pairs].min(1))
     return State(pieces, pairs, between, same, importance, labelled.best_iou(truth), counts * np.sqrt(area))

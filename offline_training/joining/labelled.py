@@ -28,11 +28,11 @@ class LabelledGraph:
         """What a decision about pairs (m, 2) weighs: the square root of the smaller piece's area."""
         return np.sqrt(self.graph.nodes[pairs, AREA].min(1))
 
-    def truth_of(self, objects: Ids, names: Ids) -> Ids:
-        """(k, instances) As `truth`, of the objects with these names (k,). objects (n,): the name of each piece's."""
+    def truth_of(self, state: Agglomeration, roots: Ids) -> Ids:
+        """(k, instances) As `truth`, of the pieces that stand for what was joined."""
         truth = np.zeros_like(self.truth)
-        np.add.at(truth, objects, self.truth)
-        return truth[names]
+        np.add.at(truth, state.groups(), self.truth)
+        return truth[roots]
 
     def best_iou(self, truth: Ids) -> Floats:
         """(k,) The best IoU of pieces, of which `truth` (k, instances) is known, with a true instance."""

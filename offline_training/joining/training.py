@@ -151,7 +151,7 @@ def objects_and_ious(labelled: LabelledGraph, trees: Trees, settings: Settings) 
     """What is known of the objects (m, F) that joining makes of a graph, and their best IoU (m,) with true instances."""
     state = join(labelled.graph, settings.threshold, trees)
     roots, known = state.objects()
-    truth = labelled.truth_of(state.groups(), roots)
+    truth = labelled.truth_of(state, roots)
     counts = state.nodes[roots, AREA] >= settings.least_area
     if not settings.unlabelled_is_wrong:
         counts &= mostly_labelled(truth)

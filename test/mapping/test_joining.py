@@ -14,7 +14,7 @@ from gcseg_ros.boosted_trees import Trees
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.graph_network import GraphNetwork, ranges, shapes
-from gcseg_ros.joining_model import JoiningModel, best_cut
+from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.mapping.finishing import finish
 from gcseg_ros.mapping.joining import load_model, save_model, shipped_model
 from gcseg_ros.mapping.piece_graph import piece_graph
@@ -75,7 +75,7 @@ def test_a_label_that_goes_around_a_corner_is_two_facets_which_know_that_they_we
     assert (np.bincount(piece) >= 400).all()
     assert g.edges[0, ONE_LABEL] == g.edges[0, CONTACT] > 0
     instance, _, of_tracked = finish(
-        seen, Evidence(), Borders(), FinishingConfig(joining="learned", join_probability=1.0, join_margin=0)
+        seen, Evidence(), Borders(), FinishingConfig(joining="learned", join_probability=1.0)
     )
     assert len(np.unique(instance)) == 3
     assert instance[-1] == 2 == of_tracked[2]
@@ -384,83 +384,10 @@ def test_the_network_looks_again_at_what_has_been_joined():
 
     g = graph(surface([(strip(i), i + 1) for i in range(8)]))
     model = JoiningModel(always(0.9), Watched(network_that_says(1.0, 0.3).weights), leaf(0.5))
-    objects, roots, iou = model.join(g, 0.5)
+    state, roots, iou = model.join(g, 0.5)
     assert looks == [(8, 7), (6, 5), (5, 4), (4, 3), (3, 2), (2, 1), (1, 0), (1, 0)]
     assert (len(roots), iou[0]) == (1, pytest.approx((0.3 + 0.5) / 2))
-    assert set(objects.tolist()) == set(roots.tolist())
-
-
-def cut_of(levels: list[tuple[list[int], dict[int, float]]], area: list[float]) -> tuple[list[int], dict[int, float]]:
-    def column(expected: dict[int, float]) -> np.ndarray:
-        return np.array([expected.get(i, 0.0) for i in range(len(area))])
-
-    cut, objects, iou = best_cut([(np.array(of, np.int64), column(said)) for of, said in levels], np.array(area))
-    assert objects.tolist() == sorted(set(cut.tolist()))
-    return cut.tolist(), dict(zip(objects.tolist(), iou.tolist()))
-
-
-def test_of_an_object_and_its_parts_those_are_taken_of_which_more_is_expected():
-    apart, joined = ([0, 1, 2], {0: 0.8, 1: 0.6, 2: 0.3}), [1, 1, 2]
-    for expected, cut in ((0.9, [0, 1, 2]), (1.0, [1, 1, 2])):  # sqrt(4 + 4) x 0.9 < sqrt(4) x (0.8 + 0.6)
-        found, iou = cut_of([apart, (joined, {1: expected, 2: 0.5})], [4, 4, 9])
-        assert found == cut
-        assert iou[2] == pytest.approx(0.4), "the mean of the levels at which it stands"
-        assert iou[1] == pytest.approx(expected if cut[0] == 1 else 0.6)
-    later, _ = cut_of([apart, (joined, {1: 0.2, 2: 0.3}), ([2, 2, 2], {2: 0.95})], [4, 4, 9])
-    assert later == [2, 2, 2], "the whole may be better than all that it was joined from"
-    assert cut_of([([0], {0: 0.0})], [3]) == ([0], {0: 0.01})
-    assert cut_of([([], {})], []) == ([], {})
-
-
-@given(st.integers(0, 100_000))
-@settings(max_examples=100, deadline=None)
-def test_no_other_cut_promises_more(seed):
-    """All cuts of a small hierarchy are tried; what is expected of an object is the same at every level."""
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 7))
-    area, name = rng.uniform(1, 50, n), np.arange(n)
-    says: dict[frozenset[int], float] = {}
-    levels, parts = [], [frozenset([i]) for i in range(n)]
-    children: dict[frozenset[int], list[frozenset[int]]] = {part: [] for part in parts}
-    for _ in range(int(rng.integers(1, 5))):
-        expected = np.zeros(n)
-        for part in parts:
-            expected[name[min(part)]] = says.setdefault(part, float(rng.uniform(0.05, 1)))
-        levels.append((name.copy(), expected))
-        fate = rng.integers(0, max(1, len(parts) // 2 + 1), len(parts))
-        for k in np.unique(fate):
-            some = [part for part, f in zip(parts, fate) if f == k]
-            whole = frozenset().union(*some)
-            if len(some) > 1:
-                children[whole] = some
-                parts = [part for part in parts if part not in some] + [whole]
-                name[list(whole)] = name[rng.choice(list(whole))]
-
-    def worth(part: frozenset[int]) -> float:
-        return says[part] * float(area[list(part)].sum()) ** 0.5
-
-    def best(part: frozenset[int]) -> float:
-        own = worth(part) if part in says else -1.0
-        return max(own, sum(best(child) for child in children[part])) if children[part] else own
-
-    tops = {frozenset(np.flatnonzero(levels[-1][0] == i).tolist()) for i in levels[-1][0].tolist()}
-    cut, objects, iou = best_cut(levels, area)
-    chosen = [frozenset(np.flatnonzero(cut == i).tolist()) for i in objects]
-    assert sorted(i for part in chosen for i in part) == list(range(n))
-    assert iou == pytest.approx([says[part] for part in chosen])
-    assert sum(worth(part) for part in chosen) == pytest.approx(sum(best(top) for top in tops))
-
-
-def test_a_margin_leaves_apart_what_promises_more_by_itself():
-    """Three strips that are probably one object; more is expected of each than of the whole, or less."""
-    length = PieceGraph.OBJECT_NAMES.index("length")
-    g = graph(surface([(strip(i), i + 1) for i in range(3)]))
-    for of_one, of_all, objects in ((0.8, 0.3, 3), (0.3, 0.8, 1)):
-        model = JoiningModel(always(0.6), None, step(length, float(np.log(0.7)), of_one, of_all))
-        assert len(model.join(g, 0.5)[1]) == 1
-        names, found, iou = model.join(g, 0.5, 0.2)
-        assert len(found) == len(set(names.tolist())) == objects
-        assert iou == pytest.approx([0.8] * objects)
+    assert len(np.unique(state.groups())) == 1
 
 
 def test_what_may_be_missing_of_an_object_is_known():
@@ -504,7 +431,7 @@ def test_the_shipped_decision_tells_a_box_on_the_floor_from_the_floor():
     seen = surface([(floor, 1), (box, 2)])  # type: ignore[list-item]
     g, piece = piece_graph(seen, evidence, Borders())
     assert len(g) == 6
-    root, _, _ = shipped_model("learned").join(g, 0.4)
+    root = shipped_model("learned").join(g, 0.4)[0].groups()
     assert len(set(root[piece[len(floor[0]) :]].tolist())) == 1
     assert len(set(root.tolist())) == 2
 

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch")
 
-from gcseg_ros.agglomeration import Agglomeration, Graph, join
+from gcseg_ros.agglomeration import Agglomeration, Graph
 from offline_training.joining.graph_network import fit_network, states_of
 from offline_training.joining.labelled import LabelledGraph
 from offline_training.joining.training import Settings, fit, train, untouched
@@ -60,8 +60,7 @@ def test_the_network_learns_from_surroundings_what_trees_cannot():
     _, pairs, pieces, between = Agglomeration(new.graph, None).known()
     odds, quality = model.network(pieces, pairs, between)
     assert ((odds > 0) == new.same(pairs)).mean() > 0.9
-    state = join(new.graph, 0.5, model.trees, model.network)
-    roots = np.unique(state.groups())
+    state, roots, _ = model.join(new.graph, 0.5)
     assert len(roots) <= 4
     assert state.quality[roots].mean() > quality.mean() + 0.1
 
