@@ -7,12 +7,10 @@ two renames that put a new result in the place of an earlier one there is none; 
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import platform
 import shutil
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,6 +30,7 @@ from gcseg_ros.mapping.export import write_instances_json, write_instances_ply
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.mapping.state import STATE
 from gcseg_ros.retrieval.views import VIEWS, StoredView, write_views
+from gcseg_ros.tracked_labels import read_labels, write_labels
 
 SUMMARY = "summary.json"
 FILES = ("instances.ply", "instances.json", "labels", "picture.png", STATE, VIEWS, SUMMARY)
@@ -39,9 +38,6 @@ FILES = ("instances.ply", "instances.json", "labels", "picture.png", STATE, VIEW
 
 PART, OLD = "gcseg-part-", "gcseg-old-"
 """`.OUT.gcseg-part-…`, beside OUT while it is written: the new one; and the one that it replaces."""
-
-TRACKED = ".npy.z"
-"""The labels of a frame until the map is finished, in half the time that PNG takes."""
 
 
 class OutputFolder:
@@ -76,11 +72,9 @@ class OutputFolder:
 
     def add(self, name: str, labels: npt.NDArray[np.uint16]) -> None:
         """(H, W) uint16 tracked ids of the frame `name`. Raises UserError where they cannot be written."""
-        array = io.BytesIO()
-        np.save(array, labels)
         try:
             self._labels.mkdir(exist_ok=True)
-            (self._labels / f"{name}{TRACKED}").write_bytes(zlib.compress(array.getbuffer(), 1))
+            write_labels(self._labels, name, labels)
         except OSError as error:
             raise UserError(
                 f"The labels of frame {name} cannot be written beside {self.path}: {error.strerror}; free some space or choose another output."
@@ -216,8 +210,8 @@ def is_output(path: Path) -> bool:
 
 def _write_instances_png(tracked: Path, table: npt.NDArray[np.uint16]) -> None:
     """The image of a frame's instances, in place of its tracked labels."""
-    labels = np.load(io.BytesIO(zlib.decompress(tracked.read_bytes())))
-    file = tracked.with_name(tracked.name.removesuffix(TRACKED) + ".png")
+    name, labels = read_labels(tracked)
+    file = tracked.with_name(f"{name}.png")
     # without parameters: a compression level makes OpenCV try all filters, which takes three times as long
     if not cv2.imwrite(str(file), np.take(table, labels)):
         raise UserError(f"{file} cannot be written: is the disk full?")

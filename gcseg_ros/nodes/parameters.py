@@ -81,7 +81,9 @@ class MappingNodeConfig(Config):
     warn_after_s: float = Field(5.0, gt=0, le=3600, description="warn when no complete frame came for so long")
     output_dir: str = Field("gcseg_map", description="folder that ~/save writes")
     resume: str = Field("", description="folder that ~/save or gcseg map has written: its map is gone on with")
-    save_labels: bool = Field(True, description="keep every frame's label image on disk until ~/save (about 5 kB each)")
+    save_labels: bool = Field(
+        True, description="keep every frame's label image on disk until ~/save (about 10 kB each)"
+    )
 
     @property
     def core(self) -> Config:

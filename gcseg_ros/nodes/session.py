@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +23,7 @@ from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.retrieval.views import StoredView
 from gcseg_ros.ros_messages import intrinsics_from_info, seconds, to_depth_m, to_rgb
 from gcseg_ros.run import summarise
+from gcseg_ros.tracked_labels import read_labels, write_labels
 
 
 class Unusable(Exception):  # noqa: N818 - an answer, not an error
@@ -66,7 +66,7 @@ class MappingSession:
     def __init__(self, config: MappingNodeConfig, warn: Callable[[str], None]) -> None:
         self._config, self._warn = config, warn
         self._labels = tempfile.TemporaryDirectory(prefix="gcseg_labels_", ignore_cleanup_errors=True)
-        self._undistorted = False
+        self._undistorted = self._lost_labels = False
         self.reset()
         if config.resume:
             recover(Path(config.resume).resolve())
@@ -92,7 +92,14 @@ class MappingSession:
         tracked = self._mapper.step(frame)
         self._ended_s = time.monotonic()
         if self._config.save_labels:
-            cv2.imwrite(f"{self._labels.name}/{frame.name}.png", tracked.labels)
+            try:
+                write_labels(Path(self._labels.name), frame.name, tracked.labels)
+            except OSError as error:  # the map is worth more than they are
+                if not self._lost_labels:
+                    self._lost_labels = True
+                    self._warn(
+                        f"Labels of frames are lost from frame {frame.name} on: {error.filename}: {error.strerror}."
+                    )
         self.frames += 1
         return frame, tracked
 
@@ -118,7 +125,7 @@ class MappingSession:
             raise UserError("There is nothing to save: no frame has been mapped yet.")
         with OutputFolder(self._config.output_dir) as output:
             for file in self._label_files():
-                output.add(file.stem, cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+                output.add(*read_labels(file))
             instances = self._mapper.instances()
             mapped, seconds = self.frames - self._resumed, self._ended_s - self._started_s
             summary = summarise(self._mapper, instances, mapped, seconds)

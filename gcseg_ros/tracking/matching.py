@@ -18,7 +18,7 @@ def match(iou: npt.NDArray[np.float64], threshold: float) -> list[tuple[int, int
     >>> match(np.array([[0.9, 0.6], [0.7, 0.0]]), 0.5)
     [(0, 1), (1, 0)]
     """
-    from scipy.optimize import linear_sum_assignment  # a tenth of a second that the default association can do without
+    from scipy.optimize import linear_sum_assignment  # slow to import, and the default association does without
 
     allowed = np.where(iou > threshold, iou, 0.0)
     rows, columns = linear_sum_assignment(allowed, maximize=True)

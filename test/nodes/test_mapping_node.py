@@ -1,6 +1,7 @@
 """mapping_node over real DDS, with the real mapper, on tiny frames."""
 
 import json
+import tempfile
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.export import read_instance_map
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.ros_messages import nanoseconds, stamp_ns
+from gcseg_ros.tracked_labels import SUFFIX
 
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -226,6 +228,24 @@ def test_save_to_a_place_that_is_taken_fails_with_a_sentence(ros, camera, frames
     assert not answer.success
     assert "name another folder" in answer.message
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "work of years"
+
+
+def test_a_full_disk_loses_labels_and_not_the_map(ros, camera, frames, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    start(ros, output_dir=str(tmp_path / "map"))
+    (kept,) = tmp_path.glob("gcseg_labels_*")
+    for i in (1, 2):
+        (kept / f"{i:06}{SUFFIX}").symlink_to("/dev/full")
+    heard = listen(ros, Image, "labels")
+    camera.wait()
+    for frame in frames:
+        camera.send(frame)
+    ros.until(lambda: len(heard) == len(frames))
+    assert capfd.readouterr().err.count("Labels of frames are lost from frame 000001 on") == 1
+    saved = ros.call(ros.helper("client"), "mapping_node/save")
+    assert saved.success, saved.message
+    assert len(list((tmp_path / "map" / "labels").iterdir())) == len(frames) - 2
+    assert json.loads((tmp_path / "map" / "summary.json").read_text())["frames"] == len(frames)
 
 
 def test_a_bag_that_starts_again_goes_on_with_the_same_map(ros, camera, frames):
