@@ -12,7 +12,7 @@ WARN_EVERY_S = 10.0
 
 
 class Rate:
-    """How often something happens, over the last `window_s` seconds."""
+    """How often something happens, over the last `window_s` seconds. One thread may count while another one asks."""
 
     def __init__(self, window_s: float = 5.0) -> None:
         self.count = 0
@@ -24,15 +24,15 @@ class Rate:
         self._times.append(now_s)
 
     def hz(self, now_s: float) -> float:
-        recent = [t for t in self._times if now_s - t <= self._window_s]
+        recent = [t for t in tuple(self._times) if now_s - t <= self._window_s]
         return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 and recent[-1] > recent[0] else 0.0
 
 
 class Drops:
-    """Counts what was not mapped, by reason, and passes on a sentence about each reason at most every 10 s."""
+    """Counts what was not mapped, by reason, and passes on a sentence about each reason at most every 10 s. Any thread may use it."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
-        self.reasons: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
         self._warn = warn
         self._warned: dict[str, float] = {}
         self._lock = Lock()
@@ -40,8 +40,8 @@ class Drops:
     def __call__(self, reason: str, sentence: str = "") -> None:
         """One more for `reason`; `sentence` says to the user what was expected, what was found, what to do."""
         with self._lock:
-            self.reasons[reason] += 1
-            count, now = self.reasons[reason], time.monotonic()
+            self._reasons[reason] += 1
+            count, now = self._reasons[reason], time.monotonic()
             due = bool(sentence) and now - self._warned.get(reason, -WARN_EVERY_S) >= WARN_EVERY_S
             if due:
                 self._warned[reason] = now
@@ -49,8 +49,14 @@ class Drops:
             self._warn(f"{sentence} (dropped, {reason}: {count} so far)")
 
     @property
+    def reasons(self) -> Counter[str]:
+        """How many by reason, so far."""
+        with self._lock:
+            return self._reasons.copy()
+
+    @property
     def total(self) -> int:
-        return sum(self.reasons.values())
+        return self.reasons.total()
 
     def __str__(self) -> str:
         return ", ".join(f"{reason}: {count}" for reason, count in self.reasons.most_common()) or "none"

@@ -1,5 +1,9 @@
 """What a node says when nothing comes, and how it counts. No ROS."""
 
+import itertools
+import sys
+from threading import Event, Thread
+
 import pytest
 
 from gcseg_ros.nodes.diagnostics import Drops, InputState, PublisherState, Rate, silence_report
@@ -62,6 +66,35 @@ def test_a_reason_is_counted_always_and_said_rarely():
     assert drops.total == 200
     assert len(said) == 1
     assert "open the lens" in said[0]
+
+
+@pytest.fixture
+def threads_in_quick_turn():
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("threads_in_quick_turn")
+def test_one_thread_may_count_while_another_one_asks():
+    rate, drops, done = Rate(), Drops(print), Event()
+
+    def count():
+        for i in itertools.count():
+            rate.tick(i / 1000)
+            drops(f"reason {i}")
+            if done.is_set():
+                break
+
+    counting = Thread(target=count, daemon=True)
+    counting.start()
+    for _ in range(300):
+        rate.hz(0)
+        drops.total  # noqa: B018
+    done.set()
+    counting.join()
+    assert rate.count == drops.total
 
 
 def test_rate():
