@@ -24,6 +24,7 @@ VOTE_NOISE_M = 0.005  # depth noise at which a vote has half its weight
 FIRST_CAPACITY = 1 << 18
 ROWS_PER_FRAME = 1 << 17
 EXTENT = 1 << 20  # voxels either side of the origin
+WELL_KNOWN = 1 << 16  # weight from which on a voxel's sums stay: float32 would soon round away what is added
 
 
 class VoxelMap:
@@ -219,13 +220,14 @@ def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, fr
             n = normals[v, u]
             s = sums[row]
             weight = np.float32(1 / (1 + (sigma(z) / VOTE_NOISE_M) ** 2))
-            s[0] += weight
-            s[1] += weight * X
-            s[2] += weight * Y
-            s[3] += weight * Z
-            for t in range(3):
-                s[4 + t] += weight * (pose[t, 0] * n[0] + pose[t, 1] * n[1] + pose[t, 2] * n[2])
-                s[7 + t] += weight * lab[v, u, t]
+            if s[0] < WELL_KNOWN:
+                s[0] += weight
+                s[1] += weight * X
+                s[2] += weight * Y
+                s[3] += weight * Z
+                for t in range(3):
+                    s[4 + t] += weight * (pose[t, 0] * n[0] + pose[t, 1] * n[1] + pose[t, 2] * n[2])
+                    s[7 + t] += weight * lab[v, u, t]
             if frame_labels[v, u] > 0:
                 _vote(labels[row], votes[row], frame_labels[v, u], weight)
     return count

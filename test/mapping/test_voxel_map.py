@@ -81,6 +81,25 @@ def test_memory_follows_the_surface_not_the_time():
     assert (len(voxels), len(voxels.keys)) == (count, size)
 
 
+def test_a_camera_that_stands_for_hours_moves_nothing():
+    """Float32 sums of millions of points round to elsewhere."""
+    depth = np.full((30, 40), 1.0)
+    depth[15:, 20:] = 0
+    pose = np.eye(4)
+    pose[0, 3] = 5.3
+    voxels = VoxelMap(MapConfig(voxel_m=0.5))
+    for _ in range(2000):
+        voxels.integrate(view(depth, pose), np.ones((30, 40), np.int32))
+    before = voxels.surface()
+    assert before.weight.max() > 60_000
+    for _ in range(20_000):
+        voxels.integrate(view(depth, pose), np.full((30, 40), 2, np.int32))
+    after = voxels.surface()
+    assert np.abs(after.points - before.points).max() < 0.01
+    assert np.abs(np.linalg.norm(after.normals, axis=1) - 1).max() < 1e-3
+    assert (after.label == 2).all()
+
+
 def test_growing_loses_nothing():
     voxels = VoxelMap(MapConfig(voxel_m=0.01))
     pose = np.eye(4)
