@@ -199,9 +199,12 @@ class MappingNode(ManagedNode):
             else:
                 self._map_frame_id = pose.frame_id or self._map_frame_id
         body = config.frame_id or pose.child_frame_id
-        if config.pose_source == "tf" or not np.array_equal(self._body_to_camera, np.eye(4)):
-            return self._body_to_camera
-        if not body or not found.frame_id or body == found.frame_id:
+        if (
+            not np.array_equal(self._body_to_camera, np.eye(4))
+            or not body
+            or not found.frame_id
+            or body == found.frame_id
+        ):
             return self._body_to_camera
         if TFMessage is None:
             self._say_once(

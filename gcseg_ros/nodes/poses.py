@@ -56,18 +56,21 @@ class TfPoses:
         self._static: dict[str, Any] = {}
         self.forget()
 
-    def add(self, transforms: Sequence[Any], static: bool) -> int | None:
-        """Remember TransformStamped messages; gives the newest stamp in ns of those that move. Raises UserError."""
-        newest = None
+    def add(self, transforms: Sequence[Any], static: bool) -> None:
+        """Remember TransformStamped messages. Raises UserError about the first that is not usable; the others are remembered."""
+        refused: UserError | None = None
         for msg in transforms:
+            parent, child = msg.header.frame_id, msg.child_frame_id
+            try:
+                matrix = pose_matrix(msg)
+            except UserError as error:
+                refused = refused or UserError(f"The transform from {parent!r} to {child!r} is left out: {error}")
+                continue
             if static:
-                self._static[msg.child_frame_id] = msg
-            else:
-                newest = max(newest or 0, stamp_ns(msg.header.stamp))
-            self._tree.add(
-                msg.header.frame_id, msg.child_frame_id, stamp_ns(msg.header.stamp), pose_matrix(msg), static
-            )
-        return newest
+                self._static[child] = msg
+            self._tree.add(parent, child, stamp_ns(msg.header.stamp), matrix, static)
+        if refused is not None:
+            raise refused
 
     def at(self, stamp_ns: int, camera_frame: str) -> Pose | None:
         """See `PoseSource`."""

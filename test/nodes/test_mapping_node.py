@@ -367,6 +367,20 @@ def test_poses_from_tf(ros, camera, frames):
     assert reasons(node) == {}
 
 
+def test_the_camera_s_place_on_a_frame_that_tf_moves(ros, camera, frames):
+    moving, clouds = tf(camera), listen(ros, PointCloud2, "cloud", LATCHED)
+    start(ros, pose_source="tf", map_frame_id="odom", frame_id="base_link")
+    ros.until(moving.publisher.get_subscription_count)
+    ros.until(camera.depth.get_subscription_count)
+    ahead = np.eye(4)
+    ahead[2, 3] = 10
+    for parent, child, matrix in (("odom", "base_link", frames[0].pose), ("base_link", "camera", ahead)):
+        moving(parent, child, matrix, nanoseconds(frames[0].stamp_s))
+    camera.send(frames[0])
+    ros.until(lambda: clouds and clouds[-1].width)
+    assert np.frombuffer(clouds[-1].data, np.float32).reshape(-1, 6)[:, 0].min() > 11
+
+
 def test_the_camera_s_place_on_the_body_from_tf(ros, camera, frames):
     static = tf(camera, "/tf_static", durability=DurabilityPolicy.TRANSIENT_LOCAL)
     clouds = listen(ros, PointCloud2, "cloud", LATCHED)

@@ -110,3 +110,15 @@ def test_transform_from_numbers():
     matrix = matrix_from_xyz_quaternion([1, 2, 3, 0, 0, np.sin(0.1), np.cos(0.1)], "p")
     assert matrix[:3, 3].tolist() == [1, 2, 3]
     np.testing.assert_allclose(matrix[:3, :3], Rotation.from_euler("z", 0.2).as_matrix())
+
+
+def test_a_transform_that_is_not_usable_takes_no_other_one_with_it():
+    broken = transform(0, "odom", "base", 1.0)
+    broken.transform.rotation.w = 0.0
+    for static in (False, True):
+        poses = TfPoses("map")
+        with pytest.raises(UserError, match="from 'odom' to 'base' is left out"):
+            poses.add([broken, transform(0, "map", "camera", 3.0)], static)
+        assert x_at(poses, 0) == 3.0
+    poses.forget()
+    assert x_at(poses, 0) == 3.0, "what is static stays, and nothing is said again"
