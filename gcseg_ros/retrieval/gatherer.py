@@ -123,6 +123,9 @@ class ViewGatherer:
 
     def _keep(self, view: StoredView, seen: Seen) -> None:
         """Add a view; if there are too many then, drop the one without which least is lost."""
+        if self.config.most == 0:
+            self.dropped += 1
+            return
         self._kept.append((view, seen))
         self._best = most_of_each([self._best, seen])[0]
         if len(self._kept) > self.config.most:

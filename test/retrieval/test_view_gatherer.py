@@ -84,6 +84,14 @@ def test_a_restored_gatherer_goes_on_as_the_first(tmp_path):
     assert [view.jpeg for view in first.views] == [view.jpeg for view in second.views]
 
 
+def test_views_of_an_earlier_map_go_where_none_are_wanted(tmp_path):
+    first, second = ViewGatherer(ViewsConfig()), ViewGatherer(ViewsConfig(most=0))
+    offered(first, *along(0.0, 1.0))
+    write_state(tmp_path / "state.npz", {"objects": 0}, {"views": first.state()})
+    second.restore(read_state(tmp_path / "state.npz").part("views"))
+    assert second.counts() == {"kept": 0, "passed_over": 0, "dropped": len(first.views)}
+
+
 def test_a_mapper_gathers_at_keyframes_and_a_resumed_one_has_its_views(tmp_path):
     mapper = Mapper()
     for frame in along(0, 1, 2, 3):
