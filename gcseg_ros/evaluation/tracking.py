@@ -77,10 +77,11 @@ def tracking_quality(tables: Iterable[FrameTable]) -> TrackingQuality:
         true_sizes, tracked_sizes = shared.sum(1), shared.sum(0)
         iou = shared / np.maximum(true_sizes[:, None] + tracked_sizes - shared, 1) * (tracked_ids > 0)
         large = true_sizes >= MIN_PIXELS
+        same = (iou > 0.5) & large[:, None]
         best_ious.extend(iou[large].max(1, initial=0))
         true_masks += int(large.sum())
-        tracked_masks += int((tracked_sizes[tracked_ids > 0] >= MIN_PIXELS).sum())
-        for r, c in np.argwhere((iou > 0.5) & large[:, None]):
+        tracked_masks += int((((tracked_sizes >= MIN_PIXELS) | same.any(0)) & (tracked_ids > 0)).sum())
+        for r, c in np.argwhere(same):
             true, tracked = int(true_ids[r]), int(tracked_ids[c])
             found[true, tracked] = found.get((true, tracked), 0) + 1
             switches += last.get(true, tracked) != tracked

@@ -52,6 +52,13 @@ def test_void_is_left_out():
     assert quality().frames == 0
 
 
+def test_a_small_mask_that_is_found_counts_among_those_that_were_tracked():
+    truth, labels = halves(0, 0), halves(0, 0)
+    truth[:10, :11] = 1  # 110 pixels
+    labels[:8, :10] = 1  # 80 of them: an IoU of 0.73
+    assert quality((truth, labels)).idf1 == 1
+
+
 def test_small_masks_are_no_objects_of_a_frame():
     truth, labels = halves(1, 2), halves(1, 2)
     truth[:9, :11] = 3  # 99 pixels
