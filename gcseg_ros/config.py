@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from gcseg_ros.errors import UserError
 
@@ -94,6 +95,14 @@ class MasksConfig(Part):
     )
     tracked_level: int = Field(0, ge=0, description="which of the levels is tracked")
     sam: SamConfig = SamConfig()
+
+    @field_validator("tracked_level")
+    @classmethod
+    def _is_a_level(cls, value: int, info: ValidationInfo) -> int:
+        count = len(info.data.get("levels", ()))
+        if count and value >= count:
+            raise PydanticCustomError("level", "the last of the levels is {last}", {"last": count - 1})
+        return value
 
 
 class Sam2Config(Part):

@@ -24,6 +24,7 @@ def test_settings_override_the_file_which_overrides_the_defaults(tmp_path):
         ("tracking.association=magic", "association"),
         ("keyframe_stride", "part.name=value"),
         ("tracking.match_iou.x=1", "not allowed|value"),
+        ("masks.tracked_level=3", "masks.tracked_level = 3 is not allowed: the last of the levels is 2"),
     ],
 )
 def test_wrong_settings(setting, says):
