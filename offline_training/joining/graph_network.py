@@ -21,6 +21,7 @@ from offline_training.joining.labelled import LabelledGraph, mostly_labelled, pa
 OWN_THRESHOLD = 0.3  # on the way with errors pairs as improbable as this are joined,
 TRUE_THRESHOLD = 0.02  # and on the way without, if they are one object
 RATE, DECAY, NOISE, DROPPED, QUALITY = 2e-3, 0.02, 0.1, 0.1, 0.2  # QUALITY: what its loss weighs
+Singles = npt.NDArray[np.float32]
 USUAL = (1, 99)  # percentiles of a feature that are between its lowest and its highest value
 
 
@@ -31,9 +32,9 @@ class State:
     pieces (n, F), between (m, G) features; pairs (m, 2); same, importance (m,); iou, weight (n,): of pieces with a true object
     """
 
-    pieces: Floats
+    pieces: Singles
     pairs: Ids
-    between: Floats
+    between: Singles
     same: npt.NDArray[np.bool_]
     importance: Floats
     iou: Floats
@@ -70,7 +71,15 @@ def _state(labelled: LabelledGraph, way: Sequence[Pair], unlabelled_is_wrong: bo
     truth, area = labelled.truth_of(state, roots), state.nodes[roots, AREA]
     judged, counts = partly_labelled(truth, pairs), unlabelled_is_wrong | mostly_labelled(truth)
     same, importance = labelled.same(pairs, truth), judged * np.sqrt(area[pairs].min(1))
-    return State(pieces, pairs, between, same, importance, labelled.best_iou(truth), counts * np.sqrt(area))
+    return State(
+        pieces.astype(np.float32),
+        pairs,
+        between.astype(np.float32),
+        same,
+        importance,
+        labelled.best_iou(truth),
+        counts * np.sqrt(area),
+    )
 
 
 def fit_networks(states: Sequence[Sequence[State]], epochs: int, count: int, seed: int) -> GraphNetwork:
@@ -107,10 +116,11 @@ def fit_network(states: Sequence[Sequence[State]], epochs: int, seed: int) -> di
     return fixed | {name: weight.detach().numpy() for name, weight in weights.items()}
 
 
-def _usual(features: Floats) -> dict[str, Floats]:
+def _usual(features: Singles) -> dict[str, npt.NDArray[np.floating]]:
     low, high = np.nanpercentile(features, USUAL, axis=0)
     cut = np.clip(features, low, high)
-    return {"low": low, "high": high, "mean": np.nanmean(cut, axis=0), "spread": np.nanstd(cut, axis=0) + 1e-6}
+    mean, spread = (of(cut, axis=0, dtype=np.float64) for of in (np.nanmean, np.nanstd))
+    return {"low": low, "high": high, "mean": mean, "spread": spread + 1e-6}
 
 
 def _first_weights(wanted: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:

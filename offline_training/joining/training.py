@@ -73,6 +73,7 @@ def train(graphs: Sequence[LabelledGraph], settings: Settings, say: Callable[[st
         trees = fit(parts, settings)
         say(f"round {i + 1}: {sum(len(part.same) for met in parts for part in met)} samples")
     halves = [fit(parts[1 - half :: 2], settings) for half in range(2)]
+    del parts
     unseen = [halves[i % 2] for i in range(len(graphs))]  # trees that have not seen a graph
     network = None
     if settings.networks:
