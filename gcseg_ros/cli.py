@@ -213,6 +213,8 @@ def map_(
         markup=False,
         soft_wrap=True,
     )
+    for note in summary["notes"]:
+        console.print(note, markup=False, soft_wrap=True)
     for reason, count in summary["skipped_frames"].items():
         errors.print(f"{count} of {skipped + summary['frames']} frames were left out: {reason}.", markup=False)
     if not summary["complete"]:

@@ -68,6 +68,7 @@ def map_recording(
             "recording": str(recording.path),
             "format": recording.format,
             "skipped_frames": dict(recording.skipped),
+            "notes": list(recording.notes),
             "complete": not stopped,
             "resumed": str(resume) if resume is not None else None,
             **summarise(mapper, instances, mapped, time.perf_counter() - start),

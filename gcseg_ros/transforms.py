@@ -84,6 +84,10 @@ class TransformTree:
         """All known frames, sorted."""
         return sorted({*self._edges, *(parent for parent, _ in self._edges.values())})
 
+    def connected(self, one: str, other: str) -> bool:
+        """Whether the frames hang together, whatever is known when."""
+        return not set(self._ancestors(one.lstrip("/"))).isdisjoint(self._ancestors(other.lstrip("/")))
+
     def lookup(self, target: str, source: str, stamp_ns: int) -> Array | None:
         """T_target_source at a stamp; None if the frames are not connected or a link is not known at that time."""
         up, down = self._ancestors(target.lstrip("/")), self._ancestors(source.lstrip("/"))

@@ -28,6 +28,7 @@ class Recording(ABC):
     expects  what a folder of this format holds, for messages
     options  name -> meaning of what the constructor takes beside the path (texts)
     skipped  reason -> number of frames left out so far (no pose, no depth, ...), filled while iterating
+    notes    sentences about what was taken for granted, for the user to check; filled while iterating
     """
 
     format: ClassVar[str]
@@ -37,6 +38,7 @@ class Recording(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.skipped: Counter[str] = Counter()
+        self.notes: list[str] = []
 
     @property
     def name(self) -> str:
@@ -61,6 +63,7 @@ class Recording(ABC):
         A frame that is not later than the one before it is left out too.
         """
         self.skipped.clear()
+        self.notes.clear()
         last_s = -float("inf")
         for frame in found:
             if isinstance(frame, str):

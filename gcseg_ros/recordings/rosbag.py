@@ -25,7 +25,7 @@ from gcseg_ros.registration import reproject_colour
 from gcseg_ros.ros_messages import intrinsics_from_info, pose_matrix, seconds, stamp_ns, to_depth_m, to_rgb
 from gcseg_ros.transforms import SECOND_NS, Trajectory, TransformTree
 
-FIXED_FRAMES = ("map", "odom", "world")  # the first that is connected to the camera is the world
+FIXED_FRAMES = ("map", "odom", "world")  # the first that TF connects to the camera, at whatever time, is the world
 PAIR_TOLERANCE_NS = 30_000_000
 POSE_TOLERANCE_S = 0.02
 WAIT_NS = 1 * SECOND_NS  # an image waits this long, in the bag's time, for its partner and its pose
@@ -75,8 +75,12 @@ class RosBag(Recording):
         return self.usable(self._frames())
 
     def _frames(self) -> Iterator[Frame | str]:
-        topics = self.topics
-        assembly = _Assembly(topics, self._fixed_frame, self._body_frame)
+        topics, worlds = self.topics, self._worlds()
+        assembly = _Assembly(topics, worlds, self._body_frame)
+        poses = topics.pose or f"TF, in the frame {' or '.join(worlds)}"
+        self.notes.append(
+            f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
+        )
         cameras = {topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic}
         static = {topic for topic in topics.tf if topic.endswith("tf_static")}
         for camera in cameras:
@@ -91,10 +95,26 @@ class RosBag(Recording):
         yield from assembly.ready(None)
         if not assembly.made and assembly.poses.unconnected is not None:
             raise UserError(
-                f"No frame of {self.path} can be used: TF does not lead from {' or '.join(assembly.poses.worlds)} to the images' "
+                f"No frame of {self.path} can be used: TF does not lead from {' or '.join(worlds)} to the images' "
                 f"frame_id {assembly.poses.unconnected!r} at their time; TF has the frames "
                 f"{', '.join(assembly.poses.frames()) or 'none'}: choose the world with fixed_frame, or a pose_topic."
             )
+
+    def _worlds(self) -> tuple[str, ...]:
+        """The frame that is the world; all that may be it, if TF leads from none of them to the depth images."""
+        if self._fixed_frame is not None:
+            return (self._fixed_frame,)
+        if self.topics.pose is not None:
+            return FIXED_FRAMES
+        tree, camera = TransformTree(), ""
+        for _, _, depth in islice(self._messages({self.topics.depth}), 1):
+            camera = depth.header.frame_id
+        for _, _, message in self._messages(self.topics.tf):
+            for transform in message.transforms:
+                tree.add(transform.header.frame_id, transform.child_frame_id, 0, np.eye(4))
+            if tree.connected(FIXED_FRAMES[0], camera):
+                break
+        return tuple(world for world in FIXED_FRAMES if tree.connected(world, camera))[:1] or FIXED_FRAMES
 
     def _count(self) -> dict[str, tuple[str, int]]:
         """topic -> message type and number of messages."""
@@ -141,9 +161,9 @@ class RosBag(Recording):
 class _Assembly:
     """Puts frames together from the messages of a bag, in order of stamps."""
 
-    def __init__(self, topics: Topics, fixed_frame: str | None, body_frame: str | None) -> None:
+    def __init__(self, topics: Topics, worlds: tuple[str, ...], body_frame: str | None) -> None:
         self.topics = topics
-        self.poses = _Poses(topics, fixed_frame, body_frame)
+        self.poses = _Poses(topics, worlds, body_frame)
         self._cameras: dict[str, dict[int, CameraIntrinsics]] = {}
         self._colours: list[tuple[int, Any]] = []  # (stamp, message), by stamp
         self._depths: list[tuple[int, int, Any]] = []  # (stamp, log time, message), by stamp
@@ -253,9 +273,9 @@ class _Assembly:
 class _Poses:
     """The camera's pose at a stamp, from a pose topic (and TF for its mount) or from TF alone."""
 
-    def __init__(self, topics: Topics, fixed_frame: str | None, body_frame: str | None) -> None:
+    def __init__(self, topics: Topics, worlds: tuple[str, ...], body_frame: str | None) -> None:
         self._from_topic = topics.pose is not None
-        self.worlds = FIXED_FRAMES if fixed_frame is None else (fixed_frame,)
+        self._worlds = worlds
         self.unconnected: str | None = None  # the images' frame, when TF did not lead to it
         self._body_frame = body_frame
         self._trajectory = Trajectory(keep_s=10)
@@ -282,7 +302,7 @@ class _Poses:
     def at(self, frame: str, stamp: int, expired: bool) -> tuple[Array | None, str]:
         """(4, 4) camera-to-world of an image's frame_id; else None and the reason. `expired`: no better one will come."""
         if not self._from_topic:
-            return self._from_tf(frame, stamp, expired)
+            return self._from_tf(frame, stamp)
         pose = self._trajectory.at(stamp, POSE_TOLERANCE_S if expired else 0)
         if pose is None:
             return None, "no pose at the image's time"
@@ -304,14 +324,13 @@ class _Poses:
         T = self._tree.lookup(colour, depth, stamp)
         return None if T is None or np.allclose(T, np.eye(4), atol=1e-4) else T
 
-    def _from_tf(self, frame: str, stamp: int, expired: bool) -> tuple[Array | None, str]:
-        for world in self.worlds if expired else self.worlds[:1]:
+    def _from_tf(self, frame: str, stamp: int) -> tuple[Array | None, str]:
+        for world in self._worlds:
             pose = self._tree.lookup(world, frame, stamp)
             if pose is not None:
-                self.worlds = (world,)
                 return pose, ""
         self.unconnected = frame
-        return None, f"no transform from {' or '.join(self.worlds)} to {frame or 'an image without frame_id'}"
+        return None, f"no transform from {' or '.join(self._worlds)} to {frame or 'an image without frame_id'}"
 
 
 def _stamp(message: Any, log_ns: int) -> int:

@@ -190,6 +190,27 @@ def test_without_a_map_odom_or_world_is_the_world(tmp_path, world):
     check_frames(open_recording(write_robot(tmp_path / "bag", views, [(world, "base_link")])), views)
 
 
+def test_a_map_that_comes_late_is_the_world_nevertheless(tmp_path):
+    """Images of before are left out: the odometry drifts, and half a map in it would not fit the other half."""
+    views = make_views(6)
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.tf(0, ("base_link", "optical", OPTICAL), topic="/tf_static", log_ns=views[0].stamp_ns - SECOND)
+        for ns in range(views[0].stamp_ns, views[-1].stamp_ns + 1, SECOND // 100):
+            bag.tf(ns, ("odom", "base_link", shift((ns - views[0].stamp_ns) / SECOND)))
+            if ns >= views[3].stamp_ns:
+                bag.tf(ns, ("map", "odom", shift(5.0)))
+        write_images(bag, views)
+    recording = open_recording(tmp_path / "bag")
+    for view in views:
+        view.pose = shift(5.0 + (view.stamp_ns - views[0].stamp_ns) / SECOND) @ OPTICAL
+    check_frames(recording, views[3:])
+    assert recording.skipped == {"no transform from map to optical": 3}
+    (note,) = recording.notes
+    assert note.endswith(
+        "depth /camera/depth/image, calibration /camera/rgb/camera_info, poses are TF, in the frame map."
+    )
+
+
 def test_tf_without_a_world_says_so(tmp_path):
     write_robot(tmp_path / "bag", make_views(3), [("earth", "base_link")])
     expected = (
