@@ -30,7 +30,7 @@ from gcseg_ros.mapping.export import write_instances_json, write_instances_ply
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.mapping.state import STATE
 from gcseg_ros.retrieval.views import VIEWS, StoredView, write_views
-from gcseg_ros.tracked_labels import read_labels, write_labels
+from gcseg_ros.tracked_labels import SUFFIX, read_labels, write_labels
 
 SUMMARY = "summary.json"
 FILES = ("instances.ply", "instances.json", "labels", "picture.png", STATE, VIEWS, SUMMARY)
@@ -72,9 +72,19 @@ class OutputFolder:
 
     def add(self, name: str, labels: npt.NDArray[np.uint16]) -> None:
         """(H, W) uint16 tracked ids of the frame `name`. Raises UserError where they cannot be written."""
+        with self._labels_of(name):
+            write_labels(self._labels, name, labels)
+
+    def add_file(self, file: Path) -> None:
+        """As `add`, of what `write_labels` has written elsewhere; it stays there."""
+        with self._labels_of(file.name.removesuffix(SUFFIX)):
+            shutil.copyfile(file, self._labels / file.name)
+
+    @contextmanager
+    def _labels_of(self, name: str) -> Iterator[None]:
         try:
             self._labels.mkdir(exist_ok=True)
-            write_labels(self._labels, name, labels)
+            yield
         except OSError as error:
             raise UserError(
                 f"The labels of frame {name} cannot be written beside {self.path}: {error.strerror}; free some space or choose another output."

@@ -14,6 +14,7 @@ from gcseg_ros.mapping.export import read_instance_map
 from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
 from gcseg_ros.mapping.state import STATE
 from gcseg_ros.output import OLD, PART, OutputFolder, is_output, recover
+from gcseg_ros.tracked_labels import write_labels
 
 
 @pytest.fixture
@@ -64,6 +65,18 @@ def test_labels_get_the_ids_of_the_finished_map(tmp_path, instances):
     labels = cv2.imread(str(tmp_path / "out" / "labels" / "000007.png"), cv2.IMREAD_UNCHANGED)
     assert labels.dtype == np.uint16
     assert labels.tolist() == [[0, 2, 1], [2, 2, 0]], "9 is no tracked id of this map"
+
+
+def test_labels_that_were_written_elsewhere_stay_there(tmp_path, instances):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write_labels(elsewhere, "000007", np.array([[0, 1, 2]], np.uint16))
+    for _ in range(2):
+        with OutputFolder(tmp_path / "out") as folder:
+            (file,) = elsewhere.iterdir()
+            folder.add_file(file)
+            folder.finish(instances, {})
+        assert cv2.imread(str(tmp_path / "out/labels/000007.png"), cv2.IMREAD_UNCHANGED).tolist() == [[0, 2, 1]]
 
 
 def test_labels_that_the_disk_does_not_take(tmp_path, instances):

@@ -82,7 +82,7 @@ class MappingNodeConfig(Config):
     output_dir: str = Field("gcseg_map", description="folder that ~/save writes")
     resume: str = Field("", description="folder that ~/save or gcseg map has written: its map is gone on with")
     save_labels: bool = Field(
-        True, description="keep every frame's label image on disk until ~/save (about 10 kB each)"
+        True, description="keep every frame's label image, for ~/save, on disk until ~/reset (about 10 kB each)"
     )
 
     @property

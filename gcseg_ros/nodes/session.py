@@ -23,7 +23,7 @@ from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.retrieval.views import StoredView
 from gcseg_ros.ros_messages import intrinsics_from_info, seconds, to_depth_m, to_rgb
 from gcseg_ros.run import summarise
-from gcseg_ros.tracked_labels import read_labels, write_labels
+from gcseg_ros.tracked_labels import write_labels
 
 
 class Unusable(Exception):  # noqa: N818 - an answer, not an error
@@ -125,7 +125,7 @@ class MappingSession:
             raise UserError("There is nothing to save: no frame has been mapped yet.")
         with OutputFolder(self._config.output_dir) as output:
             for file in self._label_files():
-                output.add(*read_labels(file))
+                output.add_file(file)
             instances = self._mapper.instances()
             mapped, seconds = self.frames - self._resumed, self._ended_s - self._started_s
             summary = summarise(self._mapper, instances, mapped, seconds)
@@ -133,7 +133,9 @@ class MappingSession:
             output.add_views(self._mapper.gatherer.views)
             output.finish(instances, {"recording": "ROS topics", "resumed": self._config.resume or None, **summary})
         where = Path(self._config.output_dir).resolve()
-        return instances, f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}."
+        sentence = f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}"
+        since = f"; its labels are those of the {mapped} frames since the map was resumed" if self._resumed else ""
+        return instances, f"{sentence}{since}."
 
     def _label_files(self) -> list[Path]:
         return sorted(Path(self._labels.name).iterdir())

@@ -125,7 +125,9 @@ def test_saved_and_resumed_it_is_the_map_of_one_go(ros, camera, frames, tmp_path
     for frame in frames[3:]:
         camera.send(frame)
     ros.until(lambda: len(heard) == len(frames))
-    assert ros.call(camera.node, "mapping_node/save").success
+    answer = ros.call(camera.node, "mapping_node/save")
+    assert answer.success
+    assert answer.message.endswith(f"labels are those of the {len(frames) - 3} frames since the map was resumed.")
     summary = read_json(tmp_path / "second" / "summary.json")
     assert (summary["frames"], summary["total_frames"]) == (len(frames) - 3, len(frames))
     names = sorted(file.stem for file in (tmp_path / "second" / "labels").iterdir())
