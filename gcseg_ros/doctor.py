@@ -83,6 +83,8 @@ def package(name: str, advice: str = "") -> Check:
             return Check(name, importlib.metadata.version(distribution))
         except importlib.metadata.PackageNotFoundError:
             continue
+    if name == "opencv" and importlib.util.find_spec("cv2"):
+        return Check(name, "without a version: it is from apt")
     install = f"pip install {OPENCV[0] if name == 'opencv' else name}"
     return Check(name, "not installed", False, advice or install, optional=bool(advice))
 

@@ -295,6 +295,9 @@ def test_doctor_says_ok_or_what_to_do(capsys, monkeypatch):
     assert all(line.startswith(("ok ", "optional ")) for line in lines)
     for name in ("Python", "numpy", "numba", "ROS 2", "GPU", "processor", "memory", "shared memory", "DDS profile"):
         assert any(f" {name} " in line for line in lines)
+    monkeypatch.setattr("gcseg_ros.doctor.OPENCV", ("not-from-pip",))
+    assert main(["doctor"]) == 0
+    assert "it is from apt" in capsys.readouterr().out
     monkeypatch.setattr("gcseg_ros.doctor.NEEDED", ("no-such-package",))
     assert main(["doctor"]) == 1
     assert "pip install no-such-package" in capsys.readouterr().out
