@@ -15,6 +15,8 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 
+FARTHEST_M = 10_000.0  # up to here sums of float32 metres are good to a centimetre or two
+
 Array = npt.NDArray[np.float64]
 
 
@@ -86,6 +88,17 @@ class Frame:
                 f"Frame {self.name}: depth must be float32 metres and colour uint8 RGB; found {self.depth_m.dtype} and {self.colour.dtype}."
             )
         object.__setattr__(self, "pose", rigid(self.pose, f"Frame {self.name}"))
+        check_near(self.pose[:3, 3], f"Frame {self.name}: the camera is")
+
+
+def check_near(points: npt.NDArray[np.floating], who: str) -> None:
+    """UserError if most of some points (..., 3) are so far from the origin that float32 metres would round shapes away."""
+    far_m = float(np.median(np.abs(points).max(-1, initial=0))) if points.size else 0.0
+    if far_m > FARTHEST_M:
+        raise UserError(
+            f"{who} {far_m / 1000:.0f} km from the origin, where 32-bit coordinates are too coarse (UTM, or another frame of the earth?): "
+            f"expected at most {FARTHEST_M / 1000:.0f} km; subtract the same offset from all positions."
+        )
 
 
 def rigid(pose: npt.ArrayLike, who: str = "The pose") -> Array:

@@ -102,5 +102,9 @@ def test_a_frame_checks_its_images():
         Frame("0", 0.0, colour, depth[:3], CAMERA, np.eye(4))
     with pytest.raises(UserError, match="uint8"):
         Frame("0", 0.0, colour.astype(float), depth, CAMERA, np.eye(4))
+    survey = np.eye(4)
+    survey[:2, 3] = 512_000, 5_400_000
+    with pytest.raises(UserError, match=r"camera is 5400 km from the origin.*subtract the same offset"):
+        Frame("0", 0.0, colour, depth, CAMERA, survey)
     with pytest.raises(UserError, match="calibrated"):
         CameraIntrinsics(8, 6, 0, 0, 0, 0)

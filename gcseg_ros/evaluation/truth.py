@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.frames import check_near
 from gcseg_ros.mapping.export import Cloud, read_cloud
 
 SCENE_CLOUD = "gt_cloud.npz"
@@ -129,6 +130,7 @@ def read_npz(path: Path) -> Cloud:
         cloud[target] = values.astype(dtype)
     if not np.isfinite(cloud["points"]).all():
         raise UserError(f"{path}: `points` must be finite; {(~np.isfinite(cloud['points'])).any(1).sum()} are not.")
+    check_near(cloud["points"], f"{path}: its points are")
     return cloud
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, read_json, write_json_atomic
+from gcseg_ros.frames import check_near
 from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
 
 Cloud = dict[str, npt.NDArray[Any]]
@@ -156,7 +157,10 @@ def read_cloud(path: str | Path) -> Cloud:
             f"{path} has no x, y and z per vertex (it has {', '.join(rows) or 'nothing'}): expected a cloud."
         )
     finite = np.isfinite(cloud["points"]).all(1)
-    return cloud if finite.all() else {name: values[finite] for name, values in cloud.items()}
+    if not finite.all():
+        cloud = {name: values[finite] for name, values in cloud.items()}
+    check_near(cloud["points"], f"{path}: its points are")
+    return cloud
 
 
 def converted(values: npt.NDArray[Any], dtype: type, name: str, path: Path) -> npt.NDArray[Any]:

@@ -144,3 +144,23 @@ def test_carry_of_nothing():
     assert labels.tolist() == [0] * 4
     assert not near.any()
     assert carry(np.zeros((4, 3)), np.ones(4, int), np.zeros((0, 3)))[0].shape == (0,)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".ply"])
+def test_clouds_in_survey_coordinates(tmp_path, suffix):
+    points, file = np.array([[512_000.1, 5_400_000.2, 3.0]] * 3), tmp_path / f"cloud{suffix}"
+    if suffix == ".npz":
+        np.savez(file, points=points, instance=np.ones(3, np.int32))
+    else:
+        rows = "".join(f"{x} {y} {z} 1\n" for x, y, z in points)
+        axes = "".join(f"property double {axis}\n" for axis in "xyz")
+        file.write_text(f"ply\nformat ascii 1.0\nelement vertex 3\n{axes}property int instance\nend_header\n{rows}")
+    with pytest.raises(UserError, match=f"cloud{suffix}: its points are 5400 km from the origin.*subtract"):
+        load_truth(file)
+
+
+def test_one_stray_point_far_away_is_no_reason_to_refuse(tmp_path):
+    points = np.zeros((3, 3))
+    points[0] = 1e9
+    np.savez(tmp_path / "cloud.npz", points=points, instance=np.ones(3, np.int32))
+    assert len(load_truth(tmp_path / "cloud.npz").points) == 3

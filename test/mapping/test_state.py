@@ -133,7 +133,7 @@ def test_stopped_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
     """What has been looked at when the mapping is stopped is still mapped."""
 
     class Walk:
-        path, format, skipped = tmp_path, "walk", {}
+        path, format, skipped, notes = tmp_path, "walk", {}, []
 
         def __len__(self):
             return len(frames)
