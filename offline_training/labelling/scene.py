@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -66,11 +67,12 @@ def label_scene(
 
 
 def scene_name(spec: str) -> str:
-    """A file name for a recording: its last folder's, or the synthetic room's fields; other places with the same name differ."""
+    """A file name for a recording: its last folders' and a digest of where it is, or the synthetic room's fields."""
     if spec.startswith("synthetic:"):
         return spec.replace(":", "_")
     path = Path(spec).resolve()
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", f"{path.parent.name}_{path.name}")
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", f"{path.parent.name}_{path.name}_{digest}")
 
 
 def fragments(

@@ -173,3 +173,9 @@ def test_an_index_that_is_none_is_refused(stage1, tmp_path):
     (tmp_path / "protocol.json").write_text("{}")
     with pytest.raises(UserError, match="not an index"):
         SampleFolder(tmp_path)
+
+
+def test_recordings_of_the_same_name_elsewhere_are_other_scenes(tmp_path):
+    days = [scene.scene_name(str(tmp_path / day / "kitchen" / "bag")) for day in ("monday", "tuesday", "monday")]
+    assert days[0] == days[2] != days[1]
+    assert all(name.startswith("kitchen_bag_") for name in days)
