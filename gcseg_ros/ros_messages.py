@@ -16,6 +16,16 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
+from gcseg_ros.lens import Lens
+
+FISHEYES = ("equidistant", "fisheye")
+DISTORTIONS = {
+    **dict.fromkeys(("plumb_bob", "rational_polynomial"), (4, 5, 8, 12, 14)),
+    **dict.fromkeys(FISHEYES, (4,)),
+}
+"""Models of sensor_msgs/CameraInfo, and how many coefficients they may have."""
+LEAST_DISTORTION = 1e-3
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 # encoding -> (dtype, channels, OpenCV conversion to RGB or None)
 COLOUR_ENCODINGS: dict[str, tuple[str, int, int | None]] = {
@@ -116,11 +126,34 @@ def to_depth_m(msg: Any) -> npt.NDArray[np.float32]:
 def intrinsics_from_info(msg: Any) -> CameraIntrinsics:
     """sensor_msgs/CameraInfo -> intrinsics of the published image: P where it is set (as image_geometry), else K.
 
-    Binning and region of interest are applied. The image is taken as rectified. Raises UserError when uncalibrated.
+    Binning and region of interest are applied. The image is taken as rectified; `lens_from_info` is for one that is not.
+    Raises UserError when uncalibrated.
     """
-    K = np.array(msg.k, np.float64).reshape(3, 3)
     P = np.array(msg.p, np.float64).reshape(3, 4)
-    K = P[:, :3] if P[0, 0] > 0 else K
+    return _camera(msg, P[:, :3] if P[0, 0] > 0 else np.array(msg.k, np.float64).reshape(3, 3))
+
+
+def bends(msg: Any) -> bool:
+    """Whether a sensor_msgs/CameraInfo tells of a lens that bends what it sees: raw images are then not those of a pinhole camera."""
+    return bool(np.abs(np.array(msg.d, np.float64)).max(initial=0) > LEAST_DISTORTION)
+
+
+def lens_from_info(msg: Any) -> Lens:
+    """sensor_msgs/CameraInfo -> what straightens the raw images (REP 104). Raises UserError for a distortion that is not known."""
+    model, distortion, R = msg.distortion_model, tuple(map(float, msg.d)), tuple(map(float, msg.r))
+    counts = DISTORTIONS.get(model, ())
+    if len(distortion) not in counts or not np.isfinite([*distortion, *R]).all():
+        known = "; ".join(f"{name} of {' or '.join(map(str, counts))}" for name, counts in DISTORTIONS.items())
+        raise UserError(
+            f"The camera_info has the distortion model {model!r} with the coefficients {list(distortion)}; known are {known}: "
+            "have image_proc rectify the images."
+        )
+    raw = _camera(msg, np.array(msg.k, np.float64).reshape(3, 3))
+    return Lens(raw, distortion, model in FISHEYES, R if any(R) else IDENTITY, intrinsics_from_info(msg))
+
+
+def _camera(msg: Any, K: Array) -> CameraIntrinsics:
+    """The camera of the published part of an image; K (3, 3) of the whole one."""
     width, height = int(msg.width), int(msg.height)
     roi, bx, by = msg.roi, max(int(msg.binning_x), 1), max(int(msg.binning_y), 1)
     x, y = 0, 0

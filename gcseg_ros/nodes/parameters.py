@@ -57,6 +57,9 @@ class MappingNodeConfig(Config):
     bag_queue_policy: Literal["drop_oldest", "drop_newest"] = Field(
         "drop_newest", description="bag mode: which frame goes when that queue is full"
     )
+    rectify: bool = Field(
+        False, description="colour and depth are raw images: straighten what the lens of camera_info bends"
+    )
     depth_scaled_to_colour: bool = Field(
         False, description="depth covers the same view as colour with fewer pixels (phones)"
     )

@@ -21,7 +21,7 @@ from gcseg_ros.nodes.parameters import MappingNodeConfig
 from gcseg_ros.nodes.synchroniser import FrameSet
 from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.retrieval.views import StoredView
-from gcseg_ros.ros_messages import intrinsics_from_info, seconds, to_depth_m, to_rgb
+from gcseg_ros.ros_messages import bends, intrinsics_from_info, lens_from_info, seconds, to_depth_m, to_rgb
 from gcseg_ros.run import summarise
 from gcseg_ros.tracked_labels import write_labels
 
@@ -66,7 +66,7 @@ class MappingSession:
     def __init__(self, config: MappingNodeConfig, warn: Callable[[str], None]) -> None:
         self._config, self._warn = config, warn
         self._labels = tempfile.TemporaryDirectory(prefix="gcseg_labels_", ignore_cleanup_errors=True)
-        self._undistorted = self._lost_labels = False
+        self._told_of_lens = self._lost_labels = False
         self.reset()
         if config.resume:
             recover(Path(config.resume).resolve())
@@ -137,6 +137,16 @@ class MappingSession:
         since = f"; its labels are those of the {mapped} frames since the map was resumed" if self._resumed else ""
         return instances, f"{sentence}{since}."
 
+    def _tell_of_lens(self) -> None:
+        """Once: what image_proc has made straight has the same camera_info as before, so names must tell."""
+        topics = self._config.topics
+        if not self._told_of_lens and "rect" not in topics.rgb:
+            self._told_of_lens = True
+            self._warn(
+                f"{topics.camera_info} tells of lens distortion: if {topics.rgb} and {topics.depth} are raw images, set rectify to true "
+                "(or map what image_proc makes of them); if they are rectified already, all is well."
+            )
+
     def _label_files(self) -> list[Path]:
         return sorted(Path(self._labels.name).iterdir())
 
@@ -147,15 +157,15 @@ class MappingSession:
             depth_m = to_depth_m(messages.depth)
         with unusable("camera_info not usable"):
             camera = intrinsics_from_info(messages.camera_info)
-        if (
-            not self._undistorted
-            and messages.camera_info.p[0] == 0
-            and np.abs(messages.camera_info.d).max(initial=0) > 1e-3
-        ):
-            self._undistorted = True
-            self._warn(
-                "The camera_info has lens distortion and no projection matrix: the images must be rectified (image_proc)."
-            )
+        if bends(messages.camera_info):
+            if self._config.rectify:
+                with unusable("camera_info not usable"):
+                    lens = lens_from_info(messages.camera_info)
+                    height, width = depth_m.shape
+                    colour = lens.straightened(colour)
+                    depth_m = lens.scaled(width, height).straightened_depth(depth_m)
+            else:
+                self._tell_of_lens()
         if self._config.depth_scaled_to_colour and (camera.height, camera.width) == colour.shape[:2]:
             height, width = depth_m.shape
             colour, camera = register_colour(colour, camera, camera.scaled(width, height)), camera.scaled(width, height)

@@ -18,11 +18,21 @@ from rosbags.typesys import Stores, get_typestore
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
+from gcseg_ros.lens import Lens
 from gcseg_ros.recordings import Recording
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, choose_topics
 from gcseg_ros.recordings.folders import natural
 from gcseg_ros.registration import reproject_colour
-from gcseg_ros.ros_messages import intrinsics_from_info, pose_matrix, seconds, stamp_ns, to_depth_m, to_rgb
+from gcseg_ros.ros_messages import (
+    bends,
+    intrinsics_from_info,
+    lens_from_info,
+    pose_matrix,
+    seconds,
+    stamp_ns,
+    to_depth_m,
+    to_rgb,
+)
 from gcseg_ros.transforms import SECOND_NS, Trajectory, TransformTree
 
 FIXED_FRAMES = ("map", "odom", "world")  # the first that TF connects to the camera, at whatever time, is the world
@@ -37,6 +47,7 @@ class RosBag(Recording):
 
     rgb_topic, depth_topic, camera_info_topic, pose_topic  else guessed (`choose_topics`)
     fixed_frame  the world, where TF gives the pose; else map, odom or world
+    rectify      yes: colour and depth are raw images, what their lenses bend is straightened by their camera_info
     body_frame   whose pose the pose topic gives; else Odometry's child_frame_id, else the camera's optical frame. TF leads
                  from it to the images' frame_id
     """
@@ -47,12 +58,21 @@ class RosBag(Recording):
         **OPTIONS,
         "fixed_frame": "TF's frame that is the world",
         "body_frame": "frame whose pose the pose topic gives",
+        "rectify": "yes where the images are raw and the lens bends what it sees, else no",
     }
 
     def __init__(
-        self, path: Path, fixed_frame: str | None = None, body_frame: str | None = None, **topics: str
+        self,
+        path: Path,
+        fixed_frame: str | None = None,
+        body_frame: str | None = None,
+        rectify: str = "no",
+        **topics: str,
     ) -> None:
         super().__init__(path)
+        if rectify not in ("yes", "no"):
+            raise UserError(f"The option rectify is yes or no; found {rectify!r}.")
+        self._rectify = rectify == "yes"
         if path.suffix == ".bag":
             raise UserError(f"{path} is a ROS 1 bag: convert it with `rosbags-convert --src {path} --dst BAG`.")
         self._fixed_frame, self._body_frame = fixed_frame, body_frame
@@ -76,7 +96,7 @@ class RosBag(Recording):
 
     def _frames(self) -> Iterator[Frame | str]:
         topics, worlds = self.topics, self._worlds()
-        assembly = _Assembly(topics, worlds, self._body_frame)
+        assembly = _Assembly(topics, worlds, self._body_frame, self._rectify)
         poses = topics.pose or f"TF, in the frame {' or '.join(worlds)}"
         self.notes.append(
             f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
@@ -86,6 +106,10 @@ class RosBag(Recording):
         for camera in cameras:
             for _, _, info in islice(self._messages({camera}), 1):
                 assembly.add_camera(camera, info)
+                if bends(info) and not self._rectify and "rect" not in topics.rgb:
+                    self.notes.append(
+                        f"{camera} tells of lens distortion: if its images are raw, map them with --option rectify=yes."
+                    )
         for _, _, message in self._messages(static):
             assembly.poses.add_transforms(message, static=True)
         streamed = {topics.rgb, topics.depth, *cameras, *topics.tf} - static
@@ -161,10 +185,11 @@ class RosBag(Recording):
 class _Assembly:
     """Puts frames together from the messages of a bag, in order of stamps."""
 
-    def __init__(self, topics: Topics, worlds: tuple[str, ...], body_frame: str | None) -> None:
+    def __init__(self, topics: Topics, worlds: tuple[str, ...], body_frame: str | None, rectify: bool) -> None:
         self.topics = topics
         self.poses = _Poses(topics, worlds, body_frame)
-        self._cameras: dict[str, dict[int, CameraIntrinsics]] = {}
+        self._rectify = rectify
+        self._cameras: dict[str, dict[int, tuple[CameraIntrinsics, Lens | None]]] = {}
         self._colours: list[tuple[int, Any]] = []  # (stamp, message), by stamp
         self._depths: list[tuple[int, int, Any]] = []  # (stamp, log time, message), by stamp
         self._number = 0  # of the next depth image
@@ -186,7 +211,8 @@ class _Assembly:
     def add_camera(self, topic: str, info: Any) -> None:
         cameras = self._cameras.setdefault(topic, {})
         try:
-            cameras[stamp_ns(info.header.stamp)] = intrinsics_from_info(info)
+            lens = lens_from_info(info) if self._rectify and bends(info) else None
+            cameras[stamp_ns(info.header.stamp)] = intrinsics_from_info(info), lens
         except UserError as error:
             raise UserError(f"{topic}: {error}") from None
         if len(cameras) > QUEUE:
@@ -227,13 +253,15 @@ class _Assembly:
         topic = self.topics.depth
         try:
             depth_m = to_depth_m(depth)
-            camera = self._camera(self.topics.camera_info, stamp)
+            camera, lens = self._camera(self.topics.camera_info, stamp)
             height, width = depth_m.shape
             if (camera.width, camera.height) != (width, height):
                 raise UserError(
                     f"the images are {width}x{height}, but {self.topics.camera_info} describes "
                     f"{camera.width}x{camera.height}: choose the one that belongs to depth with camera_info_topic."
                 )
+            if lens is not None:
+                depth_m = lens.straightened_depth(depth_m)
             topic = self.topics.rgb
             mount = self.poses.mount(colour.header.frame_id, depth.header.frame_id, stamp)
             registered = self._registered(to_rgb(colour), depth_m, camera, mount, stamp)
@@ -250,7 +278,7 @@ class _Assembly:
         stamp: int,
     ) -> npt.NDArray[np.uint8]:
         """Colour in depth's pixels. Without a transform between the two cameras they are taken to be at the same place."""
-        source = self._camera(self.topics.rgb_camera_info, stamp) if self.topics.rgb_camera_info else target
+        source, lens = self._camera(self.topics.rgb_camera_info or self.topics.camera_info, stamp)
         height, width = colour.shape[:2]
         if abs(source.width * height - source.height * width) > max(source.width, width):
             raise UserError(
@@ -258,12 +286,14 @@ class _Assembly:
                 "record the camera_info that belongs to them."
             )
         source = source.scaled(width, height)
+        if lens is not None:
+            colour = lens.scaled(width, height).straightened(colour)
         if T_colour_depth is None:
             return register_colour(colour, source, target)
         return reproject_colour(colour, source, depth_m, target, T_colour_depth)
 
-    def _camera(self, topic: str, stamp: int) -> CameraIntrinsics:
-        """The camera_info of this stamp, else the latest."""
+    def _camera(self, topic: str, stamp: int) -> tuple[CameraIntrinsics, Lens | None]:
+        """The camera_info of this stamp, else the latest; with its lens, if that is to be straightened."""
         cameras = self._cameras.get(topic)
         if not cameras:
             raise UserError(f"{topic} holds no camera_info: choose another with camera_info_topic.")

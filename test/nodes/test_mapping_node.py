@@ -325,6 +325,28 @@ def test_lifecycle(ros, camera, frames):
     assert node.trigger_shutdown() == success
 
 
+@pytest.mark.parametrize("rectify", [False, True])
+def test_raw_images_of_a_lens_that_bends(ros, camera, frames, capfd, rectify):
+    heard = listen(ros, Image, "labels")
+    node = start(ros, rectify=rectify)
+    camera.wait()
+    for frame in frames[:3]:
+        colour, depth, camera_info, pose = camera.messages(frame)
+        camera_info.d = [-0.4, 0.1, 0.0, 0.0, 0.0]
+        camera.publish(colour, depth, camera_info, pose)
+    ros.until(lambda: len(heard) == 3)
+    assert capfd.readouterr().err.count("tells of lens distortion") == (not rectify)
+    assert reasons(node) == {}
+    plain = mapped_labels(frames[:3])
+    same = [np.array_equal(labels_of(found), labels) for found, labels in zip(heard, plain)]
+    assert all(same) != rectify
+
+
+def mapped_labels(frames):
+    mapper = Mapper()
+    return [mapper.step(frame).labels for frame in frames]
+
+
 def test_a_wrong_value_ends_the_start(ros, capfd):
     node = ros.add(MappingNode, mode="fast")
     with pytest.raises(SystemExit) as ended:

@@ -198,10 +198,10 @@ class BagBuilder:
         fields = self.header(stamp, frame), format, np.frombuffer(data, np.uint8)
         self.send(topic, "sensor_msgs/CompressedImage", stamp, *fields)
 
-    def camera_info(self, topic, stamp, matrix=K, size=(WIDTH, HEIGHT), frame="optical"):
+    def camera_info(self, topic, stamp, matrix=K, size=(WIDTH, HEIGHT), frame="optical", distortion=(0,) * 5):
         P = np.hstack([matrix, np.zeros((3, 1))])
         roi = self.make("sensor_msgs/RegionOfInterest", 0, 0, 0, 0, False)
-        model = "plumb_bob", np.zeros(5), np.ravel(matrix), np.eye(3).ravel(), P.ravel(), 0, 0, roi
+        model = "plumb_bob", np.array(distortion, float), np.ravel(matrix), np.eye(3).ravel(), P.ravel(), 0, 0, roi
         self.send(topic, "sensor_msgs/CameraInfo", stamp, self.header(stamp, frame), size[1], size[0], *model)
 
     def _pose(self, T):

@@ -356,6 +356,30 @@ def test_a_colour_camera_beside_the_depth_camera_is_registered_through_tf(tmp_pa
     np.testing.assert_array_equal(frame.colour[:, :-2], ramp[:, 2:])
 
 
+def test_raw_images_are_straightened_where_asked_to(tmp_path):
+    """A wall, slanted: through this lens it is not plane."""
+    size, matrix, bent = (80, 60), np.array([[60.0, 0, 39], [0, 60, 30], [0, 0, 1]]), (-0.3, 0.1, 0, 0, 0)
+    pixels = np.stack(np.meshgrid(np.arange(80), np.arange(60)), -1).reshape(-1, 1, 2).astype(float)
+    x = cv2.undistortPoints(pixels, matrix, np.array(bent)).reshape(60, 80, 2)[..., 0]
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.camera_info("/camera/rgb/camera_info", SECOND, matrix, size, distortion=bent)
+        bag.image("/camera/rgb/image_raw", SECOND, np.full((60, 80, 3), 90, np.uint8), "rgb8")
+        bag.image("/camera/depth/image", SECOND, (2 / (1 - 0.3 * x)).astype(np.float32), "32FC1")
+        bag.pose("/pose", SECOND, np.eye(4))
+    wall = 2 / (1 - 0.3 * (np.arange(80) - 39) / 60) * np.ones((60, 1))
+    found = {}
+    for rectify in ("no", "yes"):
+        recording = open_recording(tmp_path / "bag", rectify=rectify)
+        (frame,) = recording
+        found[rectify] = np.abs(frame.depth_m - wall)[5:-5, 5:-5].max()
+        assert (frame.colour[5:-5, 5:-5] == 90).all()
+        told = [note for note in recording.notes if "tells of lens distortion" in note]
+        assert bool(told) == (rectify == "no")
+    assert found["yes"] < 0.02 < 0.05 < found["no"]
+    with pytest.raises(UserError, match="rectify is yes or no; found 'perhaps'"):
+        open_recording(tmp_path / "bag", rectify="perhaps")
+
+
 def test_camera_info_of_another_size_is_refused(tmp_path):
     view = make_views(1)[0]
     write_bag(tmp_path / "bag", [view], info=False)
