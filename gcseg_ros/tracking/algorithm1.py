@@ -36,21 +36,18 @@ class Algorithm1:
         result = np.zeros(int(ids.max()) + 1, np.int32)
 
         # Eq. 9: one-to-one between S1 and S2; the object takes the detection's mask
-        iou = _iou_where_known(common, ids, s2_ids)
+        area, s2_area = common.sum(axis=1), common.sum(axis=0)
+        iou = iou_of_counts(common, area, s2_area) * (ids > 0)[:, None] * (s2_ids > 0)
         for i, j in match(iou, self.config.match_iou):
             result[ids[i]] = s2_ids[j]
 
         # dormant objects against the detections that are left
-        seen_again = self._dormant_labels(detections.shape, in_map, objects)
-        for labels in seen_again:
-            _, dormant_ids, dormant_common = overlaps(detections, labels)
-            left = np.isin(ids, np.flatnonzero(result == 0))[:, None]
-            for i, j in match(_iou_where_known(dormant_common, ids, dormant_ids) * left, self.config.match_iou):
-                if dormant_ids[j] not in result:
-                    result[ids[i]] = dormant_ids[j]
+        dormant, iou = self._dormant(detections, ids, area, in_map, objects)
+        left = (ids > 0) & (result[ids] == 0)
+        for i, j in match(iou * left[:, None] * ~np.isin(dormant, result), self.config.match_iou):
+            result[ids[i]] = dormant[j]
 
         # what is left is new, unless the granularity of a propagated object persists
-        area, s2_area = common.sum(axis=1), common.sum(axis=0)
         for i, id in enumerate(ids):
             if id == 0 or result[id] != 0 or area[i] < self.config.min_mask_px:
                 continue
@@ -69,20 +66,25 @@ class Algorithm1:
         self._remember(labels, objects)
         return labels
 
-    def _dormant_labels(self, shape: tuple[int, int], in_map: Labels, objects: Objects) -> list[Labels]:
-        """Dormant objects in the present view: their 3D points, or their last 2D masks one by one."""
-        if not objects.dormant:
-            return []
+    def _dormant(
+        self, detections: Labels, ids: np.ndarray, area: np.ndarray, in_map: Labels, objects: Objects
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of dormant objects (m,), and the IoU (n, m) of detections `ids` (n,) with what is to be seen of them: their 3D points,
+        or their last 2D masks. What the map does not know of a detection is no disagreement with it."""
         if self.config.dormant_view == "points":
-            dormant = np.zeros(len(objects) + 1, bool)
-            dormant[list(objects.dormant)] = True
-            return [np.where(dormant[in_map], in_map, 0)]
-        layers = []
+            _, known, common = overlaps(detections, in_map)
+            dormant = np.isin(known, list(objects.dormant))
+            iou = iou_of_counts(common, common[:, known > 0].sum(axis=1), common.sum(axis=0))
+            return known[dormant], iou[:, dormant]
+        seen, columns = [], []
         for id in objects.dormant:
-            packed, size = self.last_masks.get(id, NO_MASK)
-            if size == shape:
-                layers.append(np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(np.int32) * id)
-        return layers
+            packed, shape = self.last_masks.get(id, NO_MASK)
+            if shape == detections.shape:
+                mask = np.unpackbits(packed, count=detections.size).astype(bool)
+                common = np.bincount(detections.ravel()[mask], minlength=int(ids.max()) + 1)
+                columns.append(iou_of_counts(common[ids][:, None], area, mask.sum(keepdims=True))[:, 0])
+                seen.append(id)
+        return np.array(seen, np.int64), np.array(columns).reshape(len(seen), len(ids)).T
 
     def _remember(self, labels: Labels, objects: Objects) -> None:
         """Keep the last masks of objects that are active or dormant, if they are asked for."""
@@ -112,9 +114,3 @@ class Algorithm1:
         bits = saved.array("bits", np.uint8, (int(ends[-1]) if ids else 0,))
         packed = np.split(bits, ends[:-1])
         self.last_masks = {id: (mask, (h, w)) for id, mask, (h, w) in zip(ids, packed, sizes.tolist())}
-
-
-def _iou_where_known(common: np.ndarray, ids: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """IoU (n, m), 0 for the label 0; pixels of a detection that no other mask covers are unknown, not disagreement."""
-    known = common[:, other > 0].sum(axis=1)
-    return iou_of_counts(common, known, common.sum(axis=0)) * (ids > 0)[:, None] * (other > 0)[None, :]

@@ -72,6 +72,38 @@ def test_a_dormant_object_comes_back_under_its_id(two, dormant_view):
     np.testing.assert_array_equal(labels, first)
 
 
+@pytest.mark.parametrize("dormant_view", ["points", "last_mask"])
+def test_a_wall_is_no_mug_because_the_mug_was_before_it(dormant_view):
+    """What is small and lies within a detection is not the same object: the IoU decides (Eq. 9), not what is covered."""
+    associate = algorithm1(dormant_view=dormant_view, granularity="letter")
+    mug = box(NOTHING, 1, slice(4, 14), slice(4, 14))
+    first, objects = start(associate, mug)
+    objects.update([], "1", 1)
+    known = np.where(first > 0, first, 9)  # the map knows all of the wall, as something else
+    labels = associate(np.full_like(NOTHING, 5), NOTHING, known, objects, "2", 2)
+    assert np.unique(labels).tolist() == [2]
+
+
+def test_a_part_that_is_propagated_is_not_the_whole():
+    associate = algorithm1(granularity="letter")
+    part = box(NOTHING, 1, slice(4, 12), slice(4, 12))
+    first, objects = start(associate, part)
+    labels = associate(box(NOTHING, 8, slice(2, 38), slice(2, 38)), first, NOTHING, objects, "1", 1)
+    assert np.unique(labels).tolist() == [0, 2]
+
+
+def test_dormant_objects_are_matched_together_and_the_best_pairs_win():
+    """The older one fits the detection too, the younger one better."""
+    associate, objects = algorithm1(dormant_view="last_mask", granularity="letter"), Objects(100)
+    older, younger = box(NOTHING, 1, slice(2, 20), slice(2, 38)), box(NOTHING, 1, slice(2, 32), slice(2, 38))
+    for mask in (older, younger):
+        associate.last_masks[objects.new("0", 0)] = np.packbits(mask > 0), mask.shape
+    objects.update([1, 2], "0", 0)
+    objects.update([], "1", 1)
+    labels = associate(younger, NOTHING, NOTHING, objects, "2", 2)
+    assert np.unique(labels).tolist() == [0, 2]
+
+
 def test_granularity_inside_an_object(two):
     """A seat is detected where a chair is propagated."""
     chair = box(NOTHING, 1, slice(2, 38), slice(2, 38))
