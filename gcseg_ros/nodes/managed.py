@@ -101,6 +101,10 @@ class ManagedNode(LifecycleNode, ABC):
     def _status(self, now_s: float) -> tuple[str, dict[str, Any]]:
         """For /diagnostics: one line, and values."""
 
+    def _trouble(self) -> str:
+        """What is wrong although something comes, in one line for /diagnostics; nothing if all is well."""
+        return ""
+
     @abstractmethod
     def _silence(self, silent_s: float, states: list[InputState]) -> str:
         """What to warn of when nothing usable has come for so long."""
@@ -261,5 +265,7 @@ class ManagedNode(LifecycleNode, ABC):
             summary = "inactive"
         elif silent_s > self._config.warn_after_s and not self._may_be_silent():
             level, summary = DiagnosticStatus.WARN, f"nothing to work on has come for {silent_s:.0f} s"
+        elif trouble := self._trouble():
+            level, summary = DiagnosticStatus.WARN, trouble
         name, stamp = f"{self.get_fully_qualified_name()}: {self.task}", self.get_clock().now().to_msg()
         self._diagnostics.publish(messages.diagnostics_message(name, level, summary, values, stamp))

@@ -70,6 +70,7 @@ class MappingNode(ManagedNode):
         self._session = MappingSession(config, self.get_logger().warning)
         self._received_s: dict[int, float] = {}
         self._mapped = Rate()
+        self._refused = ""  # why the latest frame could not be mapped
         self._latency_s = self._delay_s = 0.0
         self._statistics: dict[str, Any] = {}
         self._map_frame_id = config.map_frame_id or "map"
@@ -253,7 +254,9 @@ class MappingNode(ManagedNode):
             frame, tracked = self._session.step(found)
         except Unusable as error:
             self._drops(error.reason, str(error))
+            self._refused = error.reason
             return
+        self._refused = ""
         head = messages.header(found.stamp_ns, found.frame_id)
         self._labels.publish(messages.image_message(tracked.labels, "16UC1", head))
         if self._overlay.get_subscription_count():
@@ -313,6 +316,9 @@ class MappingNode(ManagedNode):
         if self._inputs:
             self._synchroniser.clear()
         return await self._answer(self._reset_now, response)
+
+    def _trouble(self) -> str:
+        return f"frames come and cannot be mapped: {self._refused}" if self._refused else ""
 
     def _status(self, now_s: float) -> tuple[str, dict[str, Any]]:
         values: dict[str, Any] = {"mode": self._config.mode, "frames mapped": self._mapped.count}

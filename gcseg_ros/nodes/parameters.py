@@ -187,8 +187,10 @@ def declare(node: Node, model: type[Part]) -> None:
     for path, info in flat_fields(model):
         default = ros_default(info)
         given = overrides.get(path)
-        if given is not None and isinstance(default, float) and type(given.value) is int:
+        if given is not None and isinstance(default, float) and given.type_ == Parameter.Type.INTEGER:
             overrides[path] = Parameter(path, value=float(given.value))  # `rate: 3` is meant as 3.0
+        if given is not None and isinstance(default, list) and given.type_ == Parameter.Type.INTEGER_ARRAY:
+            overrides[path] = Parameter(path, value=list(map(float, given.value)))
         try:
             node.declare_parameter(path, default, describe(info))
         except (InvalidParameterTypeException, InvalidParameterValueException, ParameterUninitializedException):

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -163,6 +163,25 @@ def test_frames_that_cannot_be_used_are_counted_and_the_node_lives_on(ros, camer
         "camera_info not usable": 1,
         "pose not usable": 1,
     }
+
+
+def test_diagnostics_warn_while_no_frame_can_be_mapped(ros, camera, frames):
+    said, heard = [], listen(ros, Image, "labels")
+    ros.helper("monitor").create_subscription(DiagnosticArray, "/diagnostics", said.append, 10)
+    start(ros)
+    camera.wait()
+
+    def state():
+        return (said[-1].status[0].level, said[-1].status[0].message) if said else None
+
+    colour, depth, info, pose = camera.messages(frames[0])
+    depth.encoding = "8UC1"
+    camera.publish(colour, depth, info, pose)
+    warned = (DiagnosticStatus.WARN, "frames come and cannot be mapped: depth not readable")
+    ros.until(lambda: state() == warned)
+    camera.send(frames[1])
+    ros.until(lambda: heard)
+    ros.until(lambda: state() == (DiagnosticStatus.OK, "1 frames mapped"))
 
 
 def test_padded_big_endian_depth_with_holes(ros, camera, frames):

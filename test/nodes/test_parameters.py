@@ -55,6 +55,9 @@ def test_a_whole_number_is_fine_where_a_number_is_expected(ros):
     node = node_with(ros, rate=3)
     declare(node, ReplayNodeConfig)
     assert read(node, ReplayNodeConfig).rate == 3.0
+    node = node_with(ros, body_to_camera=[0, 0, 0, 1, 0, 0, 0])
+    declare(node, MappingNodeConfig)
+    assert read(node, MappingNodeConfig).body_to_camera == [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
 
 
 def test_limits_and_choices_are_described(ros):
@@ -78,7 +81,7 @@ def test_limits_and_choices_are_described(ros):
         ({"mode": 3}, "mode must be one of: live, bag; found 3"),
         ({"autostart": "yes"}, "autostart must be true or false"),
         ({"sync_queue_size": 0}, "sync_queue_size must be a whole number"),
-        ({"body_to_camera": [1, 2]}, "body_to_camera must be a list of numbers"),
+        ({"body_to_camera": ["1", "2"]}, "body_to_camera must be a list of numbers"),
     ],
 )
 def test_a_wrong_value_is_one_sentence(ros, parameters, sentence):
