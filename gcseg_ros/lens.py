@@ -31,20 +31,20 @@ class Lens:
     rotation: tuple[float, ...]
     straight: CameraIntrinsics
 
-    def scaled(self, width: int, height: int) -> Lens:
-        """The same lens with its images resized."""
-        return replace(self, raw=self.raw.scaled(width, height), straight=self.straight.scaled(width, height))
-
     def straightened(self, colour: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """(H, W, 3) uint8 of the raw camera -> of the straight one; black where it saw nothing."""
-        return np.asarray(cv2.remap(colour, *_maps(self), cv2.INTER_LINEAR), np.uint8)
+        """(H, W, 3) uint8 of the raw camera, resized or not -> of the straight one, as large; black where it saw nothing."""
+        return np.asarray(cv2.remap(colour, *self._maps_for(colour), cv2.INTER_LINEAR), np.uint8)
 
     def straightened_depth(self, depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(H, W) float32 z-depth of the raw camera -> of the straight one, 0 where there is none. No two depths are mixed.
+        """(H, W) float32 z-depth of the raw camera, resized or not -> of the straight one, as large; 0 where there is none.
 
-        The z-axes of both are taken as the same one; `rotation` turns a stereo camera's by a degree at most.
+        No two depths are mixed. The z-axes of both are taken as the same one; `rotation` turns a stereo camera's by a degree at most.
         """
-        return np.asarray(cv2.remap(depth_m, *_maps(self), cv2.INTER_NEAREST), np.float32)
+        return np.asarray(cv2.remap(depth_m, *self._maps_for(depth_m), cv2.INTER_NEAREST), np.float32)
+
+    def _maps_for(self, image: npt.NDArray) -> Maps:
+        height, width = image.shape[:2]
+        return _maps(replace(self, raw=self.raw.scaled(width, height), straight=self.straight.scaled(width, height)))
 
 
 @lru_cache(maxsize=4)

@@ -46,9 +46,9 @@ def test_a_slanted_wall_becomes_plane(model, scale):
     raw_colour = np.stack([x, y, 0 * x], -1) * 100 + 128
     size = round(WIDTH * scale), round(HEIGHT * scale)
     if scale != 1:
-        lens, raw_depth = lens.scaled(*size), cv2.resize(raw_depth, size, interpolation=cv2.INTER_LINEAR)
+        raw_depth = cv2.resize(raw_depth, size, interpolation=cv2.INTER_LINEAR)
         raw_colour = cv2.resize(raw_colour, size, interpolation=cv2.INTER_LINEAR)
-    x, y = np.moveaxis(straight_rays(lens.straight), -1, 0)
+    x, y = np.moveaxis(straight_rays(lens.straight.scaled(*size)), -1, 0)
     inside = np.zeros(size[::-1], bool)
     inside[size[1] // 6 : -size[1] // 6, size[0] // 6 : -size[0] // 6] = True
     depth = lens.straightened_depth(raw_depth)

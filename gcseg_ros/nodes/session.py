@@ -161,9 +161,7 @@ class MappingSession:
             if self._config.rectify:
                 with unusable("camera_info not usable"):
                     lens = lens_from_info(messages.camera_info)
-                    height, width = depth_m.shape
-                    colour = lens.straightened(colour)
-                    depth_m = lens.scaled(width, height).straightened_depth(depth_m)
+                    colour, depth_m = lens.straightened(colour), lens.straightened_depth(depth_m)
             else:
                 self._tell_of_lens()
         if self._config.depth_scaled_to_colour and (camera.height, camera.width) == colour.shape[:2]:

@@ -287,7 +287,7 @@ class _Assembly:
             )
         source = source.scaled(width, height)
         if lens is not None:
-            colour = lens.scaled(width, height).straightened(colour)
+            colour = lens.straightened(colour)
         if T_colour_depth is None:
             return register_colour(colour, source, target)
         return reproject_colour(colour, source, depth_m, target, T_colour_depth)
