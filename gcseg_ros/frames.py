@@ -91,9 +91,14 @@ class Frame:
         check_near(self.pose[:3, 3], f"Frame {self.name}: the camera is")
 
 
+def distance_m(points: npt.NDArray[np.floating]) -> float:
+    """Along the longest axis, how far the points (..., 3) are from the origin: half of them are further."""
+    return float(np.median(np.abs(points).max(-1))) if points.size else 0.0
+
+
 def check_near(points: npt.NDArray[np.floating], who: str) -> None:
     """UserError if most of some points (..., 3) are so far from the origin that float32 metres would round shapes away."""
-    far_m = float(np.median(np.abs(points).max(-1, initial=0))) if points.size else 0.0
+    far_m = distance_m(points)
     if far_m > FARTHEST_M:
         raise UserError(
             f"{who} {far_m / 1000:.0f} km from the origin, where 32-bit coordinates are too coarse (UTM, or another frame of the earth?): "

@@ -15,10 +15,23 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
+import numpy as np
+
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Frame
+from gcseg_ros.frames import FARTHEST_M, Array, Frame, distance_m
 
 T = TypeVar("T")
+LOST = "the pose is lost (not finite or zero)"
+FAR = (
+    f"the camera is more than {FARTHEST_M / 1000:.0f} km from the origin (is it UTM? subtract an offset from all poses)"
+)
+
+
+def why_unusable(pose: Array) -> str:
+    """Why a frame with this camera-to-world pose (4, 4) is left out; nothing if it is not."""
+    if not np.isfinite(pose).all() or not pose[:3, :3].any():
+        return LOST
+    return FAR if distance_m(pose[:3, 3]) > FARTHEST_M else ""
 
 
 class Recording(ABC):

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
-from gcseg_ros.recordings import Recording
+from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.images import read_colour, read_depth
 from gcseg_ros.ros_messages import seconds
 
@@ -66,8 +65,8 @@ class FolderRecording(Recording):
             if pose is None:
                 yield "no pose"
                 continue
-            if not np.isfinite(pose).all() or not pose[:3, :3].any():
-                yield "the pose is lost (not finite or zero)"
+            if reason := why_unusable(pose):
+                yield reason
                 continue
             colour, depth = read_colour(files.colour), read_depth(files.depth, self.depth_unit_m)
             colour_camera, depth_camera = self.cameras(files, colour, depth)

@@ -19,7 +19,7 @@ from rosbags.typesys import Stores, get_typestore
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
 from gcseg_ros.lens import Lens
-from gcseg_ros.recordings import Recording
+from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, choose_topics
 from gcseg_ros.recordings.folders import natural
 from gcseg_ros.registration import reproject_colour
@@ -235,6 +235,8 @@ class _Assembly:
             self._number += 1
             if i is None or pose is None:
                 yield reason
+            elif far := why_unusable(pose):
+                yield far
             else:
                 self.made += 1
                 yield self._frame(stamp, self._colours[i][1], depth, pose)

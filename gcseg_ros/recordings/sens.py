@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, Frame, register_colour
-from gcseg_ros.recordings import Recording
+from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.images import camera, decode_colour, metres
 from gcseg_ros.ros_messages import seconds
 
@@ -49,10 +49,6 @@ class StoredFrame:
     pose: Array
     colour: bytes
     depth: bytes
-
-    @property
-    def lost(self) -> bool:
-        return not np.isfinite(self.pose).all() or not self.pose[:3, :3].any()
 
 
 class ScanNetSens(Recording):
@@ -84,8 +80,8 @@ class ScanNetSens(Recording):
 
     def _frames(self) -> Iterator[Frame | str]:
         for stored in self.stored():
-            if stored.lost:
-                yield "the pose is lost (not finite or zero)"
+            if reason := why_unusable(stored.pose):
+                yield reason
                 continue
             what = self._what(stored)
             colour = decode_colour(stored.colour, what)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.recordings import why_unusable
 from gcseg_ros.recordings.sens import ScanNetSens
 
 FOLDERS = ("depth", "pose", "intrinsic", "color")
@@ -42,7 +43,7 @@ def export_frames(sens: Path, folder: Path, step: int = 1, advance: Callable[[in
         for frame in recording.stored(step):
             if advance:
                 advance(frame.number, header.frames)
-            if frame.lost:
+            if why_unusable(frame.pose):
                 continue
             stem = f"{frame.number:06d}"
             suffix = ".jpg" if frame.colour.startswith(b"\xff\xd8") else ".png"
