@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
 from itertools import islice
 from typing import Any
@@ -27,6 +28,7 @@ from gcseg_ros.recordings import open_recording, prefetch
 from gcseg_ros.ros_messages import nanoseconds, stamp_ns
 
 STEP_S = 0.02
+LAST_NS = 10**9 << 31  # builtin_interfaces/Time holds no more
 SAY_EVERY_S = 5.0
 LAST_ACK_S = 5.0
 
@@ -112,7 +114,8 @@ class ReplayNode(Node):
         except Exception:
             if not self.context.ok():  # ended by a signal in the middle of a call
                 return
-            raise
+            self.get_logger().fatal(traceback.format_exc())
+            status = 1
         if status or self.config.exit_at_end:
             self.executor.create_task(self.done.set_result, status)  # wakes the executor too
 
@@ -144,6 +147,10 @@ class ReplayNode(Node):
         sent_before = self.sent
         for frame in prefetch(islice(iter(self._recording), config.start_frame, end)):
             stamp = nanoseconds(frame.stamp_s)
+            if not 0 <= stamp < LAST_NS:
+                raise UserError(
+                    f"Frame {frame.name} of {config.recording} is stamped {frame.stamp_s:g} s, which ROS's time cannot hold: stamps are seconds."
+                )
             if first_ns is None:
                 first_ns, start_s = stamp, time.monotonic()
             self._sleep(0)

@@ -156,6 +156,29 @@ def test_a_broken_file_is_one_sentence(ros, recording, capfd):
     assert "Traceback" not in said
 
 
+def test_stamps_that_are_no_seconds_are_one_sentence(ros, recording, capfd):
+    for part in ("color", "depth", "pose"):
+        (file,) = (recording / part).glob("000005.*")
+        file.rename(file.with_stem("900000000000"))
+    Reader(ros)
+    node = replay(ros, recording)
+    ros.until(node.done.done)
+    assert node.done.result() == 2
+    assert "stamped 3e+10 s, which ROS's time cannot hold: stamps are seconds" in capfd.readouterr().err
+
+
+def test_a_defect_ends_the_replay_rather_than_let_others_wait(ros, recording, capfd, monkeypatch):
+    def break_(*_):
+        raise RuntimeError("kaboom")
+
+    monkeypatch.setattr(ReplayNode, "_publish", break_)
+    Reader(ros)
+    node = replay(ros, recording, exit_at_end=False)
+    ros.until(node.done.done)
+    assert node.done.result() == 1
+    assert "RuntimeError: kaboom" in capfd.readouterr().err
+
+
 def test_poses_on_tf(ros, recording):
     kind = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs comes with a ROS distribution only").TFMessage
     Reader(ros)
