@@ -73,7 +73,15 @@ def _receive(entry: Weights, part: Path, progress: Progress) -> None:
         goes_on = response.status == http.client.PARTIAL_CONTENT
         done = there if goes_on else 0
         coming = response.headers.get("Content-Length")
-        total = entry.size if entry.size is not None else (done + int(coming) if coming else None)
+        whole = done + int(coming) if coming else None
+        if response.headers.get_content_type() == "text/html" or (
+            None not in (whole, entry.size) and whole != entry.size
+        ):
+            raise UserError(
+                f"{entry.url} answers with something else than {entry.name} (a login page of the network, or the server's limit?): "
+                f"open it in a browser, or put a copy at {part.with_suffix('')}."
+            )
+        total = entry.size if entry.size is not None else whole
         with part.open("ab" if goes_on else "wb") as stream:
             while block := response.read(BLOCK):
                 stream.write(block)

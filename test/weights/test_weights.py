@@ -20,6 +20,7 @@ class Server(ThreadingHTTPServer):
     breaks_at: int | None = None
     ranges = True
     content = CONTENT
+    kind = "application/octet-stream"
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -39,6 +40,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
+        self.send_header("Content-Type", server.kind)
         self.send_header("Content-Length", str(len(server.content) - start))
         self.end_headers()
         self.wfile.write(server.content[start : server.breaks_at])
@@ -88,10 +90,17 @@ def test_something_else_than_expected_is_thrown_away(server, entry, tmp_path):
     server.content = CONTENT[:-1] + b"x"
     with pytest.raises(UserError, match=r"is not net .wrong checksum"):
         fetch(entry, tmp_path)
-    server.content = b"<html>please log in</html>"
-    with pytest.raises(UserError, match="ended at 26 of 1024000"):
-        fetch(entry, tmp_path)
-    assert not (tmp_path / "net.pt").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("text/html; charset=utf-8", len(CONTENT)), ("text/html", None), ("image/png", len(CONTENT))]
+)
+def test_a_login_page_is_not_begun_with(server, entry, tmp_path, kind, size):
+    server.content, server.kind = b"<html>please log in</html>", kind
+    with pytest.raises(UserError, match=r"answers with something else than net .*put a copy at .*net\.pt\."):
+        fetch(replace(entry, size=size, sha256=None), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_whose_sum_is_nowhere_published_is_said_to_be_so(entry, tmp_path):
