@@ -30,7 +30,7 @@ from offline_training.labelling.samples import SampleFolder, begin, write_index
 from offline_training.labelling.scene import Labelling
 from offline_training.segmenter.pseudo_labels import predict_labels
 from offline_training.segmenter.settings import Training, load_settings
-from offline_training.segmenter.training import NETWORK, STATE, train
+from offline_training.segmenter.training import STATE, train
 from offline_training.segmenter.validation import Cloud, average_precision_of, validation_clouds
 
 CURRICULA = ("1", "2", "3", "1+2", "1+3", "1+2+3")
@@ -80,12 +80,10 @@ class Ablation:
 
     def network(self, name: str, stage: int, labels: Sequence[SampleFolder], start: Path | None) -> Path:
         output = self.folder / "networks" / name
-        if not (output / NETWORK).is_file():
-            chosen = self.settings(stage)
-            entries = [(folder, entry) for folder in labels for entry in folder.choose(chosen.kinds)]
-            resume = (output / STATE).is_file()
-            train(chosen, entries, output, start, resume, accelerator=self.options.accelerator)
-        return output / NETWORK
+        chosen = self.settings(stage)
+        entries = [(folder, entry) for folder in labels for entry in folder.choose(chosen.kinds)]
+        resume = (output / STATE).is_file()  # where all steps are done, nothing more is
+        return train(chosen, entries, output, start, resume, accelerator=self.options.accelerator)
 
     def curriculum(self, stages: str) -> Path:
         """The network after these stages, for example "1+2"."""

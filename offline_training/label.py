@@ -53,6 +53,7 @@ def main(
         mapping=load_config(config, settings or ()),
     )
     entries = begin(output, {**labelling.model_dump(mode="json"), "versions": versions()})
+    recordings = [name if name.startswith("synthetic:") else str(Path(name).resolve()) for name in recordings]
     known = {entry.scene for entry in entries}
     scenes = [scene for scene in dict.fromkeys(recordings) if scene not in known]
     failures = []

@@ -83,6 +83,7 @@ def train(
     network.backbone.final.requires_grad_(False)
     if start is not None and not resume:
         load_parameters(network, start)
+    network.to(fabric.device)  # before the optimizer: what it restores goes where its parameters are
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=settings.weight_decay)
     # A warm-up of exactly one step makes OneCycleLR divide by zero.

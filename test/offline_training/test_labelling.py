@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,11 +126,11 @@ def test_a_recording_that_cannot_be_used_does_not_stop_the_others(tmp_path, caps
     monkeypatch.setattr(
         engines,
         "label_scene",
-        lambda spec, *_: [Entry(spec, "map", "f")] if spec == "a" else _raise(UserError("no such folder")),
+        lambda spec, *_: [Entry(spec, "map", "f")] if spec.endswith("/a") else _raise(UserError("no such folder")),
     )
     assert run(label.main, ["missing", "a", "-o", str(tmp_path / "out"), "--stage", "2"]) == 2
     assert "1 of 2 scenes could not be labelled" in capsys.readouterr().err
-    assert [entry.scene for entry in SampleFolder(tmp_path / "out").entries] == ["a"]
+    assert [entry.scene for entry in SampleFolder(tmp_path / "out").entries] == [str(Path("a").resolve())]
 
 
 def _raise(error):
