@@ -26,7 +26,7 @@ VIEWED = {
 }
 """What RViz shows of each node."""
 BAG_DELAY_S = 3
-"""A bag starts so much later than the nodes, so that its first images find readers."""
+"""A bag starts so much later than mapping_node is active, so that DDS has brought them together when its first images come."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,9 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
     for name in ("approx_sync", "sync_queue_size", "topic_queue_size", "autostart"):
         if given[name]:
             parameters[name] = _typed(given[name])
-    play = ["ros2", "bag", "play", bag, "--clock", "--delay", str(BAG_DELAY_S)]
+    mapper = "/".join(["", *filter(None, given["namespace"].split("/")), "mapping_node"])
+    play = [sys.executable, "-m", f"{PACKAGE}.nodes.when_active", mapper]
+    play += ["ros2", "bag", "play", bag, "--clock", "--delay", str(BAG_DELAY_S)]
     play += ["--qos-profile-overrides-path", config_file("rosbag_qos.yaml"), *given["rosbag_args"].split()]
     common = {name: parameters[name] for name in ("use_sim_time", "autostart") if name in parameters}
     nodes = [_mapping_node(given, parameters), *_on_the_map(given, common), *_rviz(given, common["use_sim_time"])]

@@ -58,9 +58,10 @@ def test_a_bag_switches_simulated_time_and_bag_mode_on():
     assert planned.nodes[0].parameters["use_sim_time"] is True
     assert planned.nodes[0].parameters["mode"] == "bag"
     (play,) = planned.processes
-    assert play[:4] == ["ros2", "bag", "play", "walk"]
+    assert play[1:8] == ["-m", "gcseg_ros.nodes.when_active", "/mapping_node", "ros2", "bag", "play", "walk"]
     assert "--clock" in play
     assert play[-2:] == ["--rate", "0.5"]
+    assert mapping({"rosbag": "walk", "namespace": "robot/"}).processes[0][3] == "/robot/mapping_node"
     live = mapping({"rosbag": "walk", "mode": "live", "use_sim_time": "false"}).nodes[0].parameters
     assert (live["mode"], live["use_sim_time"]) == ("live", False)
 

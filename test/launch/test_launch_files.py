@@ -104,7 +104,7 @@ def test_mapping_of_a_bag_with_rviz(recorder):
     assert mapper.given["parameters"][-1]["use_sim_time"] is True
     assert (rviz.given["package"], rviz.given["executable"]) == ("rviz2", "rviz2")
     (play,) = of_kind(actions, recorder.ExecuteProcess)
-    assert play.given["cmd"][:4] == ["ros2", "bag", "play", "walk"]
+    assert play.given["cmd"][3:8] == ["/mapping_node", "ros2", "bag", "play", "walk"]
 
 
 def test_replay(recorder, monkeypatch):

@@ -40,6 +40,21 @@ def test_the_segmenter_trains(samples, tmp_path):
     assert all(value.device.type == "cpu" for value in shipped.values())  # for machines without a GPU
 
 
+def test_an_interrupted_training_goes_on(samples, tmp_path):
+    pytest.importorskip("lightning")
+    pytest.importorskip("tensorboard")
+    from offline_training.segmenter.settings import load_settings
+    from offline_training.segmenter.training import train
+
+    opened = SampleFolder(samples)
+    entries = [(opened, entry) for entry in opened.choose(["map"])]
+    chosen = load_settings("small", 2, ["steps=2", "batch=1"])
+    with pytest.raises(KeyboardInterrupt):
+        train(chosen, entries, tmp_path, accelerator="cuda", interrupted=lambda: True)
+    train(chosen, entries, tmp_path, resume=True, accelerator="cuda")
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
 def test_the_boundary_network_trains_and_goes_on(tmp_path, monkeypatch):
     pytest.importorskip("onnx")
     from gcseg_ros.masks.boundary_network import BoundaryNetwork
