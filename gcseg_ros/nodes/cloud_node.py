@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from typing import Any
 
 from sensor_msgs.msg import PointCloud2
@@ -22,9 +23,17 @@ class CloudNode(ManagedNode):
     def _cloud_input(self) -> Input:
         return Input(self, "cloud", self._config.topics.cloud, [PointCloud2], self._take_cloud, LATCHED, True)
 
-    @abstractmethod
     def _take_cloud(self, message: PointCloud2) -> None:
-        """Executor thread."""
+        """Executor thread. A newer cloud takes the place of one that waits; one without points, of a map that was reset, is never passed over."""
+        self._heard()
+        if message.width * message.height:
+            self._worker.put(message)
+        else:
+            self._worker.call(partial(self._guarded, self._process, message))
+
+    @abstractmethod
+    def _process(self, message: PointCloud2) -> None:
+        """Worker thread."""
 
     def _read(self, message: PointCloud2) -> PointCloud | None:
         """The message's points. What is wrong with it is counted and said; None if nothing can be done with it."""

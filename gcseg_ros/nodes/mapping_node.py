@@ -92,10 +92,9 @@ class MappingNode(ManagedNode):
         self._markers = self._advertise(MarkerArray, "~/instances", LATCHED)
         if Detection3DArray is not None:
             self._detections = self._advertise(Detection3DArray, "~/detections", LATCHED)
-        views = QoSProfile(
-            depth=max(1, config.views.most), reliability=RELIABLE.reliability, durability=LATCHED.durability
-        )
-        self._views = [self._advertise(kind, f"~/views/{name}", views) for name, kind in messages.VIEW.items()]
+        self._views: list[Any] = []
+        self._advertise_views()
+        self._made.append(self._withdraw_views)
         self._offer("~/save", self._save)
         self._offer("~/reset", self._reset)
 
@@ -123,6 +122,20 @@ class MappingNode(ManagedNode):
         if self._session is not None:
             self._session.close()
             self._session = None
+
+    def _advertise_views(self) -> None:
+        """For query_node, also one that comes late: DDS keeps the latest."""
+        most = max(1, self._config.views.most)
+        qos = QoSProfile(depth=most, reliability=RELIABLE.reliability, durability=LATCHED.durability)
+        self._views = [
+            self.create_lifecycle_publisher(kind, f"~/views/{name}", qos) for name, kind in messages.VIEW.items()
+        ]
+
+    def _withdraw_views(self) -> None:
+        """With all that DDS keeps of them."""
+        for publisher in self._views:
+            self.destroy_lifecycle_publisher(publisher)
+        self._views = []
 
     # -- in: executor thread -------------------------------------------------------------------------------------------
 
@@ -301,6 +314,11 @@ class MappingNode(ManagedNode):
 
     def _reset_now(self) -> str:
         self._session.reset()
+        active = self._cloud.is_activated
+        self._withdraw_views()
+        self._advertise_views()
+        for publisher in self._views if active else ():
+            publisher.on_activate(None)
         self._statistics = {}
         self._publish_map(self._session.cloud())
         return "The map is empty."

@@ -117,10 +117,6 @@ class QueryNode(CloudNode):
 
     # -- in: executor thread ------------------------------------------------------------------------------------------
 
-    def _take_cloud(self, message: PointCloud2) -> None:
-        self._heard()
-        self._worker.put(message)
-
     def _take_query(self, message: String) -> None:
         if len(self._waiting) >= MOST_WAITING:
             self._drops("query not answered", f"{MOST_WAITING} queries wait already: ask again when they are answered.")

@@ -79,10 +79,6 @@ class SegmentationNode(CloudNode):
 
     # -- in: executor thread ------------------------------------------------------------------------------------------
 
-    def _take_cloud(self, message: PointCloud2) -> None:
-        self._heard()
-        self._worker.put(message)
-
     async def _segment_when_asked(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         return await self._answer(self._segment, response)
 
@@ -100,11 +96,20 @@ class SegmentationNode(CloudNode):
             self._frame_id, self._identities = message.header.frame_id, Identities(self._config.id_voxel_m)
         self._latest, self._cells = (cloud, message.header), labelled_cells(cloud, self._config.id_voxel_m)
         self._new = difference(self._segmented_cells, self._cells) if self._publications else 1.0
-        self._segment_if_due()
+        if (
+            not len(cloud) and self._publications
+        ):  # the map was reset: who listens must know it before anything new comes
+            self._segment_now()
+        else:
+            self._segment_if_due()
 
     def _segment_if_due(self) -> None:
         rate_hz, enough = self._config.rate_hz, self._new > 0 and self._new >= self._config.min_new
-        if self._inputs and enough and rate_hz and time.monotonic() - self._segmented_s >= 1 / rate_hz:
+        if enough and rate_hz and time.monotonic() - self._segmented_s >= 1 / rate_hz:
+            self._segment_now()
+
+    def _segment_now(self) -> None:
+        if self._inputs:
             try:
                 self._segment()
             except UserError as error:

@@ -95,6 +95,31 @@ def mapped(ros, camera, frames):
     return node
 
 
+def test_views_of_a_map_that_was_reset_are_gone(ros, camera, frames, colours):
+    mapper = mapped(ros, camera, frames)
+    early = start(ros)
+    kept = mapper._session._mapper.gatherer.views
+    ros.until(lambda: early._map and len(early._gatherer.views) == len(kept) > 1)
+    busy, look_on, clouds = threading.Event(), threading.Event(), []
+    early._worker.call(lambda: (busy.set(), look_on.wait()))
+    ros.until(busy.is_set)
+    listener = ros.helper("listener")
+    listener.create_subscription(PointCloud2, f"{ros.namespace}/mapping_node/cloud", clouds.append, LATCHED)
+    assert ros.call(listener, "mapping_node/reset").success
+    ros.until(lambda: clouds and not clouds[-1].width)
+    late = ros.add(QueryNode, rate_hz=0.0)
+    late.start()
+    ros.until(lambda: early.count_subscribers(f"{ros.namespace}/mapping_node/views/pose") == 2)
+    ros.spin_for(1.0)
+    assert late._gatherer.views == []
+    camera.send(frames[0])  # its cloud takes no reset's place, while the map is still looked at
+    ros.until(lambda: late._map and late._gatherer.views)
+    ros.until(lambda: len(early._worker._items) == 3)  # an empty cloud, a view, a cloud
+    look_on.set()
+    ros.until(early._worker.call(lambda: None).done)
+    assert len(early._gatherer.views) == len(late._gatherer.views) == mapper._session.frames == 1
+
+
 def test_a_text_finds_its_object_in_what_a_mapping_node_sends(ros, camera, frames, colours):
     ask = Asker(ros)
     node = start(ros, best=1)

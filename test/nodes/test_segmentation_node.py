@@ -125,6 +125,13 @@ def test_only_what_is_new_enough_is_segmented_unless_asked(ros):
     source.send(boxes([1, 2, 3, 4, 5, 6, 7]))
 
 
+def test_a_map_that_was_reset_is_said_at_once(ros):
+    source = Source(ros)
+    start(ros, rate_hz=0.001)
+    source.send(boxes([1, 2, 3]))
+    assert not len(source.send(boxes([])))
+
+
 def test_small_instances_are_left_out(ros):
     source = Source(ros)
     start(ros, min_points=28)
