@@ -18,18 +18,22 @@ from gcseg_ros.ros_clouds import PointCloud, to_point_cloud
 class CloudNode(ManagedNode):
     """A lifecycle node on the topic `topics.cloud`."""
 
+    _had_points = True  # the cloud that came before
     stop_timeout_s = 1.0  # nothing is lost when the node ends in the middle of a cloud
 
     def _cloud_input(self) -> Input:
         return Input(self, "cloud", self._config.topics.cloud, [PointCloud2], self._take_cloud, LATCHED, True)
 
     def _take_cloud(self, message: PointCloud2) -> None:
-        """Executor thread. A newer cloud takes the place of one that waits; one without points, of a map that was reset, is never passed over."""
+        """Executor thread. A newer cloud takes the place of one that waits; the first without points, of a map that was reset, is
+        never passed over."""
         self._heard()
-        if message.width * message.height:
+        has_points = message.width * message.height > 0
+        if has_points:
             self._worker.put(message)
-        else:
+        elif self._had_points:
             self._worker.call(partial(self._guarded, self._process, message))
+        self._had_points = has_points
 
     @abstractmethod
     def _process(self, message: PointCloud2) -> None:

@@ -96,9 +96,8 @@ class SegmentationNode(CloudNode):
             self._frame_id, self._identities = message.header.frame_id, Identities(self._config.id_voxel_m)
         self._latest, self._cells = (cloud, message.header), labelled_cells(cloud, self._config.id_voxel_m)
         self._new = difference(self._segmented_cells, self._cells) if self._publications else 1.0
-        if (
-            not len(cloud) and self._publications
-        ):  # the map was reset: who listens must know it before anything new comes
+        was_reset = not len(cloud) and self._publications > 0
+        if was_reset:  # who listens must know it before anything new comes
             self._segment_now()
         else:
             self._segment_if_due()

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-# isort: split
 import rclpy
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
