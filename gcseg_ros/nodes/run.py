@@ -35,7 +35,7 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
     A node with a method `start` is started, one with `stop` is stopped; one with a future `done` ends when that holds its
     exit status; one that says `busy` then has a thread that is not waited for. Exit status: 0 after a signal, 2 after UserError.
     """
-    node, status = None, 0
+    node, executor, status = None, None, 0
     try:
         if signal.getsignal(signal.SIGINT) is leave:
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -70,6 +70,9 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
                 if hasattr(node, "stop"):
                     node.stop()
                 node.destroy_node()
+        with suppress(Exception):
+            if executor is not None:
+                executor.shutdown()  # else its __del__ may come after ROS's end, and print a traceback
         rclpy.try_shutdown()
     if getattr(
         node, "busy", False
