@@ -92,7 +92,6 @@ class MappingNode(ManagedNode):
         self._markers = self._advertise(MarkerArray, "~/instances", LATCHED)
         if Detection3DArray is not None:
             self._detections = self._advertise(Detection3DArray, "~/detections", LATCHED)
-        self._views: list[Any] = []
         self._advertise_views()
         self._made.append(self._withdraw_views)
         self._offer("~/save", self._save)
@@ -127,7 +126,7 @@ class MappingNode(ManagedNode):
         """For query_node, also one that comes late: DDS keeps the latest."""
         most = max(1, self._config.views.most)
         qos = QoSProfile(depth=most, reliability=RELIABLE.reliability, durability=LATCHED.durability)
-        self._views = [
+        self._views: list[Any] = [
             self.create_lifecycle_publisher(kind, f"~/views/{name}", qos) for name, kind in messages.VIEW.items()
         ]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
 
 import rclpy
 from lifecycle_msgs.msg import State
@@ -39,8 +38,8 @@ def wait(name: str) -> None:
         node.destroy_node()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    name, *command = sys.argv[1:] if arguments is None else arguments
+def main() -> None:
+    name, *command = sys.argv[1:]
     rclpy.init(args=[])
     try:
         wait(name)

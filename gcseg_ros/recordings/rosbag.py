@@ -101,7 +101,7 @@ class RosBag(Recording):
         self.notes.append(
             f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
         )
-        cameras = {topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic}
+        cameras = sorted({topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic})
         static = {topic for topic in topics.tf if topic.endswith("tf_static")}
         for camera in cameras:
             for _, _, info in islice(self._messages({camera}), 1):

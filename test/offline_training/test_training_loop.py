@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
 from offline_training.commands import run  # noqa: E402
 from offline_training.labelling.samples import SampleFolder  # noqa: E402
 from offline_training.segmenter.settings import load_settings  # noqa: E402
-from offline_training.segmenter.training import STATE, train  # noqa: E402
+from offline_training.segmenter.training import NETWORK, STATE, train  # noqa: E402
 from offline_training.segmenter.validation import validation_clouds  # noqa: E402
 from offline_training.train import main  # noqa: E402
 
@@ -55,6 +57,24 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(samples, tmp_path, at):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     assert (tmp_path / "whole" / "metrics.jsonl").read_text() == (tmp_path / "parts" / "metrics.jsonl").read_text()
     assert not list((tmp_path / "parts").glob(".*"))
+
+
+def test_an_ablation_that_was_interrupted_finishes_its_networks(samples, tmp_path, monkeypatch):
+    """A network is written every few steps: that it is there does not say that it is done."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    from curriculum import Ablation
+
+    options = Namespace(rooms=0, held_out=0, frames=2, steps=4, set=TINY, accelerator="cpu")
+    ablation, opened, output = Ablation(tmp_path, options), SampleFolder(samples), tmp_path / "networks" / "2"
+    asked = iter([False, True])
+    with pytest.raises(KeyboardInterrupt):
+        train(ablation.settings(2), entries(samples), output, accelerator="cpu", interrupted=lambda: next(asked))
+    assert (output / NETWORK).is_file()
+    finished = []
+    for _ in range(2):
+        finished.append(ablation.network("2", 2, [opened], None).read_bytes())
+        assert len((output / "metrics.jsonl").read_text().splitlines()) == 4
+    assert finished[0] == finished[1]
 
 
 def test_mixed_precision_begins_as_full_precision_does(samples, tmp_path):
