@@ -27,7 +27,7 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="of the rooms and of the trees")] = 1100,
     rounds: Annotated[int, typer.Option(min=0, help="rounds of agglomeration and training of the trees")] = 2,
     epochs: Annotated[int, typer.Option(min=1, help="of the network that sees pieces in their surroundings")] = 40,
-    models: Annotated[int, typer.Option(min=1, help="trained side by side, one a core; their mean counts")] = 2,
+    models: Annotated[int, typer.Option(min=1, help="trained one after the other; their mean counts")] = 2,
     networks: Annotated[int, typer.Option(min=1, help="of other seeds, in each of the models")] = 1,
     network: Annotated[
         bool, typer.Option(help="for joining: network, with what the shipped 3D segmenter says")
@@ -35,8 +35,6 @@ def main(
 ) -> None:
     """Train the decision that joins pieces, on generated rooms. Same settings, same result. Mapped rooms are kept: resumable."""
     require_packages("Training", ("sklearn", "torch"), "train")
-    import joblib
-
     from gcseg_ros.config import FinishingConfig
     from gcseg_ros.joining_model import JoiningModel
     from gcseg_ros.mapping.joining import WEIGHTS, Joining, save_model
@@ -58,10 +56,7 @@ def main(
         finishing.join_probability, finishing.min_voxels, rounds=rounds, epochs=epochs, networks=networks
     )
     seeds = [seed + SEEDS_APART * i for i in range(models)]
-    fitted = joblib.Parallel(n_jobs=min(models, joblib.cpu_count()))(
-        joblib.delayed(train)(graphs[:count], replace(settings, seed=own), print) for own in seeds
-    )
-    model = JoiningModel.mean(fitted)
+    model = JoiningModel.mean([train(graphs[:count], replace(settings, seed=own), console.print) for own in seeds])
     figures = measure(graphs[count:], model.trees)
     file = output / WEIGHTS[joining].name
     with atomic_path(file) as part, open(part, "wb") as out:
