@@ -135,6 +135,17 @@ def test_drift_is_bounded():
     assert 0 < angle.max() < 1.5
 
 
+def test_poses_that_drift_are_an_option_as_in_what_is_exported(tmp_path):
+    folder = export("synthetic:2:kitchen:3", tmp_path / "room")
+    exact, drifting = ([*open_recording("synthetic:2:kitchen:3", poses=poses)] for poses in (None, "pose_noisy"))
+    for one, other, written in zip(exact, drifting, open_recording(folder, poses="pose_noisy"), strict=True):
+        assert (one.depth_m == other.depth_m).all(), "the camera is where it is"
+        assert other.pose == pytest.approx(written.pose, abs=1e-8)
+    assert not np.allclose(exact[-1].pose, drifting[-1].pose, atol=1e-4)
+    with pytest.raises(UserError, match=r"^The poses of a synthetic recording are pose or pose_noisy; found 'odom'.$"):
+        open_recording("synthetic:2:kitchen:3", poses="odom")
+
+
 def flat_view(z, cosine=1.0, size=(240, 320)):
     ones = np.ones(size, np.float32)
     label = np.ones(size, np.uint16)

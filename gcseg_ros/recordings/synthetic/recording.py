@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gcseg_ros.recordings.synthetic.room import Room
 
 PREFIX = "synthetic:"
+EXACT, DRIFTING = "pose", "pose_noisy"
 DEFAULT_STYLE = "demo"
 DEFAULT_FRAMES = 240
 CAMERA = CameraIntrinsics(640, 480, 525.0, 525.0, 319.5, 239.5)
@@ -55,14 +56,21 @@ class TruthCloud:
 
 
 class SyntheticRecording(Recording):
-    """A walk through the room of (seed, style): 640x480, f = 525, 15 Hz, about 0.05 m a frame, exact poses, noisy depth."""
+    """A walk through the room of (seed, style): 640x480, f = 525, 15 Hz, about 0.05 m a frame, noisy depth.
+
+    poses  the names that an exported recording's folders have: `pose` for exact ones, `pose_noisy` for those with drift
+    """
 
     format: ClassVar[str] = "synthetic"
     expects: ClassVar[str] = "synthetic:SEED, synthetic:SEED:STYLE or synthetic:SEED:STYLE:FRAMES, no folder"
+    options: ClassVar[dict[str, str]] = {"poses": f"{EXACT} or {DRIFTING}, the poses with drift"}
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, poses: str = EXACT) -> None:
         super().__init__(Path(path))
         self.seed, self.style, self.frames = parse(str(path))
+        if poses not in (EXACT, DRIFTING):
+            raise UserError(f"The poses of a synthetic recording are {EXACT} or {DRIFTING}; found {poses!r}.")
+        self.drifts = poses == DRIFTING
         self.intrinsics = CAMERA
         self.threads = os.cpu_count() or 1
 
@@ -85,13 +93,18 @@ class SyntheticRecording(Recording):
 
     @cached_property
     def poses(self) -> npt.NDArray[np.float64]:
-        """Camera-to-world, (frames,4,4)."""
+        """Camera-to-world, (frames,4,4): where the camera truly is."""
         from gcseg_ros.recordings.synthetic.path import walk
 
         return walk(self.room, self.frames)
 
+    @cached_property
+    def drifted(self) -> npt.NDArray[np.float64]:
+        """(frames,4,4) Where an odometry takes the camera to be."""
+        return drift(self.poses, np.random.default_rng([self.seed, 3]))
+
     def views(self) -> Iterator[tuple[Frame, View]]:
-        """Each frame as the sensor gives it, with the exact view."""
+        """Each frame as the sensor gives it, with the exact view: seen from where the camera truly is."""
         from gcseg_ros.recordings.synthetic.rendering import render
         from gcseg_ros.recordings.synthetic.sensor import (
             SENSORS,
@@ -111,7 +124,8 @@ class SyntheticRecording(Recording):
             rng = np.random.default_rng([self.seed, i])
             colour = sense_colour(view.colour, camera, rng)
             depth = sense_depth(view, sensor, rng)
-            yield Frame(f"{i:06d}", i / RATE_HZ, colour, depth, self.intrinsics, pose), view
+            known = self.drifted[i] if self.drifts else pose
+            yield Frame(f"{i:06d}", i / RATE_HZ, colour, depth, self.intrinsics, known), view
 
     def truth(self, stride: int = 2) -> TruthCloud:
         """The exact surface seen within 6 m, in 2 cm voxels; every `stride`-th pixel each way is used."""
@@ -247,7 +261,7 @@ def export(
 
 def write(recording: SyntheticRecording, folder: Path, progress: Callable[[int, int], None] | None = None) -> None:
     """All files of an exported recording into an existing folder."""
-    for name in ("color", "depth", "pose", "pose_noisy", "intrinsic", "instance"):
+    for name in ("color", "depth", EXACT, DRIFTING, "intrinsic", "instance"):
         (folder / name).mkdir()
     matrix = np.eye(4)
     matrix[:3, :3] = recording.intrinsics.matrix
@@ -256,14 +270,13 @@ def write(recording: SyntheticRecording, folder: Path, progress: Callable[[int, 
     builder = TruthBuilder(recording.room)
     pixels = np.zeros(len(recording.room.objects) + 1, np.int64)
     most = pixels.copy()
-    drifted = drift(recording.poses, np.random.default_rng([recording.seed, 3]))
-    for (frame, view), noisy in zip(recording.views(), drifted):
+    for (frame, view), drifted in zip(recording.views(), recording.drifted):
         name = frame.name
         cv2.imwrite(str(folder / "color" / f"{name}.jpg"), frame.colour[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
         cv2.imwrite(str(folder / "depth" / f"{name}.png"), np.round(frame.depth_m * 1000).astype(np.uint16))
         cv2.imwrite(str(folder / "instance" / f"{name}.png"), view.instance)
-        np.savetxt(folder / "pose" / f"{name}.txt", frame.pose, "%.9f")
-        np.savetxt(folder / "pose_noisy" / f"{name}.txt", noisy, "%.9f")
+        np.savetxt(folder / EXACT / f"{name}.txt", frame.pose, "%.9f")
+        np.savetxt(folder / DRIFTING / f"{name}.txt", drifted, "%.9f")
         counts = np.bincount(view.instance.ravel(), minlength=len(pixels))
         pixels += counts
         most = np.maximum(most, counts)
