@@ -37,6 +37,12 @@ class InputConfig(Part):
     filter_frames: float = Field(8.0, ge=0, description="frames averaged by the temporal depth filter; 0 = off")
 
 
+class PosesConfig(Part):
+    """Camera poses."""
+
+    refine: bool = Field(True, description="correct what poses drift from one frame to the next, by what the map shows")
+
+
 class FoundationConfig(Part):
     """Where and how the networks of SAM and SAM 2 run."""
 
@@ -187,6 +193,7 @@ class Config(Part):
     """Everything that changes the result."""
 
     input: InputConfig = InputConfig()
+    poses: PosesConfig = PosesConfig()
     masks: MasksConfig = MasksConfig()
     propagation: PropagationConfig = PropagationConfig()
     tracking: TrackingConfig = TrackingConfig()

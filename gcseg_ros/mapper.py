@@ -18,6 +18,7 @@ from gcseg_ros.frames import Frame
 from gcseg_ros.mapping.finishing import finish, same_colour
 from gcseg_ros.mapping.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.joining import shipped_model
+from gcseg_ros.mapping.pose_refinement import PoseRefinement
 from gcseg_ros.mapping.state import Stateful, read_state, write_state
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import Proposals, build_generator
@@ -81,6 +82,7 @@ class Mapper:
             shipped_model(joining)
         self._build_view = ViewBuilder(self.config.input)
         self.voxel_map = VoxelMap(self.config.map)
+        self.refine = PoseRefinement(self.voxel_map)
         # offline, one processor is for tracking while another looks ahead
         threads = LIVE_THREADS if live else max(1, min(LIVE_THREADS, (os.cpu_count() or 1) - 1))
         generate = build_generator(self.config.masks, self.config.foundation, threads)
@@ -105,14 +107,18 @@ class Mapper:
             return Look(frame, view, self.tracker.detect(view))
 
     def track(self, look: Look) -> TrackedFrame:
-        """The third part of a step: objects and the map."""
+        """The third part of a step: where the camera is, objects and the map."""
+        view = look.view
+        if self.config.poses.refine:
+            with self._stage("poses"):
+                view = self.refine(view)
         with self._stage("tracking"):
-            labels, keyframe = self.tracker.step(look.view, look.proposals)
+            labels, keyframe = self.tracker.step(view, look.proposals)
         with self._stage("map"):
-            self.voxel_map.integrate(look.view, labels)
+            self.voxel_map.integrate(view, labels)
         if keyframe:
             with self._stage("views"):
-                self.gatherer(look.frame, look.view)
+                self.gatherer(look.frame, view)
         return TrackedFrame(enlarge(labels, look.frame.depth_m.shape), keyframe)
 
     def cloud(self) -> InstanceMap:
@@ -170,6 +176,7 @@ class Mapper:
         own = {
             "depth": self._build_view,
             "map": self.voxel_map,
+            "poses": self.refine,
             "tracking": tracker,
             "objects": tracker.objects,
             "evidence": tracker.evidence,
@@ -180,12 +187,13 @@ class Mapper:
         return {name: part for name, part in {**own, **self.extensions}.items() if isinstance(part, Stateful)}
 
     def statistics(self) -> dict[str, object]:
-        """frames, keyframes, objects by state, map voxels, and seconds by stage so far."""
+        """frames, keyframes, objects by state, map voxels, how poses are corrected, and seconds by stage so far."""
         return {
             "frames": self.tracker.frames,
             "keyframes": self.tracker.keyframes,
             "objects": self.tracker.objects.counts(),
             "voxels": len(self.voxel_map),
+            "poses": self.refine.counts(),
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.stages.items()},
         }
 

@@ -99,6 +99,7 @@ def summarise(mapper: Mapper, instances: InstanceMap, frames: int, seconds: floa
         "instances": len(instances.objects),
         "objects": statistics["objects"],
         "voxels": statistics["voxels"],
+        "poses": statistics["poses"],
         "views": mapper.gatherer.counts(),
         "wall_seconds": round(seconds, 3),
         "frames_per_second": round(frames / seconds, 2) if seconds else 0.0,

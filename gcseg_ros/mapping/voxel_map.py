@@ -172,7 +172,7 @@ def _find(keys, key):
 
 
 @njit
-def _locate(keys, point, inverse):
+def locate(keys, point, inverse):
     """A point's voxel: its key (-1 outside of the map's extent) and the slot where it is or belongs."""
     key = _key(point[0], point[1], point[2], inverse)
     return key, _find(keys, key) if key >= 0 else np.int64(-1)
@@ -195,7 +195,7 @@ def _look_up(keys, row_of, labels, depth, pose, camera, inverse):
             z = depth[v, u]
             if z <= 0:
                 continue
-            key, slot = _locate(keys, transform(pose, u, v, z, camera), inverse)
+            key, slot = locate(keys, transform(pose, u, v, z, camera), inverse)
             if key >= 0 and keys[slot] == key:
                 out[v, u] = labels[row_of[slot], 0]
     return out
@@ -210,7 +210,7 @@ def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, fr
             if z <= 0:
                 continue
             X, Y, Z = point = transform(pose, u, v, z, camera)
-            key, slot = _locate(keys, point, inverse)
+            key, slot = locate(keys, point, inverse)
             if key < 0:
                 continue
             if keys[slot] != key:

@@ -76,7 +76,7 @@ class ViewGatherer:
                 cv2.resize(colour, (camera.width, camera.height), interpolation=cv2.INTER_AREA), np.uint8
             )
         stored = StoredView.encoded(
-            frame.name, frame.pose, camera, colour, view.intrinsics, depth_m, self.config.jpeg_quality
+            frame.name, view.pose, camera, colour, view.intrinsics, depth_m, self.config.jpeg_quality
         )
         self._keep(stored, seen)
         return any(kept is stored for kept, _ in self._kept)

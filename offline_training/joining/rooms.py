@@ -16,7 +16,7 @@ from gcseg_ros.agglomeration import Ids
 from gcseg_ros.config import Config, FinishingConfig, ViewsConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.mapping import voxel_map
+from gcseg_ros.mapping import pose_refinement, voxel_map
 from gcseg_ros.mapping.masked_pieces import with_masks
 from gcseg_ros.mapping.piece_graph import piece_graph
 from gcseg_ros.mapping.pieces import PieceGraph
@@ -136,8 +136,11 @@ def _mapper_and_truth() -> tuple[Mapper, TrueInstances]:
 
 
 def _digest() -> str:
-    """Changes with the generator, the boundary network and what a map keeps of views, not with what is made of that when it is finished."""
+    """Changes with the generator, the boundary network, poses and what a map keeps of views, not with what is made of that when it is finished."""
     digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
-    for source in (*(Path(module.__file__) for module in (voxel_map, evidence, borders)), *synthetic.sources()):
+    for source in (
+        *(Path(module.__file__) for module in (pose_refinement, voxel_map, evidence, borders)),
+        *synthetic.sources(),
+    ):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:8]
