@@ -1,5 +1,7 @@
 """The pipeline as its users see it: a walk through a small generated room, step by step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.truth import carry
 from gcseg_ros.mapper import Mapper, enlarge
 from gcseg_ros.mapping.joining import WEIGHTS, shipped_model
+from gcseg_ros.mapping.pose_refinement import moved
+from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.recordings import open_recording
 
 FRAMES = 16
@@ -126,6 +130,28 @@ def test_every_way_of_tracking_finds_most_of_the_room(frames, recording, setting
     assert score.ap25 > 0.2
 
 
+def test_poses_that_drift_are_corrected_by_what_is_seen_unless_that_is_not_wanted(monkeypatch):
+    recording = open_recording("synthetic:6:office:40", poses="pose_noisy")
+    steps = np.random.default_rng(3).normal(0, np.repeat([np.radians(0.2), 0.004], 3), (40, 6))
+    recording.drifted = np.array([moved(*of) for of in zip(recording.poses, np.cumsum(steps, 0) - steps[0])])
+    frames, used = list(recording), {}
+    integrate = VoxelMap.integrate
+    monkeypatch.setattr(
+        VoxelMap,
+        "integrate",
+        lambda self, view, labels: used.update({view.name: view.pose}) or integrate(self, view, labels),
+    )
+    off = {}
+    for refine in ("true", "false"):
+        mapper, _ = mapped(frames, f"poses.refine={refine}")
+        off[refine] = [np.abs(used[frame.name] - true).max() for frame, true in zip(frames, recording.poses)]
+        assert (mapper.statistics()["poses"]["corrected_m"] > 0) == (refine == "true")
+        assert all((view.pose == used[view.name]).all() for view in mapper.gatherer.views), (
+            "views are where they were mapped"
+        )
+    assert np.mean(off["true"][20:]) < 0.6 * np.mean(off["false"][20:])
+
+
 def test_nothing_to_map():
     mapper = Mapper()
     for m in (mapper.cloud(), mapper.instances()):
@@ -133,8 +159,6 @@ def test_nothing_to_map():
 
 
 def test_frames_without_any_depth(frames):
-    from dataclasses import replace
-
     mapper = Mapper()
     for frame in frames[:4]:
         labels = mapper.step(replace(frame, depth_m=np.zeros_like(frame.depth_m))).labels

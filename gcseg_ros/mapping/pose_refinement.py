@@ -1,8 +1,11 @@
 """Poses corrected by what the map already shows: frame-to-model registration (Newcombe et al., ISMAR 2011).
 
-An odometry drifts: what is seen again lands beside where it was mapped, and surfaces double. So each view is moved until its
-points lie on the map's surfaces (point to plane, Chen and Medioni 1992), by Gauss-Newton steps. Where a view shows too little, one
-wall along which it could slide, the given motion stays; where it shows nothing of the map, all of it.
+An odometry drifts: what is seen again lands beside where it was mapped, and surfaces double. So each view is registered with the
+map's surfaces (point to plane, Chen and Medioni 1992), and its pose moved. How far depends on how much the poses drift, which is
+learned on the way: exact ones stay where they are, for registration errs too. Where a view shows too little, one wall along which
+it could slide, the given motion stays; where it shows nothing of the map, all of it.
+
+A correction is (6,): turn (rotation vector, radians, about the camera) and shift (m), in the world's axes.
 """
 
 from __future__ import annotations
@@ -16,106 +19,150 @@ from scipy.spatial.transform import Rotation
 from gcseg_ros.frames import Array, rigid
 from gcseg_ros.jit import njit
 from gcseg_ros.mapping.state import Saved
-from gcseg_ros.mapping.voxel_map import VoxelMap, locate
+from gcseg_ros.mapping.voxel_map import VOTE_NOISE_M, VoxelMap, locate
 from gcseg_ros.views import View, sigma, solid
 
 SAMPLES = 2000  # points of a view, about
 ROUNDS, SETTLED = 4, 3e-4  # Gauss-Newton steps at most; a step this small (m, radians) is the last
-KNOWN, LEAST_POINTS = (
-    0.5,
-    50,
-)  # share and number of the points that must lie near a surface of the map for a view to be moved
-STEP_M, STEP_RAD = 0.003, np.radians(0.15)  # how far the given motion may be off from one frame to the next, 1 sigma
-INDEPENDENT = 1000.0  # a view's points tell as much as so many whose errors have nothing in common
+KNOWN, LEAST_POINTS = 0.4, 50  # share and number of points near a surface of the map that registration takes
+TURN, SHIFT = 0.02, 0.03  # radians, m: how far off a view may be, 1 sigma
+INDEPENDENT = 3000.0  # a view's points tell as much as so many whose errors have nothing in common
 SLOW_NOISE = 0.005  # depth is also off by this share of it, 1 sigma, alike for neighbours
 SURFACE_NOISE_M = 0.005  # of the map
 REACH_M, REACH_SIGMAS = 0.03, 4.0  # farther from a surface than this and so many sigmas a point is not of it
-PARALLEL = 0.9  # least cosine of the angle between the normals of a point and of its surface, and coherence of a voxel's normals
-LEAST_WEIGHT = 0.7  # of a voxel that is compared with
-# A correction that nothing confirms falls to a third in so many frames: poses may be right in the long run.
-FADES = 300.0
-
-
-@dataclass(frozen=True)
-class Points:
-    """Some of a view's points (n, 3) m and normals (n, 3), camera frame; noise (n,) m of their depth, 1 sigma."""
-
-    points: Array
-    normals: Array
-    noise: Array
+PARALLEL = 0.9  # least cosine between a point's normal and its surface's; least length of a voxel's mean normal
+LEAST_WEIGHT = 0.1  # of a voxel that is compared with
+FADES = 100.0  # frames in which a correction that nothing confirms falls to a third: poses may be right in the long run
+KEEP, LATELY = 0.998, 0.95  # of what was learned of the drift, and of how far views were apart, from frame to frame
+DRIFT = np.array([np.radians(0.03), 0.0008])  # radians, m from one frame to the next: less is none
+NOISE, FIRST = (
+    np.array([np.radians(0.06), 0.0025]),
+    3.0,
+)  # radians, m: registration's error, as believed for so many views
+ABOVE_NOISE, SURE = (
+    1 / 3,
+    3.0,
+)  # drift is told from noise if its variance is more of it, and more than SURE / sqrt(changes)
+APART = np.array(
+    [np.radians(0.1), 0.002]
+)  # radians, m: nor have steps that are not seen added up if views are apart by less,
+ABOVE_APART = 2.0  # or by less than this much noise
 
 
 class PoseRefinement:
     """Views, in order of time -> the same views with corrected poses.
 
-    given, refined  (4, 4) camera-to-world: the last view's pose, and what became of it
-    lost            views that showed too little of the map to be moved
+    correction  (6,) of the last view
+    lost        views that showed too little of the map to be registered
     """
 
     def __init__(self, voxel_map: VoxelMap) -> None:
         self.voxel_map = voxel_map
-        self.given, self.refined = np.eye(4), np.eye(4)
+        self.drift = Drift()
+        self.correction = np.zeros(6)
         self.lost = 0
 
     def __call__(self, view: View) -> View:
-        points, expected = some_points(view), self._expected(view.pose)
-        pose = self.register(points, expected)
-        if pose is None:  # a closed loop made the poses jump: then they fit the map by themselves
-            pose = self.register(points, view.pose)
-        if pose is None:
-            pose, self.lost = expected, self.lost + 1
-        self.given, self.refined = view.pose, rigid(pose)
-        return replace(view, pose=self.refined)
+        points, expected = some_points(view), (1 - 1 / FADES) * self.correction
+        found = self._registered(points, view.pose, expected)
+        if found is None:  # a closed loop made the poses jump: then they fit the map by themselves
+            found = self._registered(points, view.pose, np.zeros(6))
+            expected = expected if found is None else np.zeros(6)
+        if found is None:
+            self.correction, self.lost = expected, self.lost + 1
+            self.drift.interrupted()
+        else:
+            measured, information = found
+            self.drift.learn(measured, expected)
+            belief = np.diag(1 / np.maximum(self.drift.variance(), 1e-16))
+            self.correction = expected + np.linalg.solve(information + belief, information @ (measured - expected))
+        return replace(view, pose=rigid(moved(view.pose, self.correction))) if self.correction.any() else view
 
-    def _expected(self, given: Array) -> Array:
-        """The last view's corrected pose and the motion since then; the correction fades a little."""
-        expected = self.refined @ np.linalg.inv(self.given) @ given
-        turn, shift = difference(given, expected)
-        return moved(given, (1 - 1 / FADES) * turn, (1 - 1 / FADES) * shift)
-
-    def register(self, seen: Points, start: Array) -> Array | None:
-        """The camera-to-world pose (4, 4) near `start` from which points lie on the map; None where too few lie near it."""
-        m, pose, prior = self.voxel_map, start, np.repeat([STEP_RAD, STEP_M], 3) ** -2.0
+    def _registered(self, points: Points, pose: Array, start: Array) -> tuple[Array, Array] | None:
+        """The correction (6,) near `start` by which points lie on the map, and what is known of it, the inverse (6, 6) of its covariance;
+        None where too few points lie near the map."""
+        m, correction, prior = self.voxel_map, start, np.repeat([TURN, SHIFT], 3) ** -2.0
         for _ in range(ROUNDS):
             H, g, near = _normal_equations(
-                m.keys, m.row_of, m.sums, seen.points, seen.normals, seen.noise, pose, m.voxel_m
+                m.keys, m.row_of, m.sums, points.at, points.normals, points.noise, moved(pose, correction), m.voxel_m
             )
-            if near < max(KNOWN * len(seen.points), LEAST_POINTS):
+            if near < max(KNOWN * len(points.at), LEAST_POINTS):
                 return None
-            share, so_far = INDEPENDENT / near, np.concatenate(difference(start, pose))
-            step = np.linalg.solve(share * H + np.diag(prior), -share * g - prior * so_far)
-            pose = moved(pose, step[:3], step[3:])
+            share = INDEPENDENT / near
+            step = -np.linalg.solve(share * H + np.diag(prior), share * g + prior * (correction - start))
+            correction = correction + step
             if np.abs(step).max() < SETTLED:
                 break
-        return pose
+        return correction, share * H
 
     def counts(self) -> dict[str, float]:
         """How far the last view's pose was corrected, and how many views could not be."""
-        turn, shift = (float(np.linalg.norm(x)) for x in difference(self.given, self.refined))
-        return {"corrected_m": round(shift, 4), "corrected_deg": round(np.degrees(turn), 3), "lost": self.lost}
+        turn, shift = np.linalg.norm(self.correction.reshape(2, 3), axis=1).tolist()
+        return {"corrected_m": round(shift, 4), "corrected_deg": round(float(np.degrees(turn)), 3), "lost": self.lost}
 
     def state(self) -> dict[str, Any]:
-        return {"given": self.given, "refined": self.refined, "lost": self.lost}
+        return {"correction": self.correction, "lost": self.lost, **vars(self.drift)}
 
     def restore(self, saved: Saved) -> None:
         """Take over another's `state`. Raises UserError."""
-        self.given, self.refined = (
-            rigid(saved.array(name, np.float64, (4, 4)), saved.where) for name in ("given", "refined")
-        )
-        self.lost = saved.number("lost")
+        self.correction, self.lost = saved.array("correction", np.float64, (6,)), saved.number("lost")
+        self.drift.squares, self.drift.echoes = (saved.array(name, np.float64, (2,)) for name in ("squares", "echoes"))
+        self.drift.count = saved.array("count", np.float64, (1,), 0)
+        self.drift.apart = saved.array("apart", np.float64, (2,), 0)
+        self.drift.recent = saved.array("recent", np.float64, (None, 6))[-2:]
 
 
-def difference(one: Array, other: Array) -> tuple[Array, Array]:
-    """How a camera at pose `one` turns (3,) and is shifted (3,) to be at `other`; rotation vector in radians and m, world axes."""
-    return Rotation.from_matrix(other[:3, :3] @ one[:3, :3].T).as_rotvec(), other[:3, 3] - one[:3, 3]
+class Drift:
+    """How far poses are off from one frame to the next, learned from the corrections that registration measures.
+
+    These are the true ones and noise. So their changes have the variance of the drift's steps and twice that of the noise; and as
+    what noise adds to one change it takes from the next, two in a row have minus its variance as their covariance (Mehra, "On the
+    identification of variances and adaptive Kalman filtering", IEEE Transactions on Automatic Control, 1970).
+
+    Steps too small to be told from noise add up; then views are seen where they are not expected.
+
+    squares, echoes  (2,) of turn and shift: sums of squared changes, and of products of two in a row, of one axis
+    count            (1,) changes that they are sums of; at first they are those of noise alone
+    apart            (2,) mean square of how far views were from where they were expected, lately
+    recent           (k, 6) the last measured corrections, at most two
+    """
+
+    def __init__(self) -> None:
+        self.squares, self.echoes = 2 * FIRST * NOISE**2, -FIRST * NOISE**2
+        self.apart, self.count, self.recent = np.zeros(2), np.full(1, FIRST), np.zeros((0, 6))
+
+    def learn(self, measured: Array, expected: Array) -> None:
+        """From the measured correction (6,) of the next view, and the expected one."""
+        self.apart = LATELY * self.apart + (1 - LATELY) * ((measured - expected).reshape(2, 3) ** 2).mean(1)
+        measures = np.vstack([self.recent, measured])
+        changes = np.diff(measures, axis=0).reshape(-1, 2, 3)
+        if len(changes):
+            self.count, self.squares = KEEP * self.count + 1, KEEP * self.squares + (changes[-1] ** 2).mean(1)
+            self.echoes = KEEP * self.echoes
+        if len(changes) == 2:
+            self.echoes = self.echoes + (changes[0] * changes[1]).mean(1)
+        self.recent = measures[-2:]
+
+    def interrupted(self) -> None:
+        """The next view's correction does not follow one that was measured."""
+        self.recent = self.recent[:0]
+
+    def variance(self) -> Array:
+        """(6,) of the steps; 0 if poses do not drift, as far as one can see."""
+        noise = np.maximum(-self.echoes, 0) / self.count
+        steps = np.maximum(self.squares / self.count - 2 * noise, 0)
+        drifts = (steps > DRIFT**2) & (steps > noise * np.maximum(ABOVE_NOISE, SURE / np.sqrt(self.count)))
+        added_up = self.apart > np.maximum(APART**2, ABOVE_APART * noise)
+        return np.repeat(np.where(added_up, np.maximum(steps, DRIFT**2), np.where(drifts, steps, 0)), 3)
 
 
-def moved(pose: Array, turn: Array, shift: Array) -> Array:
-    """`difference` undone."""
-    result = pose.copy()
-    result[:3, :3] = Rotation.from_rotvec(turn).as_matrix() @ pose[:3, :3]
-    result[:3, 3] += shift
-    return result
+@dataclass(frozen=True)
+class Points:
+    """Some of a view's points: at (n, 3) m and normals (n, 3), camera frame; noise (n,) m of their depth, 1 sigma."""
+
+    at: Array
+    normals: Array
+    noise: Array
 
 
 def some_points(view: View) -> Points:
@@ -128,13 +175,21 @@ def some_points(view: View) -> Points:
     z = depth[v, u].astype(np.float64)
     fx, fy, cx, cy = view.camera
     noise = np.sqrt(sigma(z) ** 2 + (SLOW_NOISE * z) ** 2)
-    points = np.column_stack([(u - cx) / fx * z, (v - cy) / fy * z, z])
-    return Points(points, view.normals[v, u].astype(np.float64), noise)
+    at = np.column_stack([(u - cx) / fx * z, (v - cy) / fy * z, z])
+    return Points(at, view.normals[v, u].astype(np.float64), noise)
+
+
+def moved(pose: Array, correction: Array) -> Array:
+    """A camera-to-world pose (4, 4), corrected."""
+    result = pose.copy()
+    result[:3, :3] = Rotation.from_rotvec(correction[:3]).as_matrix() @ pose[:3, :3]
+    result[:3, 3] += correction[3:]
+    return result
 
 
 @njit
 def _normal_equations(keys, row_of, sums, points, normals, noise, pose, voxel_m):
-    """H (6, 6) and g (6,) of a Gauss-Newton step (turn about the camera, shift; world axes), and how many points are near a surface.
+    """H (6, 6) and g (6,) of a Gauss-Newton step of a correction, and how many points are near a surface.
 
     A point's surface is the nearest plane through its voxel and those before and behind it.
     """
@@ -147,7 +202,7 @@ def _normal_equations(keys, row_of, sums, points, normals, noise, pose, voxel_m)
             point[t] = arm[t] + pose[t, 3]
         variance = noise[i] ** 2 + SURFACE_NOISE_M**2
         reach = REACH_M + REACH_SIGMAS * np.sqrt(variance)
-        off = reach
+        off, of_surface = reach, 0.0
         for behind in (0.0, -voxel_m, voxel_m):
             beside = (
                 point[0] + behind * normal[0],
@@ -169,10 +224,11 @@ def _normal_equations(keys, row_of, sums, points, normals, noise, pose, voxel_m)
                 off = distance
                 J[0], J[1], J[2] = arm[1] * z - arm[2] * y, arm[2] * x - arm[0] * z, arm[0] * y - arm[1] * x
                 J[3], J[4], J[5] = x, y, z
+                of_surface = VOTE_NOISE_M**2 / s[0]
         if off == reach:
             continue
         near += 1
-        weight = (1 - (off / reach) ** 2) ** 2 / variance  # Tukey's
+        weight = (1 - (off / reach) ** 2) ** 2 / (variance + of_surface)  # Tukey's
         for j in range(6):
             g[j] += weight * J[j] * off
             for k in range(6):
