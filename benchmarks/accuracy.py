@@ -33,6 +33,7 @@ from offline_training.commands import plainly
 VARIANTS = {
     "default": [],
     "network": ["finishing.joining=network"],
+    "given_poses": ["poses.refine=false"],
     "geometric": ["masks.generator=geometric"],
     "algorithm1": ["tracking.association=algorithm1", "tracking.granularity=persistent"],
     "letter": ["tracking.association=algorithm1", "tracking.granularity=letter"],

@@ -34,19 +34,13 @@ PARALLEL = 0.9  # least cosine between a point's normal and its surface's; least
 LEAST_WEIGHT = 0.1  # of a voxel that is compared with
 FADES = 100.0  # frames in which a correction that nothing confirms falls to a third: poses may be right in the long run
 KEEP, LATELY = 0.998, 0.95  # of what was learned of the drift, and of how far views were apart, from frame to frame
-DRIFT = np.array([np.radians(0.03), 0.0008])  # radians, m from one frame to the next: less is none
-NOISE, FIRST = (
-    np.array([np.radians(0.06), 0.0025]),
-    3.0,
-)  # radians, m: registration's error, as believed for so many views
-ABOVE_NOISE, SURE = (
-    1 / 3,
-    3.0,
-)  # drift is told from noise if its variance is more of it, and more than SURE / sqrt(changes)
-APART = np.array(
-    [np.radians(0.1), 0.002]
-)  # radians, m: nor have steps that are not seen added up if views are apart by less,
-ABOVE_APART = 2.0  # or by less than this much noise
+# Each for turns (radians) and shifts (m):
+DRIFT = np.array([np.radians(0.03), 0.0008])  # from one frame to the next; less is none
+NOISE, FIRST = np.array([np.radians(0.06), 0.0025]), 3.0  # of registration, and for so many views that is believed
+ABOVE_NOISE = 1 / 3  # drift has this share of the noise's variance,
+SURE = 3.0  # and this over the root of how many changes were seen, or cannot be told from it
+APART = np.array([np.radians(0.1), 0.002])  # views that are not where they are expected by this,
+ABOVE_APART = 2.0  # and by so much of the noise's variance, are so by drift that has added up
 
 
 class PoseRefinement:
