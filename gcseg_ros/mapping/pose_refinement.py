@@ -32,11 +32,12 @@ SURFACE_NOISE_M = 0.005  # of the map
 REACH_M, REACH_SIGMAS = 0.03, 4.0  # farther from a surface than this and so many sigmas a point is not of it
 PARALLEL = 0.9  # least cosine between a point's normal and its surface's; least length of a voxel's mean normal
 LEAST_WEIGHT = 0.1  # of a voxel that is compared with
-FADES = 100.0  # frames in which a correction that nothing confirms falls to a third: poses may be right in the long run
+# Frames in which a correction that nothing confirms falls to a third: where poses drift, and where they do not.
+FADES, SETTLES = 100.0, 20.0
 KEEP, LATELY = 0.998, 0.95  # of what was learned of the drift, and of how far views were apart, from frame to frame
 # Each for turns (radians) and shifts (m):
 DRIFT = np.array([np.radians(0.03), 0.0008])  # from one frame to the next; less is none
-NOISE, FIRST = np.array([np.radians(0.06), 0.0025]), 3.0  # of registration, and for so many views that is believed
+BELIEF = np.array([np.radians(0.15), 0.003])  # for one view poses are believed to drift so far
 ABOVE_NOISE = 1 / 3  # drift has this share of the noise's variance,
 SURE = 3.0  # and this over the root of how many changes were seen, or cannot be told from it
 APART = np.array([np.radians(0.1), 0.002])  # views that are not where they are expected by this,
@@ -57,7 +58,8 @@ class PoseRefinement:
         self.lost = 0
 
     def __call__(self, view: View) -> View:
-        points, expected = some_points(view), (1 - 1 / FADES) * self.correction
+        points, fades = some_points(view), np.where(self.drift.variance() > 0, FADES, SETTLES)
+        expected = (1 - 1 / fades) * self.correction
         found = self._registered(points, view.pose, expected)
         if found is None:  # a closed loop made the poses jump: then they fit the map by themselves
             found = self._registered(points, view.pose, np.zeros(6))
@@ -116,14 +118,14 @@ class Drift:
     Steps too small to be told from noise add up; then views are seen where they are not expected.
 
     squares, echoes  (2,) of turn and shift: sums of squared changes, and of products of two in a row, of one axis
-    count            (1,) changes that they are sums of; at first they are those of noise alone
+    count            (1,) changes that they are sums of; at first BELIEF is one
     apart            (2,) mean square of how far views were from where they were expected, lately
     recent           (k, 6) the last measured corrections, at most two
     """
 
     def __init__(self) -> None:
-        self.squares, self.echoes = 2 * FIRST * NOISE**2, -FIRST * NOISE**2
-        self.apart, self.count, self.recent = np.zeros(2), np.full(1, FIRST), np.zeros((0, 6))
+        self.squares, self.echoes = BELIEF**2, np.zeros(2)
+        self.apart, self.count, self.recent = np.zeros(2), np.ones(1), np.zeros((0, 6))
 
     def learn(self, measured: Array, expected: Array) -> None:
         """From the measured correction (6,) of the next view, and the expected one."""

@@ -101,7 +101,7 @@ def test_a_view_of_nothing_known_keeps_the_correction_which_fades():
     dark = replace(seen(away), measured_m=np.zeros((120, 160), np.float32))
     for _ in range(200):
         refine(dark)
-    assert refine.counts()["corrected_m"] == pytest.approx(corrected * np.exp(-2), rel=0.05)
+    assert refine.counts()["corrected_m"] < 0.15 * corrected
 
 
 def turning(count):
