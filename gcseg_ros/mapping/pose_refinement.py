@@ -62,11 +62,11 @@ class PoseRefinement:
         expected = (1 - 1 / fades) * self.correction
         found = self._registered(points, view.pose, expected)
         if found is None:  # a closed loop made the poses jump: then they fit the map by themselves
+            self.drift.interrupted()
             found = self._registered(points, view.pose, np.zeros(6))
             expected = expected if found is None else np.zeros(6)
         if found is None:
             self.correction, self.lost = expected, self.lost + 1
-            self.drift.interrupted()
         else:
             measured, information = found
             self.drift.learn(measured, expected)

@@ -157,6 +157,7 @@ def test_poses_that_jump_back_to_where_they_should_be_are_believed():
     after = turning(240)[120]
     assert off(refine(seen(after)).pose, after)[0] < 5
     assert refine.counts()["corrected_m"] < 0.01
+    assert refine.drift.variance()[3] < 0.01**2, "the jump is no drift"
 
 
 def test_no_depth_and_too_few_points_are_nothing_to_go_by():
