@@ -2,7 +2,7 @@
 
 An odometry drifts: what is seen again lands beside where it was mapped, and surfaces double. So each view is registered with the
 map's surfaces (point to plane, Chen and Medioni 1992), and its pose moved. How far depends on how much the poses drift, which is
-learned on the way: exact ones stay where they are, for registration errs too. Where a view shows too little, one wall along which
+learned on the way: exact ones hardly move, for registration errs too. Where a view shows too little, one wall along which
 it could slide, the given motion stays; where it shows nothing of the map, all of it.
 
 A correction is (6,): turn (rotation vector, radians, about the camera) and shift (m), in the world's axes.
@@ -61,10 +61,11 @@ class PoseRefinement:
         points, fades = some_points(view), np.where(self.drift.variance() > 0, FADES, SETTLES)
         expected = (1 - 1 / fades) * self.correction
         found = self._registered(points, view.pose, expected)
-        if found is None:  # a closed loop made the poses jump: then they fit the map by themselves
+        if found is None:
             self.drift.interrupted()
-            found = self._registered(points, view.pose, np.zeros(6))
-            expected = expected if found is None else np.zeros(6)
+            if expected.any():  # a closed loop made the poses jump: then they fit the map by themselves
+                found = self._registered(points, view.pose, np.zeros(6))
+                expected = expected if found is None else np.zeros(6)
         if found is None:
             self.correction, self.lost = expected, self.lost + 1
         else:
@@ -102,8 +103,9 @@ class PoseRefinement:
     def restore(self, saved: Saved) -> None:
         """Take over another's `state`. Raises UserError."""
         self.correction, self.lost = saved.array("correction", np.float64, (6,)), saved.number("lost")
-        self.drift.squares, self.drift.echoes = (saved.array(name, np.float64, (2,)) for name in ("squares", "echoes"))
-        self.drift.count = saved.array("count", np.float64, (1,), 0)
+        self.drift.squares = saved.array("squares", np.float64, (2,), 0)
+        self.drift.echoes = saved.array("echoes", np.float64, (2,))
+        self.drift.count = saved.array("count", np.float64, (1,), 1)
         self.drift.apart = saved.array("apart", np.float64, (2,), 0)
         self.drift.recent = saved.array("recent", np.float64, (None, 6))[-2:]
 

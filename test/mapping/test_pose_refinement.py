@@ -176,6 +176,10 @@ def test_it_goes_on_from_what_was_saved(tmp_path):
     again.restore(read_state(tmp_path / "state.npz").part("poses"))
     assert (again(after).pose == refine(after).pose).all()
 
-    write_state(tmp_path / "state.npz", {"objects": 1}, {"poses": {**refine.state(), "correction": np.zeros(7)}})
-    with pytest.raises(UserError, match=r"correction.*float64 of shape \(6\)"):
-        again.restore(read_state(tmp_path / "state.npz").part("poses"))
+    for damaged, said in (
+        ({"correction": np.zeros(7)}, r"correction.*float64 of shape \(6\)"),
+        ({"count": np.zeros(1)}, "count"),
+    ):
+        write_state(tmp_path / "state.npz", {"objects": 1}, {"poses": {**refine.state(), **damaged}})
+        with pytest.raises(UserError, match=said):
+            again.restore(read_state(tmp_path / "state.npz").part("poses"))
