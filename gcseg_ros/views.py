@@ -187,11 +187,16 @@ def decimate(depth, factor, depth_max):
 
 @njit
 def warp(depth, weight, normals, motion, camera):
-    """The last view's depth as seen from here: each pixel splats 2x2 samples of its tangent plane, nearest wins."""
+    """The last view's depth as seen from here, and its weight: each pixel splats 2x2 samples of its tangent plane.
+
+    A pixel gets the mean, by how near they fall, of the samples that agree within the noise; of those that do not, the nearest surface's. To take the
+    nearest of noisy samples would draw far surfaces towards the camera.
+    """
     fx, fy, cx, cy = camera
     h, w = depth.shape
     out = np.zeros((h, w), np.float32)
     out_weight = np.zeros((h, w), np.float32)
+    share = np.zeros((h, w), np.float32)
     for v in range(h):
         for u in range(w):
             z = depth[v, u]
@@ -205,7 +210,9 @@ def warp(depth, weight, normals, motion, camera):
             b = motion[1, 0] * n[0] + motion[1, 1] * n[1] + motion[1, 2] * n[2]
             c = motion[2, 0] * n[0] + motion[2, 1] * n[1] + motion[2, 2] * n[2]
             offset = a * X + b * Y + c * Z
-            u0, v0 = int(np.floor(fx * X / Z + cx)), int(np.floor(fy * Y / Z + cy))
+            x, y = fx * X / Z + cx, fy * Y / Z + cy
+            u0, v0 = int(np.floor(x)), int(np.floor(y))
+            reach = 3 * sigma(Z) + 0.01
             for k in range(4):
                 i, j = u0 + k % 2, v0 + k // 2
                 if i < 0 or j < 0 or i >= w or j >= h:
@@ -216,9 +223,16 @@ def warp(depth, weight, normals, motion, camera):
                     at = offset / slope
                     if abs(at - Z) > 0.05 * Z:
                         at = Z
-                if out[j, i] == 0 or at < out[j, i] - 0.01:
-                    out[j, i] = at
-                    out_weight[j, i] = weight[v, u]
+                near = (1 - abs(x - i)) * (
+                    1 - abs(y - j)
+                ) + 1e-3  # on a pixel's middle its neighbours have little, not nothing
+                if out[j, i] == 0 or at < out[j, i] - reach:
+                    out[j, i], out_weight[j, i], share[j, i] = at, weight[v, u], near
+                elif at < out[j, i] + reach:
+                    share[j, i] += near
+                    part = near / share[j, i]
+                    out[j, i] += part * (at - out[j, i])
+                    out_weight[j, i] += part * (weight[v, u] - out_weight[j, i])
     return out, out_weight
 
 

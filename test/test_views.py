@@ -68,6 +68,26 @@ def test_the_filter_averages_noise_away_and_keeps_steps():
     assert np.abs(view.depth_m[:, 165:] - 3).mean() < 0.01
 
 
+@pytest.mark.parametrize("z", [1.5, 3.0, 4.5])
+def test_the_filter_of_a_moving_camera_does_not_draw_surfaces_nearer(z):
+    """A wall behind the sensor's noise, seen by a camera that goes sideways and turns a little. The truth of each view by geometry."""
+    rng = np.random.default_rng(0)
+    builder = ViewBuilder(InputConfig(depth_max_m=10))
+    u = (np.arange(640) - CAMERA.cx) / CAMERA.fx
+    errors = []
+    for k in range(12):
+        angle = 0.004 * k
+        pose = np.eye(4)
+        pose[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+        pose[0, 3] = 0.013 * k
+        truth = np.tile(z / (np.cos(angle) - np.sin(angle) * u), (480, 1))  # the wall is where the world's z is `z`
+        seen = builder(frame(truth + rng.normal(0, sigma(z), truth.shape), pose))
+        errors.append(seen.depth_m - decimate(truth.astype(np.float32), 2, np.float32(10)))
+    inside = np.array(errors[6:])[:, 20:-20, 20:-20]
+    assert abs(inside.mean()) < 0.1 * sigma(z)
+    assert inside.std() < 0.35 * sigma(z)
+
+
 def test_the_filter_fills_a_flickering_hole():
     depth = np.full((480, 640), 2.0)
     build = ViewBuilder(InputConfig())
