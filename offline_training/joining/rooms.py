@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros import views
 from gcseg_ros.agglomeration import Ids
 from gcseg_ros.config import Config, FinishingConfig, ViewsConfig
 from gcseg_ros.errors import UserError
@@ -136,10 +137,10 @@ def _mapper_and_truth() -> tuple[Mapper, TrueInstances]:
 
 
 def _digest() -> str:
-    """Changes with the generator, the boundary network, poses and what a map keeps of views, not with what is made of that when it is finished."""
+    """Changes with the generator, the boundary network, depth, poses and what a map keeps of views, not with what is made of that when it is finished."""
     digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
     for source in (
-        *(Path(module.__file__) for module in (pose_refinement, voxel_map, evidence, borders)),
+        *(Path(module.__file__) for module in (views, pose_refinement, voxel_map, evidence, borders)),
         *synthetic.sources(),
     ):
         digest.update(source.read_bytes())
