@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gcseg_ros.recordings.synthetic.designs import make
-from gcseg_ros.recordings.synthetic.items import Item, Surface
+from gcseg_ros.recordings.synthetic.items import Item, Surface, turn
 from gcseg_ros.recordings.synthetic.look import Look
 from gcseg_ros.recordings.synthetic.planner import Placed, Planner, pose_at
 
@@ -290,7 +290,7 @@ def fill_desk(plan: Planner, on: Placed, surface: Surface) -> None:
     plan.fill(on, surface, used)
 
 
-def book_row(look: Look, width: float, depth: float, height: float) -> list[Item]:
+def book_row(look: Look, width: float, depth: float, height: float, lean: bool) -> list[Item]:
     """Upright books side by side, as items at their places: x from -width/2, spine towards -y."""
     books: list[Item] = []
     x = -width / 2
@@ -304,7 +304,7 @@ def book_row(look: Look, width: float, depth: float, height: float) -> list[Item
         d = min(depth * look.between(0.75, 0.95), depth)
         item = Item("book")
         cover = series or look.printed()
-        item.box((x + t / 2, -depth / 2 + d / 2 + 0.01, h / 2), (t, d, h), cover, "book")
+        item.box((x + t / 2, -depth / 2 + d / 2 + 0.01, h / 2), (t, d, h), cover, "book", turn(pitch=0.0))
         if look.chance(0.35) and t > 0.02:
             item.box((x + t / 2, -depth / 2 + 0.0095, h * 0.7), (t * 0.7, 0.002, h * 0.3), look.page(), "label")
         books.append(item)
@@ -321,7 +321,15 @@ def fill_shelf(plan: Planner, on: Placed, surface: Surface) -> None:
         share = look.between(0.35, 1.0)
         width = w * share
         offset = look.choose((-1, 1)) * (w - width) / 2
-        for book in book_row(look, width, d, surface.height - 0.02):
+        books = book_row(look, width, d, surface.height - 0.02, False)
+        if not books:
+            return
+        if look.chance(0.5):
+            row = Item("row of books")
+            for k, book in enumerate(books):
+                row.join(book, prefix=f"{k} ")
+            books = [row]
+        for book in books:
             plan.stand(on, surface, book, offset, 0.0)
         if w - width > 0.15:
             centre = (surface.centre[0] - np.sign(offset) * width / 2, surface.centre[1], surface.centre[2])

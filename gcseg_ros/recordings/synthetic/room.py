@@ -175,6 +175,7 @@ def build_shell(plan: Planner, openings: list[list[shell.Opening]], thickness: f
     """Walls with a corridor's around them where a door stands open, all of them one instance; floor; ceiling."""
     look, style = plan.look, plan.look.style
     still = pose_at(0, 0)
+    vault = look.chance(style.vaults)
     material = look.wall()
     accent_wall = look.whole(0, len(plan.walls) - 1) if look.chance(0.25) else -1
     accent = look.wall()
@@ -200,8 +201,11 @@ def build_shell(plan: Planner, openings: list[list[shell.Opening]], thickness: f
     floor.block((low[0] - around, high[0] + around), (low[1] - around, high[1] + around), (-0.1, 0.0), look.floor())
     items = [walls, floor]
     if look.chance(style.ceiling):
-        ceiling = Item("ceiling", stuff=True)
-        items.append(ceiling)
+        if vault and look.chance(0.3):
+            ceiling = walls
+        else:
+            ceiling = Item("ceiling", stuff=True)
+            items.append(ceiling)
         top = Material(0, look.white()) if look.chance(0.8) else look.wall()
         ceiling.block(
             (low[0] - around, high[0] + around),

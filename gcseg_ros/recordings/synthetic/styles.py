@@ -18,6 +18,7 @@ class Style:
     shapes     outlines: rectangle, l, t, niche, cut, corridor
     palette    white, grey, warm, cool, vivid, dark, pastel, hue (one hue a room), any
     white_furniture, patterned, clutter, ceiling, columns: shares in 0..1
+    vaults: share of rooms whose ceiling may be one instance with the walls
     designs    family -> names of designs; families that are not named use the training designs
     """
 
@@ -36,6 +37,7 @@ class Style:
     patterned: bool = True
     clutter: float = 1.0
     ceiling: float = 0.85
+    vaults: float = 0.5
     columns: float = 0.1
     designs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     held_out: bool = False
