@@ -28,9 +28,6 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="threads of the training itself")] = 1,
     validate_every: Annotated[int, typer.Option(min=1, help="steps between measurements and checkpoints")] = 1000,
     held_out: Annotated[int, typer.Option(min=1, help="views of kept-aside styles that are measured")] = 48,
-    start_from: Annotated[
-        Path | None, typer.Option(help="go on from this boundary.onnx, not from random weights")
-    ] = None,
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="a GPU wants --workers for every processor")] = "cpu",
 ) -> None:
     """Train the boundary network on generated rooms and export it. Same settings, same result."""
@@ -38,7 +35,7 @@ def main(
         import torch
     except ImportError:
         raise UserError(f"Training needs torch, which is not installed: {extra('train')}.") from None
-    from offline_training.boundaries.training import Settings, digest_of, train
+    from offline_training.boundaries.training import Settings, train
 
     if device not in ("cpu", "cuda"):
         raise UserError(f"--device must be cpu or cuda; found {device!r}.")
@@ -47,8 +44,8 @@ def main(
             "PyTorch finds no GPU here: choose --device cpu, or install a driver and a PyTorch built for it."
         )
     torch.set_num_threads(threads)
-    settings = Settings(steps, batch, rate, seed, pool, fresh, digest_of(start_from) if start_from else "")
-    print(train(settings, output, cache, resume, workers, validate_every, held_out, torch.device(device), start_from))
+    settings = Settings(steps, batch, rate, seed, pool, fresh)
+    print(train(settings, output, cache, resume, workers, validate_every, held_out, torch.device(device)))
 
 
 if __name__ == "__main__":

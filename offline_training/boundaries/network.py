@@ -11,7 +11,6 @@ from torch.nn import functional
 from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, CHANNELS
 
 MAPS = 2  # boundary, structure
-WIDTHS = (32, 48, 64, 96)
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -37,7 +36,7 @@ class BoundaryUNet(nn.Module):
     widths  channels at 1/2, 1/4, 1/8 and 1/16 of the image's size
     """
 
-    def __init__(self, widths: tuple[int, int, int, int] = WIDTHS) -> None:
+    def __init__(self, widths: tuple[int, int, int, int] = (32, 48, 64, 96)) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth = widths
         self.stem = convolution(4 * CHANNELS, half)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
 import os
 import time
@@ -23,7 +22,6 @@ from gcseg_ros.recordings.synthetic.styles import HELD_OUT_STYLES, TRAINING_STYL
 from offline_training.boundaries.calibration import calibrate
 from offline_training.boundaries.evaluation import evaluate
 from offline_training.boundaries.export import export
-from offline_training.boundaries.exported import load_exported
 from offline_training.boundaries.loss import PARTS, boundary_loss
 from offline_training.boundaries.network import BoundaryUNet
 from offline_training.boundaries.views import Examples, LabelledView, ViewCache
@@ -31,7 +29,6 @@ from offline_training.boundaries.views import Examples, LabelledView, ViewCache
 WARMUP_STEPS = 200
 AVERAGED_STEPS = 500
 CALIBRATION_VIEWS = 40
-NORM_EXAMPLES = 64  # that batch norms are measured on, of a network that was exported
 SHOWN_EVERY = 10  # steps; to look at the loss is to wait for the device
 
 
@@ -45,15 +42,6 @@ class Settings:
     seed: int = 0
     pool: int = 8000
     fresh: float = 0.3
-    start_from: str = ""  # of the exported network that it goes on from, the SHA-256
-
-
-def digest_of(file: Path) -> str:
-    """For Settings. Raises UserError if the file cannot be read."""
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"The network to start from cannot be read: {error}.") from None
 
 
 def train(
@@ -65,7 +53,6 @@ def train(
     validate_every: int,
     held_out: int,
     device: torch.device,
-    start_from: Path | None = None,
 ) -> Path:
     """Train, and write to `output`: checkpoint.pt, curves.csv, curves.png, boundary.onnx (its path is returned).
 
@@ -73,19 +60,17 @@ def train(
     resume          go on from output/checkpoint.pt; the result is the same as without the interruption
     workers         processes that generate views and prepare examples: what the speed depends on where the device is a GPU
     validate_every  steps; held_out views of styles that are never trained on are measured
-    start_from      an exported network, whose digest is settings.start_from, instead of random weights
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    known = ViewCache(cache, TRAINING_STYLES)
-    aside = ViewCache(cache, HELD_OUT_STYLES)
-    examples = Examples(known, settings.seed, settings.pool, settings.fresh)
-    network = BoundaryUNet() if start_from is None else load_exported(start_from, first_features(examples))
-    network = network.to(device, memory_format=torch.channels_last)
+    network = BoundaryUNet().to(device, memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=running_mean, use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=1e-3, fused=True)
     checkpoint, curves = output / "checkpoint.pt", output / "curves.csv"
     start = restore(checkpoint, settings, network, average, optimizer) if resume else 0
+    known = ViewCache(cache, TRAINING_STYLES)
+    aside = ViewCache(cache, HELD_OUT_STYLES)
+    examples = Examples(known, settings.seed, settings.pool, settings.fresh)
     loader = DataLoader(
         examples,
         batch_size=settings.batch,
@@ -135,11 +120,6 @@ def train(
                 write_curves(curves, rows)
                 save(checkpoint, step, settings, network, average, optimizer)
     return finish(average.module, known, settings, output)
-
-
-def first_features(examples: Examples) -> torch.Tensor:
-    """(NORM_EXAMPLES, CHANNELS, h, w)"""
-    return torch.from_numpy(np.stack([examples[i]["features"] for i in range(NORM_EXAMPLES)]))
 
 
 def finish(network: BoundaryUNet, known: ViewCache, settings: Settings, output: Path) -> Path:

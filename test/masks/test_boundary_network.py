@@ -256,64 +256,6 @@ class TestTraining:
         with pytest.raises(UserError, match="cannot be read"):
             training.train(settings, tmp_path / "parts", resume=True, validate_every=1, **arguments)
 
-    def test_an_exported_network_says_the_same_when_it_is_trained_further(self, tmp_path):
-        from offline_training.boundaries.export import export
-        from offline_training.boundaries.exported import load_exported
-        from offline_training.boundaries.network import BoundaryUNet
-
-        torch = self.torch
-        torch.manual_seed(0)
-        network, inputs = BoundaryUNet((8, 12, 16, 24)), torch.randn(4, CHANNELS, 32, 48)
-        with torch.no_grad():
-            for _ in range(3):
-                network(inputs)
-        network.eval()
-        export(network, 2.0, 0.5, tmp_path / "b.onnx")
-        again = load_exported(tmp_path / "b.onnx", inputs, (8, 12, 16, 24))
-        with torch.inference_mode():
-            for one, other in zip(network(inputs), again(inputs)):
-                assert torch.allclose(one, other, atol=1e-4)
-            as_saved = again(inputs)
-            for one, other in zip(as_saved, again.train()(inputs)):  # by what the batch itself measures, too
-                assert torch.allclose(one, other, atol=1e-4)
-        with pytest.raises(UserError, match=r"cannot be trained further.*its convolutions are others"):
-            load_exported(tmp_path / "b.onnx", inputs)
-        (tmp_path / "broken.onnx").write_bytes(b"broken")
-        for file in (tmp_path / "broken.onnx", tmp_path / "missing.onnx"):
-            with pytest.raises(UserError, match="cannot be trained further"):
-                load_exported(file, inputs)
-
-    def test_training_goes_on_from_a_network(self, tmp_path, monkeypatch, capsys):
-        from gcseg_ros.masks.boundary_network import WEIGHTS
-        from offline_training.boundaries import training
-        from offline_training.boundaries.__main__ import main
-        from offline_training.commands import run
-
-        monkeypatch.setattr(training, "CALIBRATION_VIEWS", 1)
-        monkeypatch.setattr(training, "NORM_EXAMPLES", 2)
-        arguments = [
-            "--output",
-            str(tmp_path / "out"),
-            "--cache",
-            str(tmp_path / "cache"),
-            "--steps",
-            "1",
-            "--rate",
-            "0",
-        ]
-        arguments += ["--batch", "2", "--pool", "4", "--workers", "0", "--held-out", "1"]
-        assert run(main, [*arguments, "--start-from", str(WEIGHTS)]) == 0
-        shipped, trained = (
-            BoundaryNetwork(file, threads=1)(*a_view(), None).structure
-            for file in (WEIGHTS, tmp_path / "out" / "boundary.onnx")
-        )
-        assert np.abs(shipped - trained).mean() < 0.1  # only what batch norms have measured is another
-        capsys.readouterr()
-        assert run(main, [*arguments, "--resume"]) == 2
-        assert "was trained with" in capsys.readouterr().err
-        assert run(main, [*arguments, "--start-from", str(tmp_path / "missing.onnx")]) == 2
-        assert "The network to start from cannot be read" in capsys.readouterr().err
-
     def test_a_device_that_is_not_there(self, tmp_path, capsys):
         from offline_training.boundaries.__main__ import main
         from offline_training.commands import run
