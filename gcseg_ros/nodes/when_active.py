@@ -12,10 +12,10 @@ import time
 import rclpy
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
-from rclpy.executors import ExternalShutdownException
 
 POLL_S = 0.2
 SAY_AFTER_S = 5.0
+INTERRUPTED = 130
 
 
 def wait(name: str) -> None:
@@ -43,8 +43,12 @@ def main() -> None:
     rclpy.init(args=[])
     try:
         wait(name)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception:  # after Ctrl-C ROS has an exception for each call that finds its context gone
+        if rclpy.ok():
+            raise
+        sys.exit(INTERRUPTED)
     finally:
         rclpy.try_shutdown()
     try:

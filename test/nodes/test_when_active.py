@@ -72,3 +72,25 @@ def test_it_is_left_by_ctrl_c(ros, waiting):
     ros.until(lambda: process.poll() is not None)
     assert process.returncode == 130
     assert process.communicate()[0] == ""
+
+
+@pytest.mark.parametrize("after_s", [0, 0.05, 0.5])
+def test_ctrl_c_between_two_calls_of_ros_is_no_error(after_s):
+    """ROS answers SIGINT by shutting its context down, here by itself: whatever call comes next finds it gone."""
+    program = f"""
+import sys, threading, time, rclpy
+from gcseg_ros.nodes import when_active
+
+def shut_down():
+    while not rclpy.ok():
+        time.sleep(0.01)
+    time.sleep({after_s})
+    rclpy.shutdown()
+
+threading.Thread(target=shut_down, daemon=True).start()
+sys.argv = ["when_active", "/nobody/mapping_node", "echo", "never"]
+when_active.main()
+"""
+    environment = {**os.environ, **graph.environment(), "ROS_DOMAIN_ID": str(DOMAIN_ID)}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
