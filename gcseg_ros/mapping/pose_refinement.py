@@ -164,7 +164,7 @@ class Points:
 
 
 def some_points(view: View) -> Points:
-    """Of the measured depth: the filtered one lags behind, and a camera that follows it turns with the lag."""
+    """Of the measured depth: the filtered one carries on the errors of the given motions, and a camera that follows it keeps them."""
     depth = solid(view.measured_m)
     stride = max(1, int(np.sqrt(depth.size / SAMPLES)))
     v, u = np.mgrid[stride // 2 : depth.shape[0] : stride, stride // 2 : depth.shape[1] : stride].reshape(2, -1)
