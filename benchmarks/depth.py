@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gcseg_ros.config import InputConfig
+from gcseg_ros.config import InputConfig, load_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.recordings import open_recording
@@ -49,7 +49,11 @@ def errors(name: str, config: InputConfig) -> np.ndarray:
         angle = np.where(cosine == 0, np.nan, np.degrees(np.arccos(np.clip(cosine, -1, 1))))
         of = (exact > 0) & (view.measured_m > 0) & (np.abs(view.measured_m - exact) < WRONG_M)
         found.append(np.stack([exact, view.measured_m - exact, view.depth_m - exact, angle], axis=2)[of])
-    return np.concatenate([np.zeros((0, 4)), *found])
+    if not found:
+        raise UserError(
+            f"{name} has too few frames: expected more than {FIRST_FRAMES}, of which the filter knows little."
+        )
+    return np.concatenate(found)
 
 
 def main() -> None:
@@ -58,7 +62,7 @@ def main() -> None:
     parser.add_argument("--filter-frames", type=float, default=InputConfig().filter_frames)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
-    config = InputConfig(filter_frames=options.filter_frames)
+    config = load_config(None, [f"input.filter_frames={options.filter_frames}"]).input
     pixels = np.concatenate([errors(name, config) for name in options.recordings])
     columns = (
         "distance m",
@@ -75,19 +79,12 @@ def main() -> None:
         if not len(exact):
             continue
         angle = angle[np.isfinite(angle)]
-        rows.append(
-            {
-                "from_m": low,
-                "to_m": high,
-                "bias_mm": [1000 * float(error.mean()) for error in (measured, filtered)],
-                "rmse_mm": [1000 * float(np.sqrt((error**2).mean())) for error in (measured, filtered)],
-                "normals_median_deg": float(np.median(angle)),
-                "normals_over_15_deg": float((angle > 15).mean()),
-            }
-        )
-        row = rows[-1]
-        figures = [*row["bias_mm"], *row["rmse_mm"], row["normals_median_deg"]]
-        table.add_row(f"{low} - {high}", *(f"{x:.1f}" for x in figures), f"{100 * row['normals_over_15_deg']:.1f} %")
+        bias = [1000 * float(error.mean()) for error in (measured, filtered)]
+        rmse = [1000 * float(np.sqrt((error**2).mean())) for error in (measured, filtered)]
+        median, far_off = float(np.median(angle)), float((angle > 15).mean())
+        figures = {"bias_mm": bias, "rmse_mm": rmse, "normals_median_deg": median, "normals_over_15_deg": far_off}
+        rows.append({"from_m": low, "to_m": high, **figures})
+        table.add_row(f"{low} - {high}", *(f"{x:.1f}" for x in (*bias, *rmse, median)), f"{100 * far_off:.1f} %")
     Console(width=120).print(table)
     if options.json:
         write_json_atomic(options.json, {"arguments": vars(options) | {"json": None}, "rows": rows})

@@ -15,7 +15,6 @@ from lifecycle_msgs.srv import GetState
 
 POLL_S = 0.2
 SAY_AFTER_S = 5.0
-INTERRUPTED = 130
 
 
 def wait(name: str) -> None:
@@ -43,12 +42,10 @@ def main() -> None:
     rclpy.init(args=[])
     try:
         wait(name)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except Exception:  # after Ctrl-C ROS has an exception for each call that finds its context gone
-        if rclpy.ok():
+    except BaseException as error:  # after Ctrl-C ROS has an exception for each call that finds its context gone
+        if rclpy.ok() and not isinstance(error, KeyboardInterrupt):
             raise
-        sys.exit(INTERRUPTED)
+        sys.exit(130)
     finally:
         rclpy.try_shutdown()
     try:
