@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from gcseg_ros.cli import INTERRUPTED, Signals, exit_status, explanation
+from gcseg_ros.cli import INTERRUPTED, NO_FOLDER, Signals, exit_status, explanation
 from gcseg_ros.errors import UserError
 
 
@@ -49,8 +49,8 @@ def plainly(main: Callable[[], None], interrupted: str = "Interrupted: no figure
             if signals.status:
                 raise KeyboardInterrupt  # it was lost on the way
             return 0
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+        except (UserError, *NO_FOLDER) as error:
+            print(f"error: {explanation(error)}", file=sys.stderr)
             return exit_status(error)
         except BaseException as error:
             # a signal within compiled code may come out as any exception

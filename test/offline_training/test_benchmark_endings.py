@@ -60,6 +60,17 @@ def test_a_benchmark_of_a_recording_that_is_not_there(tmp_path):
     assert "Traceback" not in ended.stderr
 
 
+def test_a_benchmark_whose_folder_is_a_file(tmp_path):
+    file = tmp_path / "rooms_of_mine"
+    file.write_text("mine")
+    command = [sys.executable, BENCHMARKS / "joining.py", file]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    said = "cannot be made or entered (Not a directory): name a folder that is free or yours."
+    assert ended.stderr == f"error: {file / 'rooms'} {said}\n"
+    assert file.read_text() == "mine"
+
+
 def test_ctrl_c_in_a_benchmark(tmp_path):
     command = [sys.executable, BENCHMARKS / "joining.py", tmp_path, "--rooms", "2000"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
