@@ -36,7 +36,7 @@ LEAST_POINTS = 100  # of an object, as in ScanNet's protocol
 def scores(room: LabelledGraph, model: JoiningModel, threshold: float) -> list[list[float]]:
     """AP, AP50 and AP25 in percent by the model's own confidences, and by equal ones."""
     state, roots, iou = model.join(room.graph, threshold)
-    return precision(room, room.truth_of(state, roots), iou)
+    return scores_of(room, room.truth_of(state, roots), iou)
 
 
 def scores_of_truth(room: LabelledGraph) -> list[list[float]]:
@@ -44,11 +44,11 @@ def scores_of_truth(room: LabelledGraph) -> list[list[float]]:
     known = room.truth[:, 1:].any(1)
     objects = np.zeros((room.truth.shape[1] - 1, room.truth.shape[1]), np.int64)
     np.add.at(objects, room.truth[known, 1:].argmax(1), room.truth[known])
-    return precision(room, objects, room.best_iou(objects))
+    return scores_of(room, objects, room.best_iou(objects))
 
 
-def precision(room: LabelledGraph, truth: Ids, confidence: Floats) -> list[list[float]]:
-    """Of objects, of which `truth` (k, instances) is known and a confidence (k,)."""
+def scores_of(room: LabelledGraph, truth: Ids, confidence: Floats) -> list[list[float]]:
+    """The same of objects (k,), of which `truth` (k, instances) is known, as of `LabelledGraph.truth_of`, by a confidence (k,)."""
     size = room.truth.sum(0)
     large, names = truth.sum(1) >= LEAST_POINTS, np.arange(1, len(size))
     found = [
