@@ -17,6 +17,7 @@ from gcseg_ros.packages import require_packages
 from offline_training.commands import deferred, run
 
 errors = Console(stderr=True)
+INTERRUPTED = "Interrupted: what is predicted and the state as last saved stay; the same command goes on, with --resume if OUT has a state.pt."
 
 
 def main(
@@ -44,10 +45,11 @@ def main(
     require_packages("Training", ("torch", "lightning", "tensorboard"), "train")
     import torch
 
+    from gcseg_ros.segmentation.network import Mask3D
     from offline_training.labelling.samples import SampleFolder
-    from offline_training.segmenter.pseudo_labels import predict_labels
+    from offline_training.segmenter.pseudo_labels import await_labels, predict_labels
     from offline_training.segmenter.settings import load_settings
-    from offline_training.segmenter.training import STATE, train
+    from offline_training.segmenter.training import STATE, check_state, load_parameters, rank, train
     from offline_training.segmenter.validation import validation_clouds
 
     if threads:
@@ -55,14 +57,21 @@ def main(
     chosen = load_settings(config, stage, settings or ())
     if stage == 3 and start is None:
         raise UserError("Stage 3 learns from the predictions of stage 2: give its network with --from.")
-    if not resume and (output / STATE).exists():
+    if resume:
+        check_state(output / STATE)
+    elif (output / STATE).exists():
         raise UserError(f"{output} holds a training already: go on with it (--resume), or give a new folder.")
     folders = [SampleFolder(path) for path in samples]
     clouds = validation_clouds(validate or [], chosen.validation_clouds, chosen.kinds)
     if stage == 3:
         assert start is not None
-        with progress_bar("predicting") as advance:
-            folders = [predict_labels(start, folders, output / "labels", chosen, advance)]
+        load_parameters(Mask3D(chosen.network), start)  # another architecture is found before hours of predictions
+        labels, device = output / "labels", None if accelerator == "auto" else accelerator
+        if rank():  # one process predicts, the others wait
+            folders = [await_labels(folders, labels, chosen)]
+        else:
+            with progress_bar("predicting") as advance:
+                folders = [predict_labels(start, folders, labels, chosen, device, advance)]
     entries = [(folder, entry) for folder in folders for entry in folder.choose(chosen.kinds)]
     with progress_bar("training") as advance, deferred() as asked:
         network = train(
@@ -90,4 +99,4 @@ def progress_bar(what: str) -> Iterator[Advance]:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main, interrupted="Interrupted: the state is saved; the same command with --resume goes on."))
+    sys.exit(run(main, interrupted=INTERRUPTED))

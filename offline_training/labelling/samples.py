@@ -19,6 +19,8 @@ import numpy.typing as npt
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, read_json, write_json_atomic
 
+UNKNOWN = -1
+AGAIN = "delete all lines of its scene in index.jsonl, and the same labelling command makes it again"
 PROTOCOL, INDEX = "protocol.json", "index.jsonl"
 KINDS = ("fragment", "map", "complete")
 """fragment: one keyframe on its own; map: what all frames saw; complete: the scene's own cloud, labels carried to it."""
@@ -30,7 +32,7 @@ class Sample:
 
     points    (N, 3) float32 metres, z up
     colours   (N, 3) uint8 RGB
-    instance  (N,) int32, 0 = none
+    instance  (N,) int32, 0 = none, UNKNOWN = not known: nothing is learned there
     """
 
     points: npt.NDArray[np.float32]
@@ -74,9 +76,7 @@ def read_sample(path: Path) -> Sample:
         raise UserError(f"The sample {path} cannot be read: {error.strerror or error}.") from None
     except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())[:160]
-        raise UserError(
-            f"The sample {path} is damaged ({reason}): delete its folder's index line or label again."
-        ) from None
+        raise UserError(f"The sample {path} is damaged ({reason}): {AGAIN}.") from None
     count = len(sample.points)
     shapes = (sample.points.shape, sample.colours.shape, sample.instance.shape)
     if shapes != ((count, 3), (count, 3), (count,)) or sample.colours.dtype != np.uint8:
@@ -84,7 +84,9 @@ def read_sample(path: Path) -> Sample:
             f"The sample {path} must hold points (N, 3), colours (N, 3) uint8, instance (N,); found {shapes}."
         )
     if not np.isfinite(sample.points).all():
-        raise UserError(f"The sample {path} has points that are not finite: label its scene again.")
+        raise UserError(f"The sample {path} has points that are not finite: {AGAIN}.")
+    if sample.instance.dtype.kind != "i" or sample.instance.min(initial=0) < UNKNOWN:
+        raise UserError(f"The sample {path} has labels that are none (whole numbers, {UNKNOWN} or more): {AGAIN}.")
     return sample
 
 
@@ -97,7 +99,7 @@ class SampleFolder:
             raise UserError(
                 f"{path} holds no training samples (no {INDEX}): write them with python -m offline_training.label."
             )
-        self.protocol: dict[str, Any] = read_json(self.path / PROTOCOL)
+        self.protocol = read_protocol(self.path)
         self.entries = read_index(self.path)
 
     def choose(self, kinds: Sequence[str]) -> list[Entry]:
@@ -110,6 +112,14 @@ class SampleFolder:
 
     def read(self, entry: Entry) -> Sample:
         return read_sample(self.path / entry.file)
+
+
+def read_protocol(folder: Path) -> dict[str, Any]:
+    """Raises UserError."""
+    protocol = read_json(folder / PROTOCOL)
+    if not isinstance(protocol, dict):
+        raise UserError(f"{folder / PROTOCOL} is not a protocol of labelling: expected its settings by name.")
+    return protocol
 
 
 def read_index(folder: Path) -> list[Entry]:
@@ -137,7 +147,7 @@ def begin(folder: Path, protocol: dict[str, Any]) -> list[Entry]:
             raise UserError(f"{folder} holds something else: give a new folder, or one that this command began.")
         write_json_atomic(file, protocol)
         return []
-    known = read_json(file)
+    known = read_protocol(folder)
     plain = json.loads(json.dumps(protocol))
     different = sorted(key for key in known.keys() | plain.keys() if known.get(key) != plain.get(key))
     if different:

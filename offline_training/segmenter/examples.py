@@ -37,10 +37,14 @@ class Examples(Dataset):
         self.read = lru_cache(KEPT_IN_MEMORY)(self.read_thinned)
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([self.settings.seed, 1, number])
+        return self.prepare(self.read(self.file(number)), rng)
+
+    def file(self, number: int) -> Path:
+        """The sample that an example is of: each epoch has all of them, in another order."""
         epoch, place = divmod(number, len(self.files))
         order = np.random.default_rng([self.settings.seed, 0, epoch]).permutation(len(self.files))
-        rng = np.random.default_rng([self.settings.seed, 1, number])
-        return self.prepare(self.read(self.files[order[place]]), rng)
+        return self.files[order[place]]
 
     def read_thinned(self, file: Path) -> Sample:
         """Finer than the network's voxels, so that every example still falls into them differently."""

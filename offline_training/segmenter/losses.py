@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from gcseg_ros.segmentation.network import ScenePrediction, Step
+from offline_training.labelling.samples import UNKNOWN
 from offline_training.segmenter.matcher import Weights, match
-
-UNKNOWN = -1
 
 
 def segmenter_loss(
@@ -24,7 +23,7 @@ def segmenter_loss(
 ) -> dict[str, Tensor]:
     """{"objectness", "mask", "dice": means over the scenes and sums over the decoder's layers, "total": their weighted sum}.
 
-    labels     for each scene (N,) int64, the instance of each voxel; 0 = none, -1 = unknown, which is not counted
+    labels     for each scene (N,) int64, the instance of each voxel; 0 = none, UNKNOWN is not counted
     points     each scene's masks are compared at this many voxels, drawn at random: memory is bounded by queries x points
     generator  on the CPU; what the voxels are drawn with
     by_anchors each query learns the instance that it starts on (`anchor_losses`), instead of one to one (`step_losses`)
@@ -38,7 +37,7 @@ def segmenter_loss(
             if by_anchors:
                 found = anchor_losses(step, logits, label[voxels], label[prediction.anchors], weights)
             else:
-                found = step_losses(step, logits, masks, weights)
+                found = step_losses(step, logits, masks, weights, label[prediction.anchors] == UNKNOWN)
             for name, value in found.items():
                 sums[name] = sums.get(name, value.new_zeros(())) + value / len(predictions)
     sums["total"] = weights.objectness * sums["objectness"] + weights.mask * sums["mask"] + weights.dice * sums["dice"]
@@ -55,11 +54,11 @@ def drawn_masks(label: Tensor, points: int, generator: torch.Generator | None = 
     return known, (at == instances[:, None]).float()
 
 
-def step_losses(step: Step, logits: Tensor, masks: Tensor, weights: Weights) -> dict[str, Tensor]:
-    """Losses of one decoder layer in one scene: logits (Q, P), masks (G, P)."""
+def step_losses(step: Step, logits: Tensor, masks: Tensor, weights: Weights, unknown: Tensor) -> dict[str, Tensor]:
+    """Losses of one decoder layer in one scene: logits (Q, P), masks (G, P), and which queries (Q,) start where the label is unknown."""
     query, instance = match(step.scores, logits, masks, weights)
     return {
-        "objectness": objectness_loss(step.scores, query, weights.no_object),
+        "objectness": objectness_loss(step.scores, query, weights.no_object, unknown),
         **mask_losses(logits[query], masks[instance]),
     }
 
@@ -96,15 +95,16 @@ def anchor_losses(step: Step, logits: Tensor, labels: Tensor, anchors: Tensor, w
     }
 
 
-def objectness_loss(scores: Tensor, matched: Tensor, no_object: float) -> Tensor:
-    """Cross-entropy of (Q, classes): matched queries are objects (class 0), the others none (the last), which weighs less. 0 of no query."""
-    if not len(scores):
-        return scores.sum()
+def objectness_loss(scores: Tensor, matched: Tensor, no_object: float, unknown: Tensor) -> Tensor:
+    """Cross-entropy of (Q, classes): matched queries are objects (class 0), the others none (the last), which weighs less.
+
+    Of the others those that are `unknown` (Q,) are not counted. 0 where no query is.
+    """
     wanted = torch.full((len(scores),), scores.shape[1] - 1, device=scores.device)
-    wanted[matched] = 0
-    balance = scores.new_ones(scores.shape[1])
-    balance[-1] = no_object
-    return functional.cross_entropy(scores, wanted, balance)
+    counted = torch.where(unknown, 0, torch.full_like(scores[:, 0], no_object))
+    wanted[matched], counted[matched] = 0, 1
+    surprise = functional.cross_entropy(scores, wanted, reduction="none")
+    return (surprise * counted).sum() / counted.sum().clamp(min=1e-6)
 
 
 def mask_losses(logits: Tensor, masks: Tensor) -> dict[str, Tensor]:

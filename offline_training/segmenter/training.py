@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -21,9 +22,9 @@ from gcseg_ros.packages import extra
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.network import Mask3D
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor
-from offline_training.labelling.samples import Entry, SampleFolder
+from offline_training.labelling.samples import UNKNOWN, Entry, SampleFolder
 from offline_training.segmenter.examples import Batch, Examples, batched
-from offline_training.segmenter.losses import UNKNOWN, segmenter_loss
+from offline_training.segmenter.losses import segmenter_loss
 from offline_training.segmenter.matcher import Weights
 from offline_training.segmenter.settings import Training
 from offline_training.segmenter.validation import Cloud, average_precision_of
@@ -100,7 +101,6 @@ def train(
 
     def save() -> None:
         if fabric.is_global_zero:
-            write_state(state_file, step, settings, samples, parts)
             write_metrics(metrics_file, metrics)
             notes = settings.model_dump_json()
             kept.config = replace(settings.network, queries=settings.evaluation_queries)
@@ -108,6 +108,7 @@ def train(
             checkpoint.save(
                 kept, output / NETWORK, post_processing=post, stage=settings.stage, steps=step, settings=notes
             )
+            write_state(state_file, step, settings, samples, parts)  # last: what it says is done is there
 
     step = done
     recent: dict[str, float] = {}
@@ -146,11 +147,20 @@ def train(
             progress(step, total, f"loss {recent['loss/total']:.2f}")
             if stop and step < total:
                 raise KeyboardInterrupt
+    except UserError:  # a sample that cannot be read costs no steps
+        if step > done:
+            save()
+        raise
     finally:
         if writer is not None:
             writer.close()
     fabric.barrier()
     return output / NETWORK
+
+
+def rank() -> int:
+    """Of this process among those of torchrun; 0 without."""
+    return int(os.environ["RANK"]) if "TORCHELASTIC_RUN_ID" in os.environ else 0
 
 
 def launched(settings: Training, accelerator: str, devices: int | str) -> Any:
@@ -159,15 +169,18 @@ def launched(settings: Training, accelerator: str, devices: int | str) -> Any:
     from lightning.fabric.plugins.environments import TorchElasticEnvironment
 
     if TorchElasticEnvironment.detect():
-        import os
-
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = max(1, int(os.environ["WORLD_SIZE"]) // devices)
     else:
         nodes = 1
         if accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available()):
             devices = 1 if devices == "auto" else devices
-    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes)
+    try:
+        fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes)
+    except Exception as error:  # Lightning has no common type for what is not there
+        raise UserError(
+            f"Training cannot run on {devices} of {accelerator!r} here ({' '.join(str(error).split())[:200]}): choose --accelerator cpu, or auto."
+        ) from None
     fabric.launch()
     if settings.batch % fabric.world_size:
         raise UserError(
@@ -261,8 +274,7 @@ def restore(
     parts: dict[str, Any],
 ) -> int:
     """Steps done. Raises UserError if there is no such file, it is broken, or it belongs to other settings or samples."""
-    if not file.is_file():
-        raise UserError(f"There is no state {file} to go on from: start without --resume.")
+    check_state(file)
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
         if state["format"] != FORMAT:
@@ -280,6 +292,12 @@ def restore(
     for name, part in parts.items():
         part.load_state_dict(state[name])
     return step
+
+
+def check_state(file: Path) -> None:
+    """Raises UserError if there is no such file."""
+    if not file.is_file():
+        raise UserError(f"There is no state {file} to go on from: start without --resume.")
 
 
 def names_of(samples: Sequence[tuple[SampleFolder, Entry]]) -> list[str]:

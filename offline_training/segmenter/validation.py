@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.truth import load_truth
 from gcseg_ros.segmentation.network import Mask3D
 from gcseg_ros.segmentation.segmenter import Segmenter
-from offline_training.labelling.samples import INDEX, SampleFolder
+from offline_training.labelling.samples import INDEX, Entry, SampleFolder
 from offline_training.segmenter.settings import Training
 
 
@@ -29,18 +30,28 @@ class Cloud:
 
 def validation_clouds(paths: Sequence[Path], most: int, kinds: Sequence[str]) -> list[Cloud]:
     """From folders of samples (their labels count as true) and from scenes with their truth, evenly drawn. Raises UserError."""
-    clouds = []
+    sources: list[Path | tuple[SampleFolder, Entry]] = []
     for path in paths:
         if (path / INDEX).is_file():
             folder = SampleFolder(path)
-            for entry in folder.choose(kinds):
-                sample = folder.read(entry)
-                clouds.append(Cloud(entry.file, sample.points, sample.colours, sample.instance))
+            sources += [(folder, entry) for entry in folder.choose(kinds)]
         else:
-            truth = load_truth(path)
-            if truth.points is not None:
-                clouds.append(Cloud(str(path), truth.points, truth.colours, truth.instance))
-    return clouds[:: -(-len(clouds) // most)] if clouds else []
+            sources.append(path)
+    return [cloud_of(source) for source in sources[:: max(1, -(-len(sources) // most))]]
+
+
+def cloud_of(source: Path | tuple[SampleFolder, Entry]) -> Cloud:
+    """Raises UserError."""
+    if isinstance(source, Path):
+        truth = load_truth(source)
+        if truth.points is None:
+            raise UserError(
+                f"{source} has instances but no points: give a folder with gt_cloud.npz, an NPZ or a PLY file."
+            )
+        return Cloud(str(source), truth.points, truth.colours, truth.instance)
+    folder, entry = source
+    sample = folder.read(entry)
+    return Cloud(entry.file, sample.points, sample.colours, np.maximum(sample.instance, 0))
 
 
 def average_precision_of(network: Mask3D, clouds: Sequence[Cloud], settings: Training) -> dict[str, float]:

@@ -20,6 +20,7 @@ from gcseg_ros.segmentation import checkpoint  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
 from offline_training.commands import run  # noqa: E402
 from offline_training.labelling.samples import SampleFolder  # noqa: E402
+from offline_training.segmenter.examples import Examples  # noqa: E402
 from offline_training.segmenter.settings import load_settings  # noqa: E402
 from offline_training.segmenter.training import NETWORK, STATE, train  # noqa: E402
 from offline_training.segmenter.validation import validation_clouds  # noqa: E402
@@ -27,6 +28,7 @@ from offline_training.train import main  # noqa: E402
 
 TINY = ["network.hidden=16", "network.heads=2", "network.feedforward=16", "network.queries=8", "network.voxel_m=0.08",
         "augmentation.crop_voxels=700", "steps=4", "save_every=2", "validate_every=4", "evaluation.min_score=0", "evaluation_queries=8"]  # fmt: skip
+ALL_MASKS = ["--set", "pseudo_labels.min_confidence=0", "--set", "pseudo_labels.min_points=1"]
 SET = [word for setting in TINY for word in ("--set", setting)]
 
 
@@ -66,6 +68,7 @@ def test_an_ablation_that_was_interrupted_finishes_its_networks(samples, tmp_pat
 
     options = Namespace(rooms=0, held_out=0, frames=2, steps=4, set=TINY, accelerator="cpu")
     ablation, opened, output = Ablation(tmp_path, options), SampleFolder(samples), tmp_path / "networks" / "2"
+    ablation.rooms = ["room0", "room1", "room2"]
     asked = iter([False, True])
     with pytest.raises(KeyboardInterrupt):
         train(ablation.settings(2), entries(samples), output, accelerator="cpu", interrupted=lambda: next(asked))
@@ -75,6 +78,9 @@ def test_an_ablation_that_was_interrupted_finishes_its_networks(samples, tmp_pat
         finished.append(ablation.network("2", 2, [opened], None).read_bytes())
         assert len((output / "metrics.jsonl").read_text().splitlines()) == 4
     assert finished[0] == finished[1]
+    ablation.rooms = ["room0"]  # a smaller ablation does not take the labels of a larger one
+    with pytest.raises(UserError, match="other samples"):
+        ablation.network("2", 2, [opened], None)
 
 
 def test_mixed_precision_begins_as_full_precision_does(samples, tmp_path):
@@ -103,7 +109,7 @@ def test_three_stages_one_command_each(samples, tmp_path, capsys):
     network = checkpoint.load(tmp_path / "two" / "segmenter.pt").network
     assert network.config.hidden == 16
     again = ["--stage", "3", "--config", "small", "-o", str(tmp_path / "three"), "--accelerator", "cpu", *SET,
-             "--set", "pseudo_labels.min_confidence=0", "--set", "pseudo_labels.min_points=1", "--set", "steps=1"]  # fmt: skip
+             *ALL_MASKS, "--set", "steps=1"]  # fmt: skip
     assert run(main, [str(samples), *again]) == 2
     assert "--from" in capsys.readouterr().err
     assert run(main, [str(samples), *again, "--from", str(tmp_path / "two" / "segmenter.pt")]) == 0
@@ -126,17 +132,29 @@ def test_hungarian_matching_trains_as_well(samples, tmp_path):
         (["SAMPLES", "--stage", "2", "--set", "rates=1"], "did you mean rate"),
         (["SAMPLES", "--stage", "2", "--resume"], "without --resume"),
         (["SAMPLES", "--stage", "2", "--config", "small", "--from", "OTHER"], "another architecture"),
+        (["SAMPLES", "--stage", "3", "--config", "small", "--from", "OTHER"], "another architecture"),
+        (["SAMPLES", "--stage", "3", "--config", "small", "--from", "OTHER", "--resume"], "without --resume"),
+        (["SAMPLES", "--stage", "2", "--config", "small", "--accelerator", "gpuu"], "--accelerator cpu, or auto"),
     ],
 )
 def test_mistakes_are_one_sentence(samples, tmp_path, capsys, arguments, sentence):
     other = tmp_path / "other.pt"
     checkpoint.save(Mask3D(NetworkConfig("tiny", hidden=32, heads=2, feedforward=16)), other)
     words = [{"SAMPLES": str(samples), "OTHER": str(other)}.get(word, word) for word in arguments]
-    assert run(main, [*words, "-o", str(tmp_path / "out"), "--accelerator", "cpu"]) == 2
+    assert run(main, ["--accelerator", "cpu", *words, "-o", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert sentence in said
     assert said.count("\n") == 1
-    assert not (tmp_path / "out" / STATE).exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_where_the_network_is_sure_of_nothing_other_settings_may_be_tried(samples, tmp_path, capsys):
+    checkpoint.save(Mask3D(settings().network), tmp_path / "first.pt")
+    command = [str(samples), "--stage", "3", "--config", "small", "-o", str(tmp_path / "out"), "--accelerator", "cpu", *SET,
+               "--from", str(tmp_path / "first.pt"), "--set", "steps=1"]  # fmt: skip
+    assert run(main, [*command, "--set", "pseudo_labels.min_confidence=1"]) == 2
+    assert "lower pseudo_labels.min_confidence" in capsys.readouterr().err
+    assert run(main, [*command, *ALL_MASKS]) == 0
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -148,6 +166,23 @@ def test_a_broken_sample_file_is_named(samples, tmp_path, workers):
     with pytest.raises(UserError, match=r"room1\.map\.npz is damaged") as error:
         train(settings(), entries(folder), tmp_path / "out", accelerator="cpu", workers=workers)
     assert "\n" not in str(error.value)
+
+
+def test_a_broken_sample_costs_no_steps_and_training_goes_on_when_it_is_there_again(samples, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(samples, folder)
+    chosen = settings("batch=1", "save_every=100")
+    train(chosen, entries(folder), tmp_path / "whole", accelerator="cpu")
+    third = Examples(entries(folder), chosen).file(2)
+    content = third.read_bytes()
+    third.write_bytes(content[:200])
+    with pytest.raises(UserError, match="is damaged"):
+        train(chosen, entries(folder), tmp_path / "parts", accelerator="cpu")
+    assert torch.load(tmp_path / "parts" / STATE, weights_only=True)["step"] == 2
+    third.write_bytes(content)
+    train(chosen, entries(folder), tmp_path / "parts", resume=True, accelerator="cpu")
+    whole, parts = parameters(tmp_path / "whole"), parameters(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 def test_a_state_of_other_settings_or_a_broken_one_is_refused(samples, tmp_path):
@@ -176,15 +211,23 @@ def test_truth_of_scenes_can_be_the_validation(tmp_path, samples):
     np.savez(tmp_path / "scene.npz", points=sample.points, colours=sample.colours, instance=sample.instance)
     assert len(validation_clouds([tmp_path / "scene.npz", samples], 8, ["map"])) == 4
     assert len(validation_clouds([samples], 2, ["map"])) == 2
+    folder = tmp_path / "copy"
+    shutil.copytree(samples, folder)
+    (folder / "samples" / "room1.map.npz").write_bytes(b"")
+    assert len(validation_clouds([folder], 2, ["map"])) == 2, "only those that are chosen are read"
+    (tmp_path / "instances.txt").write_text("1001\n1002\n")
+    with pytest.raises(UserError, match="no points"):
+        validation_clouds([tmp_path / "instances.txt"], 2, ["map"])
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no distributed training")
 def test_two_processes_under_torchrun(samples, tmp_path):
-    """With --from, since torchrun takes an option that begins like one of its own for it (--start for --start-method)."""
+    """Stage 3: one of the two predicts. With --from, since torchrun takes an option that begins like one of its own for it
+    (--start for --start-method)."""
     checkpoint.save(Mask3D(settings().network), tmp_path / "first.pt")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "offline_training.train",
-               str(samples), "--stage", "2", "--config", "small", "-o", str(tmp_path / "out"), "--accelerator", "cpu", "--threads", "1",
-               "--from", str(tmp_path / "first.pt"), *SET, "--set", "steps=2"]  # fmt: skip
+               str(samples), "--stage", "3", "--config", "small", "-o", str(tmp_path / "out"), "--accelerator", "cpu", "--threads", "1",
+               "--from", str(tmp_path / "first.pt"), *SET, *ALL_MASKS, "--set", "steps=2"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

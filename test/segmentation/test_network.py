@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
+from torch.nn.functional import cross_entropy  # noqa: E402
 
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision  # noqa: E402
@@ -174,9 +175,22 @@ def test_queries_are_matched_with_the_instances_that_they_show():
 
 
 def test_perfect_predictions_cost_nothing():
-    scores = torch.tensor([[20.0, -20], [-20, 20]])
-    assert objectness_loss(scores, torch.tensor([0]), 0.1) < 1e-6
-    assert objectness_loss(scores, torch.tensor([1]), 0.1) > 10
+    scores, known = torch.tensor([[20.0, -20], [-20, 20]]), torch.zeros(2, dtype=torch.bool)
+    assert objectness_loss(scores, torch.tensor([0]), 0.1, known) < 1e-6
+    assert objectness_loss(scores, torch.tensor([1]), 0.1, known) > 10
+
+
+def test_a_query_that_starts_where_nothing_is_known_learns_only_what_it_is_matched_with():
+    torch.manual_seed(0)
+    scores, matched = torch.randn(5, 2, requires_grad=True), torch.tensor([1, 3])
+    wanted = torch.tensor([1, 0, 1, 0, 1])
+    all_known = objectness_loss(scores, matched, 0.1, torch.zeros(5, dtype=torch.bool))
+    torch.testing.assert_close(all_known, cross_entropy(scores, wanted, torch.tensor([1, 0.1])))
+    unknown = torch.tensor([True, True, False, False, False])
+    loss = objectness_loss(scores, matched, 0.1, unknown)
+    torch.testing.assert_close(loss, cross_entropy(scores[1:], wanted[1:], torch.tensor([1, 0.1])))
+    loss.backward()
+    assert scores.grad.abs().sum(1).ne(0).tolist() == [False, True, True, True, True]
 
 
 def test_unknown_voxels_and_scenes_without_instances():
