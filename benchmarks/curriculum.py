@@ -53,7 +53,7 @@ class Ablation:
 
     def truth(self, number: int) -> Path:
         """The exact cloud of a held-out room."""
-        file = self.folder / "held_out" / f"{number}.npz"
+        file = self.folder / "held_out" / f"{number}_{self.options.frames}.npz"
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             style = HELD_OUT_STYLES[number % len(HELD_OUT_STYLES)]
@@ -81,7 +81,9 @@ class Ablation:
     def network(self, name: str, stage: int, labels: Sequence[SampleFolder], start: Path | None) -> Path:
         output = self.folder / "networks" / name
         chosen = self.settings(stage)
-        entries = [(folder, entry) for folder in labels for entry in folder.choose(chosen.kinds)]
+        entries = [
+            (folder, entry) for folder in labels for entry in folder.choose(chosen.kinds) if entry.scene in self.rooms
+        ]
         resume = (output / STATE).is_file()  # where all steps are done, nothing more is
         return train(chosen, entries, output, start, resume, accelerator=self.options.accelerator)
 

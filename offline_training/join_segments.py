@@ -55,7 +55,13 @@ def main(
     if threads:
         torch.set_num_threads(threads)
     console = Console(stderr=True)
-    scenes = whole_scenes([SampleFolder(path) for path in samples], KINDS)
+    folders = [SampleFolder(path) for path in samples]
+    for folder in folders:
+        if folder.protocol.get("stage") == 3:
+            raise UserError(
+                f"{folder.path} has a network's own predictions, not all of them known: label with --stage 2."
+            )
+    scenes = whole_scenes(folders, KINDS)
     if not scenes:
         raise UserError(f"There is no whole scene in {', '.join(map(str, samples))}: label with --stage 2.")
     loaded = checkpoints.load(checkpoints.find(str(checkpoint)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import gcseg_ros
 from gcseg_ros.config import load_config
 from gcseg_ros.errors import UserError
+from gcseg_ros.mapping import joining
+from gcseg_ros.masks import boundary_network
 from offline_training.commands import run
 from offline_training.labelling.engines import label_here, label_with_ray
 from offline_training.labelling.samples import begin, write_index
@@ -56,6 +59,7 @@ def main(
     recordings = [name if name.startswith("synthetic:") else str(Path(name).resolve()) for name in recordings]
     known = {entry.scene for entry in entries}
     scenes = [scene for scene in dict.fromkeys(recordings) if scene not in known]
+    order = {scene: i for i, scene in enumerate(recordings)}
     failures = []
     with progress_bar(len(known & set(recordings)), len(dict.fromkeys(recordings))) as bar:
         results = (
@@ -69,6 +73,7 @@ def main(
                 errors.print(f"Not labelled: {scene}: {result}", markup=False, soft_wrap=True)
             else:
                 entries += result
+                entries.sort(key=lambda entry: order.get(entry.scene, -1))  # Ray's scenes are ready in any order
                 write_index(output, entries)
                 if not any(entry.file for entry in result):
                     errors.print(f"{scene} has no instances: it gives no sample.", markup=False, soft_wrap=True)
@@ -84,6 +89,8 @@ def main(
 def versions() -> dict[str, str]:
     """What the labels may depend on beside the settings."""
     found = {"gcseg_ros": gcseg_ros.__version__, "python": platform.python_version()}
+    for weights in (boundary_network.WEIGHTS, *joining.WEIGHTS.values()):
+        found[weights.name] = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
     for name in ("numpy", "scipy", "numba", "opencv-python-headless", "onnxruntime"):
         try:
             found[name] = version(name)

@@ -67,6 +67,8 @@ def train(
     average = AveragedModel(network, multi_avg_fn=running_mean, use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=1e-3, fused=True)
     checkpoint, curves = output / "checkpoint.pt", output / "curves.csv"
+    if not resume and checkpoint.exists():
+        raise UserError(f"{output} holds a training already: go on with it (--resume), or give a new folder.")
     start = restore(checkpoint, settings, network, average, optimizer) if resume else 0
     known = ViewCache(cache, TRAINING_STYLES)
     aside = ViewCache(cache, HELD_OUT_STYLES)

@@ -250,6 +250,8 @@ class TestTraining:
         assert whole.read_bytes() == parts.read_bytes()
         with pytest.raises(UserError, match="trained with"):
             training.train(training.Settings(steps=5), tmp_path / "parts", resume=True, validate_every=1, **arguments)
+        with pytest.raises(UserError, match="holds a training already"):
+            training.train(settings, tmp_path / "parts", resume=False, validate_every=1, **arguments)
         with pytest.raises(UserError, match="no checkpoint"):
             training.train(settings, tmp_path / "new", resume=True, validate_every=1, **arguments)
         (tmp_path / "parts" / "checkpoint.pt").write_bytes(b"broken")

@@ -42,8 +42,12 @@ def test_what_cannot_be_learned_from_is_one_sentence(samples, network, tmp_path,
     empty = tmp_path / "empty"
     begin(empty, {"stage": 2})
     write_index(empty, [Entry("nothing", "map", "")])
+    own = tmp_path / "own"
+    begin(own, {"stage": 3})
+    write_index(own, [Entry("room", "map", "samples/room.map.npz")])
     for folder, file, says in (
         (tmp_path / "absent", network, "absent"),
+        (own, network, "label with --stage 2"),
         (empty, network, "no whole scene"),
         (samples, tmp_path / "absent.pt", "There is no checkpoint"),
     ):

@@ -54,6 +54,28 @@ def test_going_on_labels_only_what_is_missing(stage1, monkeypatch, capsys):
     assert "another keyframe_stride" in capsys.readouterr().err
 
 
+def test_scenes_are_in_the_order_of_the_command_whichever_was_ready_first(tmp_path, monkeypatch):
+    """What is learned follows from their order."""
+    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: [Entry(spec, "map", "", frame) for frame in "ab"])
+    rooms = [f"synthetic:{i}:bathroom:4" for i in range(3)]
+    for labelled in (rooms[1:2], rooms):
+        assert run(label.main, [*labelled, "-o", str(tmp_path), "--stage", "2"]) == 0
+    found = [(entry.scene, entry.frame) for entry in SampleFolder(tmp_path).entries]
+    assert found == [(room, frame) for room in rooms for frame in "ab"]
+
+
+def test_a_folder_takes_no_labels_of_other_weights(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: [Entry(spec, "map", "")])
+    assert run(label.main, [ROOM, "-o", str(tmp_path), "--stage", "2"]) == 0
+    file = tmp_path / "protocol.json"
+    file.write_text(file.read_text().replace('"boundary.onnx": "', '"boundary.onnx": "0'))
+    assert run(label.main, [ROOM, "-o", str(tmp_path), "--stage", "2"]) == 2
+    assert "another versions" in capsys.readouterr().err
+    file.write_text("[]")
+    assert run(label.main, [ROOM, "-o", str(tmp_path), "--stage", "2"]) == 2
+    assert "not a protocol" in capsys.readouterr().err
+
+
 def test_tracked_labels_and_the_complete_cloud(tmp_path):
     entries = label_scene(ROOM, tmp_path, Labelling(stage=2, complete=True))
     assert [entry.kind for entry in entries] == ["map", "complete"]
