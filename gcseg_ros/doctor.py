@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.markup import escape
 
 import gcseg_ros
+from gcseg_ros.dds import profiles_given, profiles_variable
 from gcseg_ros.packages import INSTALL, extra
 from gcseg_ros.weights import TABLE, weights_folder
 
@@ -175,9 +176,12 @@ def shared_memory() -> Check:
 
 def dds_profile() -> Check:
     """The Fast DDS profile whose shared-memory segment holds whole images; the launch file and the demo set it themselves."""
-    name = "FASTDDS_DEFAULT_PROFILES_FILE"
-    given = os.environ.get(name)
-    if given:
-        return Check("DDS profile", f"{name}={given}", Path(given).is_file(), "this file does not exist", optional=True)
+    name, given = profiles_variable(), profiles_given()
+    if name in given:
+        there = Path(given[name]).is_file()
+        return Check("DDS profile", f"{name}={given[name]}", there, "this file does not exist", optional=True)
+    other = f", {' '.join(given)} is: not what this ROS distribution reads" if given else ""
     advice = f"the launch file sets it; for nodes started by hand: export {name}=.../share/gcseg_ros/config/fastdds.xml"
-    return Check("DDS profile", f"{name} is not set", False, advice, optional=True)
+    if given:  # the launch file leaves the matter to the user
+        advice = f"export {name} instead"
+    return Check("DDS profile", f"{name} is not set{other}", False, advice, optional=True)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+from gcseg_ros.dds import profiles_variable
+
 WARN_EVERY_S = 10.0
 
 
@@ -117,7 +119,7 @@ def silence_report(node: str, seconds: float, inputs: Sequence[InputState], sync
         lines.append(
             f"  All topics arrive, but no frame is complete. Dropped: {drops}. If stamps differ, raise sync_slop_s or set "
             "approx_sync; if poses are missing, check their stamps and that all nodes use the same clock (use_sim_time); if far "
-            "fewer images than camera_info come, DDS loses them: start the camera, too, with FASTDDS_DEFAULT_PROFILES_FILE set "
-            "to this package's config/fastdds.xml."
+            f"fewer images than camera_info come, DDS loses them: start the camera, too, with {profiles_variable()} set to this "
+            "package's config/fastdds.xml."
         )
     return "\n".join(lines)

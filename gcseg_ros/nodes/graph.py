@@ -6,7 +6,6 @@ Nothing here imports ROS. Arguments are texts, as a launch file gets them; an em
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from gcseg_ros.dds import profiles_given, profiles_variable
 from gcseg_ros.errors import UserError
 
 PACKAGE = "gcseg_ros"
@@ -269,8 +269,7 @@ def environment() -> dict[str, str]:
 
     Whoever publishes needs it: the camera's process too.
     """
-    name = "FASTDDS_DEFAULT_PROFILES_FILE"
-    return {} if name in os.environ else {name: config_file("fastdds.xml")}
+    return {} if profiles_given() else {profiles_variable(): config_file("fastdds.xml")}
 
 
 def _given(arguments: tuple[Argument, ...], values: Mapping[str, str]) -> dict[str, str]:

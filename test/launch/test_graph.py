@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gcseg_ros.doctor import dds_profile
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import graph
 from gcseg_ros.nodes.graph import (
@@ -162,12 +163,29 @@ def test_wrong_arguments(arguments, sentence):
         mapping(arguments)
 
 
-def test_the_user_s_own_dds_profiles_stay(monkeypatch):
-    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
-    (profile,) = mapping({}).environment.values()
+@pytest.mark.parametrize(
+    ("distribution", "read"),
+    [
+        ("", "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ("humble", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE"),
+    ],
+)
+def test_dds_profiles_are_named_as_the_distribution_reads_them(monkeypatch, distribution, read):
+    names = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    ((name, profile),) = mapping({}).environment.items()
+    assert name == read
     assert Path(profile).is_file()
-    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "mine.xml")
-    assert mapping({}).environment == {}
+    assert f"export {read}=" in dds_profile().advice
+    for name in names:  # the user's own stay
+        with monkeypatch.context() as given:
+            given.setenv(name, __file__)
+            assert mapping({}).environment == {}
+            assert dds_profile().ok == (name == read)
 
 
 def test_arguments_are_described_and_their_defaults_allowed():

@@ -108,7 +108,8 @@ def test_mapping_of_a_bag_with_rviz(recorder):
 
 
 def test_replay(recorder, monkeypatch):
-    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "ROS_DISTRO"):
+        monkeypatch.delenv(name, raising=False)
     actions = launched(description_of("replay.launch.py"), recording="synthetic:7")
     assert [node.given["executable"] for node in of_kind(actions, recorder.Node)] == ["mapping_node", "replay_node"]
     (variable,) = of_kind(actions, recorder.SetEnvironmentVariable)

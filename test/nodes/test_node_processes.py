@@ -11,6 +11,7 @@ from ros_graph import DOMAIN_ID
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
+from gcseg_ros.dds import profiles_variable
 from gcseg_ros.files import read_json
 from gcseg_ros.mapping.export import read_instance_map
 from gcseg_ros.nodes import demo, graph
@@ -103,7 +104,7 @@ def test_ctrl_c_while_it_replays(started, recording):
 
 
 def test_the_demo_gives_what_gcseg_map_gives(recording, tmp_path, capfd, monkeypatch):
-    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", profiles_variable()):
         monkeypatch.setenv(name, "")  # put back afterwards
         monkeypatch.delenv(name)
     assert demo.main(["--recording", str(recording), "-o", str(tmp_path / "demo"), "--domain-id", str(DOMAIN_ID)]) == 0
