@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -37,8 +38,9 @@ SUCCESS, FAILURE, ERROR = (
 class ManagedNode(LifecycleNode, ABC):
     """A lifecycle node that goes active by itself unless `autostart` is false.
 
-    A subclass has `settings` with autostart, diagnostics_rate_hz and warn_after_s, and says what happens in `_configure` (which
-    sets `_config` and `_worker`, advertises and offers), `_activate` (which opens `_inputs`), `_deactivate` and `_cleanup`.
+    A subclass has `settings` with autostart, diagnostics_rate_hz and warn_after_s, offers its services when it is made, and says
+    what happens in `_configure` (which sets `_config` and `_worker`, and advertises), `_activate` (which opens `_inputs`),
+    `_deactivate` and `_cleanup`.
     """
 
     settings: ClassVar[type[Part]]
@@ -56,6 +58,7 @@ class ManagedNode(LifecycleNode, ABC):
         self.busy = False  # whether a thread goes on although it was told to stop
         self._inputs: list[Input] = []
         self._made: list[Callable[[], Any]] = []  # how what was made on configuration is destroyed
+        self._answering = 0  # calls of services that are at work
         self._drops = Drops(self.get_logger().warning)
         declare(self, self.settings)
         self.add_on_set_parameters_callback(self._refuse_change)
@@ -132,6 +135,9 @@ class ManagedNode(LifecycleNode, ABC):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if self._answering:
+            self.get_logger().error("A service call is still at work: clean up when it has been answered.")
+            return FAILURE
         self._cleanup()
         return super().on_cleanup(state)
 
@@ -179,9 +185,9 @@ class ManagedNode(LifecycleNode, ABC):
         return publisher
 
     def _offer(self, name: str, callback: Callable[..., Any]) -> None:
-        """A std_srvs/Trigger service."""
-        service = self.create_service(Trigger, name, callback)
-        self._made.append(lambda: self.destroy_service(service))
+        """A std_srvs/Trigger service; while `callback` awaits, everything else goes on. It lives as long as the node: an answer may
+        come after a transition."""
+        self.create_service(Trigger, name, callback, callback_group=ReentrantCallbackGroup())
 
     def _refuse_change(self, parameters: list[Any]) -> SetParametersResult:
         known = all(self.has_parameter(p.name) for p in parameters)
@@ -219,6 +225,9 @@ class ManagedNode(LifecycleNode, ABC):
 
     async def _answer(self, function: Callable[[], str], response: Trigger.Response) -> Trigger.Response:
         """Run `function` in the worker's thread; meanwhile the node goes on listening."""
+        if self._worker is None:
+            response.success, response.message = False, f"{self.get_name()} is not configured: configure it first."
+            return response
         done: Future = Future(executor=self.executor)
 
         def finished(result: Any) -> None:
@@ -227,7 +236,9 @@ class ManagedNode(LifecycleNode, ABC):
                 self.executor.wake()
 
         self._worker.call(function).add_done_callback(finished)
+        self._answering += 1
         result = await done
+        self._answering -= 1
         try:
             response.success, response.message = True, result.result()
             self.get_logger().info(response.message)

@@ -54,6 +54,8 @@ class MappingNode(ManagedNode):
     def __init__(self, **arguments: Any) -> None:
         super().__init__("mapping_node", **arguments)
         self._session: Any = None  # a MappingSession while configured
+        self._offer("~/save", self._save)
+        self._offer("~/reset", self._reset)
 
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
@@ -94,8 +96,6 @@ class MappingNode(ManagedNode):
             self._detections = self._advertise(Detection3DArray, "~/detections", LATCHED)
         self._advertise_views()
         self._made.append(self._withdraw_views)
-        self._offer("~/save", self._save)
-        self._offer("~/reset", self._reset)
 
     def _activate(self) -> None:
         config = self._config
@@ -328,8 +328,9 @@ class MappingNode(ManagedNode):
         return await self._answer(self._save_now, response)
 
     async def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._worker.clear()
-        self._received_s.clear()
+        if self._worker is not None:
+            self._worker.clear()
+            self._received_s.clear()
         if self._inputs:
             self._synchroniser.clear()
         return await self._answer(self._reset_now, response)

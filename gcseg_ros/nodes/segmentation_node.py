@@ -36,6 +36,7 @@ class SegmentationNode(CloudNode):
     def __init__(self, **arguments: Any) -> None:
         super().__init__("segmentation_node", **arguments)
         self._segmenter: Any = None  # a Segmenter while active, where the source needs one
+        self._offer("~/segment", self._segment_when_asked)
 
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
@@ -58,7 +59,6 @@ class SegmentationNode(CloudNode):
         )
         self._cloud = self._advertise(PointCloud2, "~/cloud", LATCHED)
         self._markers = self._advertise(MarkerArray, "~/instances", LATCHED)
-        self._offer("~/segment", self._segment_when_asked)
 
     def _activate(self) -> None:
         config = self._config

@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
+from gcseg_ros.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -87,7 +89,7 @@ class Worker(Generic[T]):
         future: Future = Future()
         with self._changed:
             if self._stopped:
-                future.set_exception(RuntimeError("the worker has stopped"))
+                future.set_exception(stopped())
                 return future
             self._items.append(Call(function, future))
             self._changed.notify()
@@ -125,4 +127,8 @@ class Worker(Generic[T]):
                 self._process(item)
         for left in self._items:
             if isinstance(left, Call):
-                left.future.cancel()
+                left.future.set_exception(stopped())
+
+
+def stopped() -> UserError:
+    return UserError("The node has stopped its work: nothing was done.")

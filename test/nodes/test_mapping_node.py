@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,13 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
 from gcseg_ros.mapper import Mapper
@@ -234,6 +238,64 @@ def test_save_and_reset(ros, camera, frames, tmp_path):
     ros.until(lambda: len(heard) == len(frames) + 1)
     assert ros.call(client, "mapping_node/save").success
     assert json.loads((tmp_path / "map" / "summary.json").read_text())["frames"] == 1
+
+
+def service_call(ros, node, kind, service):
+    """The future of a call of a service of mapping_node."""
+    client = node.create_client(kind, f"{ros.namespace}/mapping_node/{service}")
+    ros.until(client.service_is_ready)
+    return client.call_async(kind.Request())
+
+
+def saving(ros, camera, frames, tmp_path):
+    """A node at work on ~/save: the node, the coming answer, and what lets it go on."""
+    node, heard = start(ros, output_dir=str(tmp_path / "map")), listen(ros, Image, "labels")
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    go_on = threading.Event()
+    node._worker.call(go_on.wait)
+    answer = service_call(ros, camera.node, Trigger, "save")
+    ros.until(lambda: node._answering)
+    return node, answer, go_on
+
+
+def test_it_listens_while_it_saves(ros, camera, frames, tmp_path):
+    said, heard = [], listen(ros, Image, "labels")
+    ros.helper("monitor").create_subscription(DiagnosticArray, "/diagnostics", said.append, 10)
+    node, answer, go_on = saving(ros, camera, frames, tmp_path)
+    for frame in frames[1:]:
+        camera.send(frame)
+    ros.until(lambda: status(said).get("depth received") == str(len(frames)))
+    state = service_call(ros, camera.node, GetState, "get_state")
+    ros.until(state.done)
+    assert state.result().current_state.id == State.PRIMARY_STATE_ACTIVE
+    assert not answer.done()
+    go_on.set()
+    ros.until(answer.done)
+    assert "from 1 frames" in answer.result().message, "what came later is mapped later"
+    ros.until(lambda: len(heard) == len(frames))
+    assert reasons(node) == {}
+
+
+def test_a_map_that_is_being_saved_is_not_cleaned_up(ros, camera, frames, tmp_path):
+    node, answer, go_on = saving(ros, camera, frames, tmp_path)
+    assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    assert node.trigger_cleanup() == TransitionCallbackReturn.FAILURE
+    go_on.set()
+    ros.until(answer.done)
+    assert answer.result().success
+    assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+    late = ros.call(camera.node, "mapping_node/save")
+    assert (late.success, late.message) == (False, "mapping_node is not configured: configure it first.")
+    assert not ros.call(camera.node, "mapping_node/reset").success
+
+
+def test_a_node_that_is_shut_down_still_answers(ros, camera, frames, tmp_path):
+    node, answer, go_on = saving(ros, camera, frames, tmp_path)
+    go_on.set()
+    assert node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
+    ros.until(answer.done)
+    assert answer.result().success or "nothing was done" in answer.result().message
 
 
 def test_save_to_a_place_that_is_taken_fails_with_a_sentence(ros, camera, frames, tmp_path):

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from gcseg_ros.errors import UserError
 from gcseg_ros.nodes.worker import Worker
 
 
@@ -78,8 +79,18 @@ def test_clear_and_stop():
     gate.finish()
     assert gate.done == [0]
     gate.worker.put(9)
-    with pytest.raises(RuntimeError, match="stopped"):
+    with pytest.raises(UserError, match="stopped"):
         gate.worker.call(lambda: None).result(1)
+
+
+def test_a_call_that_still_waits_when_the_thread_stops_is_answered():
+    gate = Gate(1, "drop_oldest")
+    gate.put_behind_first([])
+    answer = gate.worker.call(lambda: None)
+    assert not gate.worker.stop(0.01)
+    gate.open.set()
+    with pytest.raises(UserError, match="nothing was done"):
+        answer.result(10)
 
 
 def test_stop_says_whether_the_thread_has_ended():
