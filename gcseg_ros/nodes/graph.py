@@ -122,7 +122,12 @@ MAPPING_ARGUMENTS = (
     Argument("depth_topic", "", "depth image, 16UC1 mm or 32FC1 m"),
     Argument("camera_info_topic", "", "calibration of the colour image"),
     Argument("pose_topic", "", "PoseStamped, PoseWithCovarianceStamped or Odometry"),
-    Argument("pose_source", "", "where the camera's pose comes from", ("", "topic", "tf")),
+    Argument(
+        "pose_source",
+        "",
+        "where the camera's pose comes from; empty: topic if pose_topic is given",
+        ("", "topic", "tf"),
+    ),
     Argument("frame_id", "", "frame that the poses move; empty: the odometry's child_frame_id, else the camera"),
     Argument("map_frame_id", "", "frame of the map; empty: that of the poses"),
     Argument(
@@ -167,6 +172,8 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
     parameters["use_sim_time"] = _typed(given["use_sim_time"] or ("true" if bag else "false"))
     if bag and not given["mode"]:
         parameters["mode"] = "bag"
+    if given["pose_topic"]:
+        parameters["pose_source"] = "topic"
     for name in ("pose_source", "frame_id", "map_frame_id", "mode", "qos", "output_dir", "resume"):
         if given[name]:
             parameters[name] = given[name]

@@ -46,6 +46,7 @@ def test_topics_and_settings_become_parameters():
     assert node.parameters == {
         "topics.rgb": "/c",
         "topics.pose": "/odom",
+        "pose_source": "topic",
         "use_sim_time": False,
         "approx_sync": False,
         "sync_queue_size": 5,
@@ -72,6 +73,15 @@ def test_later_files_win(tmp_path):
     mine.write_text("")
     files = mapping({"sensor": "zed", "config_file": str(mine)}).nodes[0].parameter_files
     assert [Path(file).name for file in files] == ["mapping.yaml", "zed.yaml", "mine.yaml"]
+
+
+def test_a_pose_topic_wins_over_the_sensor_s_tf():
+    def source(**arguments):
+        return mapping({"sensor": "zed", **arguments}).nodes[0].parameters.get("pose_source")
+
+    assert source() is None, "the sensor's file says tf"
+    assert source(pose_topic="/odom") == "topic"
+    assert source(pose_topic="/odom", pose_source="tf") == "tf"
 
 
 def test_rviz_follows_the_namespace():
