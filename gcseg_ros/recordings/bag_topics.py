@@ -10,11 +10,12 @@ from gcseg_ros.errors import UserError
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+ODOMETRY = "nav_msgs/msg/Odometry"  # the only pose that says of which frame it is
 TF = "tf2_msgs/msg/TFMessage"
 POSES = (
     "geometry_msgs/msg/PoseStamped",
     "geometry_msgs/msg/PoseWithCovarianceStamped",
-    "nav_msgs/msg/Odometry",
+    ODOMETRY,
 )
 NO_COLOUR_WORDS = {"depth", "infra", "infra1", "infra2", "ir", "mask", "labels", "overlay", "confidence", "disparity"}
 NO_POSE_WORDS = {"goal", "initialpose", "target", "setpoint"}
@@ -43,7 +44,8 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
 
     Depth: "depth" in its name; raw before compressed, aligned or registered before not. Colour: "rgb" or "color" in its name,
     else the only other kind of image; near depth's namespace, raw before compressed, rectified first. Camera: beside
-    depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then TF, then any pose or odometry.
+    depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then TF, then any pose or odometry; whether
+    TF leads to the camera, and is better than the first of these, only its messages tell.
     """
 
     def one_of(option: str, allowed: Collection[str], candidates: list[str], expected: str) -> str:

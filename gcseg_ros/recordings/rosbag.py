@@ -6,6 +6,7 @@ import heapq
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +21,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
 from gcseg_ros.lens import Lens
 from gcseg_ros.recordings import Recording, why_unusable
-from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, choose_topics
+from gcseg_ros.recordings.bag_topics import ODOMETRY, OPTIONS, Topics, choose_topics
 from gcseg_ros.recordings.folders import natural
 from gcseg_ros.registration import reproject_colour
 from gcseg_ros.ros_messages import (
@@ -46,7 +47,8 @@ class RosBag(Recording):
     """Frames at the depth images' stamps, named by their number; memory is bounded by a second of images, not by the bag.
 
     rgb_topic, depth_topic, camera_info_topic, pose_topic  else guessed (`choose_topics`)
-    fixed_frame  the world, where TF gives the pose; else map, odom or world
+    fixed_frame  the world, where TF gives the pose; else map, odom or world. TF does so before any topic that was not told, if it
+                 leads from there to the camera: of what a topic gives the pose is often not said
     rectify      yes: colour and depth are raw images, what their lenses bend is straightened by their camera_info
     body_frame   whose pose the pose topic gives; else Odometry's child_frame_id, else the camera's optical frame. TF leads
                  from it to the images' frame_id
@@ -76,10 +78,13 @@ class RosBag(Recording):
         if path.suffix == ".bag":
             raise UserError(f"{path} is a ROS 1 bag: convert it with `rosbags-convert --src {path} --dst BAG`.")
         self._fixed_frame, self._body_frame = fixed_frame, body_frame
+        if fixed_frame is not None and body_frame is None:
+            topics.setdefault("pose_topic", "tf")
+        self._told = "pose_topic" in topics or body_frame is not None
         self._store = get_typestore(Stores.ROS2_KILTED)
         counts = self._count()
-        types = {topic: kind for topic, (kind, count) in counts.items() if count}
-        self.topics: Topics = choose_topics(types, topics, str(path))
+        self._types = {topic: kind for topic, (kind, count) in counts.items() if count}
+        self.topics: Topics = choose_topics(self._types, topics, str(path))
         self._length = counts[self.topics.depth][1]
 
     @classmethod
@@ -95,12 +100,22 @@ class RosBag(Recording):
         return self.usable(self._frames())
 
     def _frames(self) -> Iterator[Frame | str]:
-        topics, worlds = self.topics, self._worlds()
+        topics, world = self.topics, self._world()
+        worlds = (world,) if world else FIXED_FRAMES
+        tf, unused = f"TF, in the frame {' or '.join(worlds)}", ""
+        if topics.pose and world and not self._told:
+            unused = f" ({topics.pose} is not used: choose it with pose_topic)"
+            topics = replace(topics, pose=None)
         assembly = _Assembly(topics, worlds, self._body_frame, self._rectify)
-        poses = topics.pose or f"TF, in the frame {' or '.join(worlds)}"
         self.notes.append(
-            f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
+            f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are "
+            f"{topics.pose or tf}{unused}."
         )
+        if topics.pose and topics.tf and not self._body_frame and self._types[topics.pose] != ODOMETRY:
+            self.notes.append(
+                f"{topics.pose} does not say of what it is the pose: it is taken for the camera's optical frame; if it is a robot's, "
+                "name its frame with --option body_frame=base_link, or take --option pose_topic=tf."
+            )
         cameras = sorted({topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic})
         static = {topic for topic in topics.tf if topic.endswith("tf_static")}
         for camera in cameras:
@@ -124,12 +139,10 @@ class RosBag(Recording):
                 f"{', '.join(assembly.poses.frames()) or 'none'}: choose the world with fixed_frame, or a pose_topic."
             )
 
-    def _worlds(self) -> tuple[str, ...]:
-        """The frame that is the world; all that may be it, if TF leads from none of them to the depth images."""
-        if self._fixed_frame is not None:
-            return (self._fixed_frame,)
-        if self.topics.pose is not None:
-            return FIXED_FRAMES
+    def _world(self) -> str | None:
+        """The frame that is the world where TF gives the pose; None if TF leads from none to the depth images."""
+        if self._fixed_frame is not None or (self.topics.pose is not None and self._told):
+            return self._fixed_frame
         tree, camera = TransformTree(), ""
         for _, _, depth in islice(self._messages({self.topics.depth}), 1):
             camera = depth.header.frame_id
@@ -138,7 +151,7 @@ class RosBag(Recording):
                 tree.add(transform.header.frame_id, transform.child_frame_id, 0, np.eye(4))
             if tree.connected(FIXED_FRAMES[0], camera):
                 break
-        return tuple(world for world in FIXED_FRAMES if tree.connected(world, camera))[:1] or FIXED_FRAMES
+        return next((world for world in FIXED_FRAMES if tree.connected(world, camera)), None)
 
     def _count(self) -> dict[str, tuple[str, int]]:
         """topic -> message type and number of messages."""

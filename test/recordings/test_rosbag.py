@@ -1,5 +1,6 @@
 """rosbag2 recordings: kinds of messages, synchronisation, poses from topics and TF, and everything a bag can lack."""
 
+import shutil
 import tracemalloc
 
 import cv2
@@ -188,6 +189,43 @@ def test_poses_from_tf_are_interpolated_and_the_map_is_the_world(tmp_path):
 def test_without_a_map_odom_or_world_is_the_world(tmp_path, world):
     views = make_views(3)
     check_frames(open_recording(write_robot(tmp_path / "bag", views, [(world, "base_link")])), views)
+
+
+def write_robot_with_pose(path, views, links):
+    """The same, with a topic that gives the pose of base_link, as a ZED or slam_toolbox do: not the camera's."""
+    write_robot(path / "tf", views, links)
+    with BagBuilder(path / "poses") as bag:
+        for view in views:
+            bag.pose("/zed/zed_node/pose", view.stamp_ns, view.pose @ np.linalg.inv(OPTICAL))
+    for part in ("tf", "poses"):
+        (path / f"{part}/{part}.mcap").rename(path / f"{part}.mcap")
+        shutil.rmtree(path / part)
+    return path
+
+
+def test_tf_that_leads_to_the_camera_wins_over_a_pose_that_may_be_a_body_s(tmp_path):
+    views = make_views(3)
+    bag = write_robot_with_pose(tmp_path, views, [("map", "odom"), ("odom", "base_link")])
+    recording = open_recording(bag)
+    check_frames(recording, views)
+    (note,) = recording.notes
+    assert note.endswith("poses are TF, in the frame map (/zed/zed_node/pose is not used: choose it with pose_topic).")
+    check_frames(open_recording(bag, pose_topic="/zed/zed_node/pose", body_frame="base_link"), views)
+    check_frames(open_recording(bag, body_frame="base_link"), views)
+    told = open_recording(bag, pose_topic="/zed/zed_node/pose")
+    bodies = [frame.pose for frame in told]
+    np.testing.assert_allclose(bodies, [view.pose @ np.linalg.inv(OPTICAL) for view in views])
+    assert "if it is a robot's, name its frame with --option body_frame=" in told.notes[-1]
+    for view in views:
+        view.pose[0, 3] -= 5
+    check_frames(open_recording(bag, fixed_frame="odom"), views)
+
+
+def test_tf_that_does_not_lead_to_the_camera_leaves_it_to_a_pose(tmp_path):
+    views = make_views(3)
+    recording = open_recording(write_robot_with_pose(tmp_path, views, [("earth", "base_link")]))
+    assert len(list(recording)) == 3
+    assert recording.notes[-1].startswith("/zed/zed_node/pose does not say of what it is the pose")
 
 
 def test_a_map_that_comes_late_is_the_world_nevertheless(tmp_path):
