@@ -43,6 +43,13 @@ class Trajectory:
             old = bisect_left(self._stamps, self._stamps[-1] - self._keep_ns)
             del self._stamps[:old], self._poses[:old]
 
+    def knows(self, stamp_ns: int) -> bool:
+        """Whether there is a pose at a stamp, without tolerance; it is not interpolated to find out."""
+        i = bisect_left(self._stamps, stamp_ns)
+        if i == len(self._stamps):
+            return False
+        return self._stamps[i] == stamp_ns or (i > 0 and self._stamps[i] - self._stamps[i - 1] <= self._max_gap_ns)
+
     def at(self, stamp_ns: int, tolerance_s: float = 0.0) -> Array | None:
         """The pose at a stamp; outside the poses' range the nearest one within `tolerance_s`; else None."""
         i = bisect_left(self._stamps, stamp_ns)
@@ -94,11 +101,10 @@ class TransformTree:
         common = next((frame for frame in down if frame in up), None)
         if common is None:
             return None
-        T_common_source = self._climb(down[: down.index(common)], stamp_ns)
-        T_common_target = self._climb(up[: up.index(common)], stamp_ns)
-        if T_common_source is None or T_common_target is None:
+        below, above = down[: down.index(common)], up[: up.index(common)]
+        if not all(self._knows(child, stamp_ns) for child in (*below, *above)):  # many frames ask again and again
             return None
-        return np.linalg.inv(T_common_target) @ T_common_source
+        return np.linalg.inv(self._climb(above, stamp_ns)) @ self._climb(below, stamp_ns)
 
     def _ancestors(self, frame: str) -> list[str]:
         """The frame, its parent, and so on up to the root (or round a cycle once)."""
@@ -107,14 +113,18 @@ class TransformTree:
             chain.append(self._edges[chain[-1]][0])
         return chain
 
-    def _climb(self, frames: list[str], stamp_ns: int) -> Array | None:
-        """T_(parent of the last)_(the first) along a chain of children."""
+    def _knows(self, child: str, stamp_ns: int) -> bool:
+        """Whether the link from a child to its parent is known at a stamp."""
+        edge = self._edges[child][1]
+        return not isinstance(edge, Trajectory) or edge.knows(stamp_ns)
+
+    def _climb(self, frames: list[str], stamp_ns: int) -> Array:
+        """T_(parent of the last)_(the first) along a chain of children that are known at this stamp."""
         T = np.eye(4)
         for child in frames:
             edge = self._edges[child][1]
             step = edge.at(stamp_ns) if isinstance(edge, Trajectory) else edge
-            if step is None:
-                return None
+            assert step is not None
             T = step @ T
         return T
 

@@ -1,5 +1,7 @@
 """Trajectories and the tree of frames."""
 
+import timeit
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,6 +92,20 @@ def test_lookup_interpolates_but_does_not_extrapolate():
     np.testing.assert_allclose(tree.lookup("odom", "base", SECOND_NS // 2), turn(45, 1), atol=1e-12)
     assert tree.lookup("odom", "base", SECOND_NS + 1) is None
     assert tree.lookup("odom", "base", -1) is None
+
+
+def test_a_link_that_is_late_is_found_out_without_interpolating_the_others():
+    tree = TransformTree()
+    for child, parent in (("base", "odom"), ("mast", "base"), ("camera", "mast"), ("odom", "map")):
+        tree.add(parent, child, 0, turn(0))
+        tree.add(parent, child, SECOND_NS if parent != "map" else SECOND_NS // 4, turn(90, 2))
+    assert tree.lookup("map", "camera", SECOND_NS // 2) is None
+
+    def quickest(stamp):
+        return min(timeit.repeat(lambda: tree.lookup("map", "camera", stamp), number=20, repeat=5))
+
+    assert tree.lookup("map", "camera", SECOND_NS // 8) is not None
+    assert quickest(SECOND_NS // 2) < quickest(SECOND_NS // 8) / 5
 
 
 @pytest.mark.parametrize(("target", "source"), [("map", "base"), ("nowhere", "base"), ("base", "nowhere")])
