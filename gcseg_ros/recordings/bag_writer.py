@@ -22,6 +22,8 @@ from gcseg_ros.recordings import Recording, prefetch
 from gcseg_ros.recordings.bag_topics import CAMERA_INFO, COMPRESSED, IMAGE, TF
 from gcseg_ros.ros_messages import COMPRESSED_DEPTH_HEADER_BYTES, nanoseconds
 
+HUMBLE_TO_LATEST: Literal[8] = 8
+"""Version of the bag's metadata: Humble cannot parse 9, later distributions read both."""
 MAP_FRAME, CAMERA_FRAME = "map", "camera_optical_frame"
 DEPTH_PNG = "/depth/image/compressedDepth"
 POSE = "geometry_msgs/msg/PoseStamped"
@@ -57,7 +59,8 @@ def write_bag(
     except OSError as error:
         raise UserError(f"The bag {output} cannot be written: {error.strerror}; choose another folder.") from None
     try:
-        with Writer(part / output.name, version=9, storage_plugin=StoragePlugin[storage.upper()]) as writer:
+        plugin = StoragePlugin[storage.upper()]
+        with Writer(part / output.name, version=HUMBLE_TO_LATEST, storage_plugin=plugin) as writer:
             bag = _Bag(writer, compressed)
             done = 0
             for frame in prefetch(iter(recording)):
