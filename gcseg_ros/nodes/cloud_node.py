@@ -18,7 +18,7 @@ from gcseg_ros.ros_clouds import PointCloud, to_point_cloud
 class CloudNode(ManagedNode):
     """A lifecycle node on the topic `topics.cloud`."""
 
-    _had_points = True  # the cloud that came before
+    _had_points = False  # the cloud that came before
     stop_timeout_s = 1.0  # nothing is lost when the node ends in the middle of a cloud
 
     def _cloud_input(self) -> Input:

@@ -76,18 +76,12 @@ class MappingNode(ManagedNode):
         self._latency_s = self._delay_s = 0.0
         self._statistics: dict[str, Any] = {}
         self._map_frame_id = config.map_frame_id or "map"
-        self._stamp_ns, self._dirty, self._published_s = 0, False, 0.0
+        self._stamp_ns, self._published_s = self.get_clock().now().nanoseconds, 0.0
+        self._dirty = self._session.frames > 0  # whether the map is newer than what was published
+        # an empty map tells who listens that the one they have is no more
+        self._unsent: InstanceMap | None = None if self._dirty else self._session.cloud()
         if self._session.frames:
-            self._stamp_ns, self._dirty = self.get_clock().now().nanoseconds, True
             self.get_logger().info(f"Going on with the map of {self._session.frames} frames in {config.resume}.")
-        live = config.mode == "live"
-        self._worker: Worker[FrameSet] = Worker(
-            process=partial(self._guarded, self._process),
-            idle=partial(self._guarded, self._publish_map_if_due),
-            size=1 if live else config.bag_queue_size,
-            policy="drop_oldest" if live else config.bag_queue_policy,
-            drop=self._overtaken,
-        )
         self._labels = self._advertise(Image, "~/labels", RELIABLE)
         self._overlay = self._advertise(Image, "~/overlay", RELIABLE)
         self._cloud = self._advertise(PointCloud2, "~/cloud", LATCHED)
@@ -96,6 +90,14 @@ class MappingNode(ManagedNode):
             self._detections = self._advertise(Detection3DArray, "~/detections", LATCHED)
         self._advertise_views()
         self._made.append(self._withdraw_views)
+        live = config.mode == "live"
+        self._worker: Worker[FrameSet] = Worker(
+            process=partial(self._guarded, self._process),
+            idle=partial(self._guarded, self._publish_map_if_due),
+            size=1 if live else config.bag_queue_size,
+            policy="drop_oldest" if live else config.bag_queue_policy,
+            drop=self._overtaken,
+        )
 
     def _activate(self) -> None:
         config = self._config
@@ -292,13 +294,21 @@ class MappingNode(ManagedNode):
                 publisher.publish(message)
 
     def _publish_map_if_due(self) -> None:
+        self._send_map()
         rate_hz = self._config.cloud_rate_hz
         due = self._dirty and rate_hz > 0 and self._cloud.is_activated
         if due and time.monotonic() - self._published_s >= 1 / rate_hz:
             self._publish_map(self._session.cloud())
 
     def _publish_map(self, instances: InstanceMap) -> None:
-        self._dirty = False
+        self._dirty, self._unsent = False, instances
+        self._send_map()
+
+    def _send_map(self) -> None:
+        """What is to be published, now or once the node is active: until then publishers are silent."""
+        if self._unsent is None or not self._cloud.is_activated:
+            return
+        instances, self._unsent = self._unsent, None
         head = messages.header(self._stamp_ns, self._map_frame_id)
         self._cloud.publish(messages.cloud_message(instances, head, self._config.cloud_colours))
         self._markers.publish(messages.markers_message(instances.objects, head))

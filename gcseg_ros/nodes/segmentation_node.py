@@ -88,7 +88,7 @@ class SegmentationNode(CloudNode):
         cloud = self._read(message)
         if cloud is None:
             return
-        if message.header.frame_id != self._frame_id:
+        if len(cloud) and message.header.frame_id != self._frame_id:
             if self._frame_id:
                 self._say_once(
                     f"The cloud is in the frame {message.header.frame_id!r} now, before it was in {self._frame_id!r}: ids begin anew."

@@ -406,6 +406,24 @@ def test_lifecycle(ros, camera, frames):
     assert node.trigger_shutdown() == success
 
 
+@pytest.mark.parametrize(("service", "points"), [("save", True), ("reset", False)])
+def test_what_was_made_of_the_map_while_inactive_is_published_when_active(
+    ros, camera, frames, tmp_path, service, points
+):
+    heard = listen(ros, Image, "labels")
+    node = start(ros, output_dir=str(tmp_path / "map"), cloud_rate_hz=0.0)
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    assert ros.call(camera.node, f"mapping_node/{service}").success
+    clouds = listen(ros, PointCloud2, "cloud", LATCHED)
+    ros.until(lambda: clouds)
+    assert not clouds.pop().width, "that of the start"
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    ros.until(lambda: clouds)
+    assert bool(clouds[-1].width) == points
+
+
 @pytest.mark.parametrize("rectify", [False, True])
 def test_raw_images_of_a_lens_that_bends(ros, camera, frames, capfd, rectify):
     heard = listen(ros, Image, "labels")

@@ -120,6 +120,15 @@ def test_views_of_a_map_that_was_reset_are_gone(ros, camera, frames, colours):
     assert len(early._gatherer.views) == len(late._gatherer.views) == mapper._session.frames == 1
 
 
+def test_a_map_that_was_begun_anew_is_noticed(ros, camera, frames, colours):
+    mapper, node = mapped(ros, camera, frames), start(ros)
+    ros.until(lambda: node._map and node._gatherer.views)
+    for step in (mapper.trigger_deactivate, mapper.trigger_cleanup, mapper.trigger_configure, mapper.trigger_activate):
+        assert step() == SUCCESS
+    ros.until(lambda: node._map is None)
+    assert node._gatherer.views == []
+
+
 def test_a_text_finds_its_object_in_what_a_mapping_node_sends(ros, camera, frames, colours):
     ask = Asker(ros)
     node = start(ros, best=1)

@@ -132,6 +132,17 @@ def test_a_map_that_was_reset_is_said_at_once(ros):
     assert not len(source.send(boxes([])))
 
 
+def test_an_empty_map_at_the_start_is_no_news_and_its_frame_is_none(ros):
+    source = Source(ros)
+    node = start(ros)
+    source.publisher.publish(boxes([]))
+    ros.until(lambda: node._complete.count)
+    source.send(boxes([1], frame="odom"))
+    assert set(source.send(boxes([])).instance) == set()
+    assert set(source.send(boxes([1], frame="odom")).instance) == {1}, "ids go on"
+    assert reasons(node) == {"cloud without points": 1}
+
+
 def test_small_instances_are_left_out(ros):
     source = Source(ros)
     start(ros, min_points=28)
