@@ -15,7 +15,6 @@ from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
@@ -75,7 +74,7 @@ class MappingNode(ManagedNode):
         self._refused = ""  # why the latest frame could not be mapped
         self._latency_s = self._delay_s = 0.0
         self._statistics: dict[str, Any] = {}
-        self._map_frame_id = config.map_frame_id or "map"
+        self._map_frame_id, self._camera_frame_id = config.map_frame_id or "map", ""
         self._stamp_ns, self._published_s = self.get_clock().now().nanoseconds, 0.0
         self._dirty = self._session.frames > 0  # whether the map is newer than what was published
         # an empty map tells who listens that the one they have is no more
@@ -93,7 +92,7 @@ class MappingNode(ManagedNode):
         live = config.mode == "live"
         self._worker: Worker[FrameSet] = Worker(
             process=partial(self._guarded, self._process),
-            idle=partial(self._guarded, self._publish_map_if_due),
+            idle=partial(self._guarded, self._publish_what_is_due),
             size=1 if live else config.bag_queue_size,
             policy="drop_oldest" if live else config.bag_queue_policy,
             drop=self._overtaken,
@@ -125,12 +124,14 @@ class MappingNode(ManagedNode):
             self._session = None
 
     def _advertise_views(self) -> None:
-        """For query_node, also one that comes late: DDS keeps the latest."""
+        """For query_node, also one that comes late: DDS keeps the latest of those sent."""
         most = max(1, self._config.views.most)
         qos = QoSProfile(depth=most, reliability=RELIABLE.reliability, durability=LATCHED.durability)
         self._views: list[Any] = [
             self.create_lifecycle_publisher(kind, f"~/views/{name}", qos) for name, kind in messages.VIEW.items()
         ]
+        self._view_stamps: dict[str, int] = {}  # of the views that were sent
+        self._viewers = 0
 
     def _withdraw_views(self) -> None:
         """With all that DDS keeps of them."""
@@ -281,23 +282,34 @@ class MappingNode(ManagedNode):
         self._latency_s = now_s - received_s
         self._delay_s = (self.get_clock().now().nanoseconds - found.stamp_ns) / 1e9
         self._statistics = self._session.statistics()
-        self._stamp_ns, self._dirty = found.stamp_ns, True
-        self._publish_views(head)
-        self._publish_map_if_due()
+        self._stamp_ns, self._dirty, self._camera_frame_id = found.stamp_ns, True, found.frame_id
+        self._publish_what_is_due()
 
-    def _publish_views(self, head: Header) -> None:
-        """What query_node needs; the messages of a view have one stamp, those of no other view the same."""
-        for i, view in enumerate(self._session.new_views()):
-            frame = messages.header(self._stamp_ns + i, head.frame_id)
-            world = messages.header(self._stamp_ns + i, self._map_frame_id)
+    def _publish_what_is_due(self) -> None:
+        if self._cloud.is_activated:  # until then publishers are silent
+            self._publish_views()
+            self._send_map()
+            self._publish_map_if_due()
+
+    def _publish_views(self) -> None:
+        """What query_node needs: the views that are new, and all that are kept where a reader has come and DDS has others for it. The
+        messages of a view have one stamp, always the same, those of no other view the same."""
+        before, self._viewers = self._viewers, self._views[-1].get_subscription_count()
+        again = self._viewers > before and len(self._view_stamps) > self._config.views.most
+        for view in self._session.views():
+            if view.name not in self._view_stamps:
+                latest = next(reversed(self._view_stamps.values()), -1)
+                self._view_stamps[view.name] = max(self._stamp_ns, latest + 1)
+            elif not again:
+                continue
+            stamp = self._view_stamps[view.name]
+            frame, world = messages.header(stamp, self._camera_frame_id), messages.header(stamp, self._map_frame_id)
             for publisher, message in zip(self._views, messages.view_messages(view, frame, world)):
                 publisher.publish(message)
 
     def _publish_map_if_due(self) -> None:
-        self._send_map()
         rate_hz = self._config.cloud_rate_hz
-        due = self._dirty and rate_hz > 0 and self._cloud.is_activated
-        if due and time.monotonic() - self._published_s >= 1 / rate_hz:
+        if self._dirty and rate_hz > 0 and time.monotonic() - self._published_s >= 1 / rate_hz:
             self._publish_map(self._session.cloud())
 
     def _publish_map(self, instances: InstanceMap) -> None:
@@ -305,7 +317,7 @@ class MappingNode(ManagedNode):
         self._send_map()
 
     def _send_map(self) -> None:
-        """What is to be published, now or once the node is active: until then publishers are silent."""
+        """What is to be published, now or once the node is active."""
         if self._unsent is None or not self._cloud.is_activated:
             return
         instances, self._unsent = self._unsent, None

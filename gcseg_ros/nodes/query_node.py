@@ -146,6 +146,8 @@ class QueryNode(CloudNode):
         self._refresh_if_due()
 
     def _take_view(self, view: StoredView, frame_id: str) -> None:
+        if view.name in {kept.name for kept in self._gatherer.views}:
+            return  # sent again for another reader
         if self._map and frame_id != self._map[1].frame_id:
             self._say_once(
                 f"The cloud is in the frame {self._map[1].frame_id!r}, the views of it in {frame_id!r}: they are looked at as if these were "

@@ -77,7 +77,6 @@ class MappingSession:
         """Start an empty map."""
         self._mapper = Mapper(self._config.core, live=self._config.mode == "live")
         self.frames = self._resumed = 0
-        self._told: set[str] = set()
         self._started_s = self._ended_s = 0.0
         for file in self._label_files():
             file.unlink()
@@ -110,11 +109,9 @@ class MappingSession:
         """Tracked ids -> the ids of the cloud that was last published."""
         return self._mapper.instance_ids(labels)
 
-    def new_views(self) -> list[StoredView]:
-        """The views kept for queries since this was asked last."""
-        views = [view for view in self._mapper.gatherer.views if view.name not in self._told]
-        self._told |= {view.name for view in views}
-        return views
+    def views(self) -> list[StoredView]:
+        """The views kept for queries."""
+        return self._mapper.gatherer.views
 
     def statistics(self) -> dict[str, Any]:
         return self._mapper.statistics()

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,6 +128,27 @@ def test_a_map_that_was_begun_anew_is_noticed(ros, camera, frames, colours):
         assert step() == SUCCESS
     ros.until(lambda: node._map is None)
     assert node._gatherer.views == []
+
+
+def test_a_late_reader_has_the_views_that_are_kept_and_not_only_the_last_ones(ros, camera, frames, colours):
+    heard, away = [], np.diag([-1.0, -1, 1, 1])
+    mapper = ros.add(MappingNode, mode="bag", topic_queue_size=50, views__most=2, tracking__keyframe_stride=1)
+    mapper.start()
+    ros.helper("labels").create_subscription(Image, f"{ros.namespace}/mapping_node/labels", heard.append, 10)
+    camera.wait()
+    for i in range(5):  # one view of the other side, and ever better ones of this side
+        frame = replace(frames[0], stamp_s=frames[0].stamp_s + i)
+        depth_m = frame.depth_m if i == 0 else frame.depth_m / i
+        camera.send(replace(frame, depth_m=depth_m, pose=away @ frame.pose if i == 0 else frame.pose))
+        ros.until(lambda i=i: len(heard) == i + 1)
+    ros.until(lambda: len(mapper._view_stamps) > 2)
+    late = start(ros)
+    kept = {view.jpeg + view.png for view in mapper._session.views()}
+    assert len(kept) == 2
+    ros.until(lambda: {view.jpeg + view.png for view in late._gatherer.views} >= kept)
+    ros.spin_for(0.5)
+    names = [view.name for view in late._gatherer.views]
+    assert len(set(names)) == len(names)
 
 
 def test_a_text_finds_its_object_in_what_a_mapping_node_sends(ros, camera, frames, colours):

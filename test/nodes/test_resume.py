@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
+from geometry_msgs.msg import PoseStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_graph import DOMAIN_ID, Camera, tiny_frame
 from sensor_msgs.msg import Image, PointCloud2
@@ -115,11 +116,13 @@ def test_saved_and_resumed_it_is_the_map_of_one_go(ros, camera, frames, tmp_path
     ros.nodes.remove(first)
     first.destroy_node()
 
-    clouds = []
-    ros.helper("viewer").create_subscription(PointCloud2, f"{ros.namespace}/mapping_node/cloud", clouds.append, LATCHED)
+    clouds, views = [], []
+    viewer, topics = ros.helper("viewer"), f"{ros.namespace}/mapping_node"
+    viewer.create_subscription(PointCloud2, f"{topics}/cloud", clouds.append, LATCHED)
+    viewer.create_subscription(PoseStamped, f"{topics}/views/pose", views.append, LATCHED)
     parameters |= {"resume": str(tmp_path / "first"), "output_dir": str(tmp_path / "second")}
     ros.add(MappingNode, **parameters).start()
-    ros.until(lambda: clouds)  # the saved map is seen before anything new is
+    ros.until(lambda: clouds and views)  # the saved map is seen before anything new is
     assert clouds[0].width == len(read_instance_map(tmp_path / "first").points)
     camera.wait()
     for frame in frames[3:]:
