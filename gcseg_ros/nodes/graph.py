@@ -137,8 +137,8 @@ MAPPING_ARGUMENTS = (
     Argument("sync_queue_size", "", "images that wait for their partners and their pose"),
     Argument("topic_queue_size", "", "messages that DDS keeps for each image topic"),
     Argument("qos", "", "of the images", ("", "auto", "sensor_data", "reliable")),
-    Argument("use_sim_time", "", "time from /clock; empty: if rosbag is given", ("", "true", "false")),
-    Argument("autostart", "true", "the node configures and activates itself", ("true", "false")),
+    Argument("use_sim_time", "", "time from /clock; empty: true if rosbag is given", ("", "true", "false")),
+    Argument("autostart", "", "the nodes configure and activate themselves; empty: true", ("", "true", "false")),
     Argument("rosbag", "", "a bag to play; switches simulated time on"),
     Argument("rosbag_args", "", "further arguments of `ros2 bag play`, for example --rate 0.5"),
     *MAPPED,
@@ -154,8 +154,8 @@ SEGMENTATION_ARGUMENTS = (
     Argument("cloud_topic", "", "PointCloud2 in a fixed frame; empty: that of mapping_node"),
     Argument("config_file", "", "a YAML file of segmentation_node's parameters that wins over segmentation.yaml"),
     *NETWORK,
-    Argument("use_sim_time", "false", "time from /clock", ("true", "false")),
-    Argument("autostart", "true", "the node configures and activates itself", ("true", "false")),
+    Argument("use_sim_time", "", "time from /clock; empty: false", ("", "true", "false")),
+    Argument("autostart", "", "the nodes configure and activate themselves; empty: true", ("", "true", "false")),
     *COMMON,
 )
 
@@ -169,15 +169,14 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
         for name, argument in {"rgb": "rgb", "depth": "depth", "camera_info": "camera_info", "pose": "pose"}.items()
         if given[f"{argument}_topic"]
     }
-    parameters["use_sim_time"] = _typed(given["use_sim_time"] or ("true" if bag else "false"))
-    if bag and not given["mode"]:
-        parameters["mode"] = "bag"
+    if bag:
+        parameters["use_sim_time"] = True
     if given["pose_topic"]:
         parameters["pose_source"] = "topic"
     for name in ("pose_source", "frame_id", "map_frame_id", "mode", "qos", "output_dir", "resume"):
         if given[name]:
             parameters[name] = given[name]
-    for name in ("approx_sync", "sync_queue_size", "topic_queue_size", "autostart"):
+    for name in ("approx_sync", "sync_queue_size", "topic_queue_size", "use_sim_time", "autostart"):
         if given[name]:
             parameters[name] = _typed(given[name])
     mapper = "/".join(["", *filter(None, given["namespace"].split("/")), "mapping_node"])
@@ -185,7 +184,11 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
     play += ["ros2", "bag", "play", bag, "--clock", "--delay", str(BAG_DELAY_S)]
     play += ["--qos-profile-overrides-path", config_file("rosbag_qos.yaml"), *given["rosbag_args"].split()]
     common = {name: parameters[name] for name in ("use_sim_time", "autostart") if name in parameters}
-    nodes = [_mapping_node(given, parameters), *_on_the_map(given, common), *_rviz(given, common["use_sim_time"])]
+    nodes = [
+        _mapping_node(given, parameters),
+        *_on_the_map(given, common),
+        *_rviz(given, common.get("use_sim_time", False)),
+    ]
     return Graph(nodes, [play] if bag else [], environment())
 
 
@@ -210,16 +213,18 @@ def replay(arguments: Mapping[str, str], **parameters: Any) -> Graph:
 def segmentation(arguments: Mapping[str, str]) -> Graph:
     """segmentation_node on any cloud. `arguments` as in SEGMENTATION_ARGUMENTS. Raises UserError."""
     given = _given(SEGMENTATION_ARGUMENTS, arguments)
-    common = {name: _typed(given[name]) for name in ("use_sim_time", "autostart")}
+    common = {name: _typed(given[name]) for name in ("use_sim_time", "autostart") if given[name]}
     topic = {"topics.cloud": given["cloud_topic"]} if given["cloud_topic"] else {}
     node = _segmentation_node(given, {**topic, **common}, given["config_file"])
-    return Graph([node, *_rviz(given, common["use_sim_time"])], [], environment())
+    return Graph([node, *_rviz(given, common.get("use_sim_time", False))], [], environment())
 
 
 def _mapping_node(given: Mapping[str, str], parameters: dict[str, Any]) -> NodeSpec:
     files = [config_file("mapping.yaml")]
     if given.get("sensor"):
         files.append(config_file(f"{given['sensor']}.yaml"))
+    if given.get("rosbag"):
+        files.append(config_file("bag.yaml"))
     if given["segmentation"] == "true" and given["source"] in ("network", "fused"):
         parameters = {"cloud_colours": "camera", **parameters}  # the network is to see them
     files += _own_file(given["config_file"])

@@ -47,10 +47,8 @@ def test_topics_and_settings_become_parameters():
         "topics.rgb": "/c",
         "topics.pose": "/odom",
         "pose_source": "topic",
-        "use_sim_time": False,
         "approx_sync": False,
         "sync_queue_size": 5,
-        "autostart": True,
     }
     assert [Path(file).name for file in node.parameter_files] == ["mapping.yaml"]
 
@@ -58,7 +56,8 @@ def test_topics_and_settings_become_parameters():
 def test_a_bag_switches_simulated_time_and_bag_mode_on():
     planned = mapping({"rosbag": "walk", "rosbag_args": "--rate 0.5"})
     assert planned.nodes[0].parameters["use_sim_time"] is True
-    assert planned.nodes[0].parameters["mode"] == "bag"
+    files = planned.nodes[0].parameter_files
+    assert parameters_of(files[-1]) == {"mode": "bag"}
     (play,) = planned.processes
     assert play[1:8] == ["-m", "gcseg_ros.nodes.when_active", "/mapping_node", "ros2", "bag", "play", "walk"]
     assert "--clock" in play
@@ -71,8 +70,18 @@ def test_a_bag_switches_simulated_time_and_bag_mode_on():
 def test_later_files_win(tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text("")
-    files = mapping({"sensor": "zed", "config_file": str(mine)}).nodes[0].parameter_files
-    assert [Path(file).name for file in files] == ["mapping.yaml", "zed.yaml", "mine.yaml"]
+    node = mapping({"sensor": "zed", "rosbag": "walk", "config_file": str(mine)}).nodes[0]
+    assert [Path(file).name for file in node.parameter_files] == ["mapping.yaml", "zed.yaml", "bag.yaml", "mine.yaml"]
+    assert node.parameters == {"use_sim_time": True}, "nothing else wins over mine.yaml"
+
+
+def test_what_is_not_given_is_left_to_the_files(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("")
+    for graph_of in (mapping, segmentation):
+        assert graph_of({"config_file": str(mine)}).nodes[0].parameters == {}
+        given = graph_of({"use_sim_time": "true", "autostart": "false"}).nodes[0].parameters
+        assert given == {"use_sim_time": True, "autostart": False}
 
 
 def test_a_pose_topic_wins_over_the_sensor_s_tf():
@@ -123,7 +132,7 @@ def test_segmentation_and_queries_on_the_map(graph_of):
     assert by_name["mapping_node"].parameters["cloud_colours"] == "camera", "the network sees what the camera saw"
     assert asker.parameters.items() >= {"topics.cloud": "segmentation_node/cloud", "model": "mine"}.items()
     times = {node.parameters.get("use_sim_time") for node in planned.nodes if node.executable != "replay_node"}
-    assert times == {graph_of is replay}
+    assert times == {True if graph_of is replay else None}
     assert [Path(file).name for file in segmenter.parameter_files] == ["segmentation.yaml"]
 
 
@@ -142,8 +151,6 @@ def test_segmentation_of_any_cloud(tmp_path):
     assert node.parameters == {
         "source": "network",
         "topics.cloud": "/rtabmap/cloud_map",
-        "use_sim_time": False,
-        "autostart": True,
     }
     assert [Path(file).name for file in node.parameter_files] == ["segmentation.yaml", "mine.yaml"]
     assert rviz.package == "rviz2"
@@ -217,7 +224,7 @@ def test_everything_in_config_is_a_file():
     assert all(file.is_file() for file in (ROOT / "config").iterdir())
 
 
-FILES = ["mapping.yaml", *(f"{sensor}.yaml" for sensor in SENSORS)]
+FILES = ["mapping.yaml", "bag.yaml", *(f"{sensor}.yaml" for sensor in SENSORS)]
 
 
 @pytest.mark.parametrize("name", FILES)
