@@ -108,7 +108,7 @@ MAPPED = (
     Argument(
         "config_file", "", "a YAML file of mapping_node's parameters that wins over mapping.yaml and the sensor's"
     ),
-    Argument("output_dir", "", "folder that ~/save writes"),
+    Argument("output_dir", "", "folder that ~/save writes; empty: gcseg_map, or gcseg_map_NAMESPACE"),
     Argument("resume", "", "folder that ~/save or gcseg map has written: its map is gone on with"),
     Argument("segmentation", "false", "start segmentation_node on the map", ("true", "false")),
     *NETWORK,

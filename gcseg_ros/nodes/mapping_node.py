@@ -59,7 +59,11 @@ class MappingNode(ManagedNode):
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
     def _configure(self) -> None:
-        self._config = config = read(self, MappingNodeConfig)
+        config = read(self, MappingNodeConfig)
+        if not config.output_dir:  # robots that start in one folder do not write over each other's map
+            own = "_".join(["gcseg_map", *filter(None, self.get_namespace().split("/"))])
+            config = config.model_copy(update={"output_dir": own})
+        self._config = config
         self._body_to_camera = matrix_from_xyz_quaternion(config.body_to_camera, "body_to_camera")
         if config.pose_source == "tf" and TFMessage is None:
             raise UserError("pose_source tf needs tf2_msgs, which is not installed here: use a pose topic.")

@@ -82,7 +82,9 @@ class MappingNodeConfig(Config):
     cloud_colours: Literal["instance", "camera"] = Field("instance", description="rgb of ~/cloud")
     diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")
     warn_after_s: float = Field(5.0, gt=0, le=3600, description="warn when no complete frame came for so long")
-    output_dir: str = Field("gcseg_map", description="folder that ~/save writes")
+    output_dir: str = Field(
+        "", description="folder that ~/save writes; empty: gcseg_map, or gcseg_map_NAMESPACE of a node in a namespace"
+    )
     resume: str = Field("", description="folder that ~/save or gcseg map has written: its map is gone on with")
     save_labels: bool = Field(
         True, description="keep every frame's label image, for ~/save, on disk until ~/reset (about 10 kB each)"

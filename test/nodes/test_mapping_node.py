@@ -298,6 +298,20 @@ def test_a_node_that_is_shut_down_still_answers(ros, camera, frames, tmp_path):
     assert answer.result().success or "nothing was done" in answer.result().message
 
 
+def test_robots_in_one_folder_save_to_folders_of_their_own(ros, camera, frames, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    heard = listen(ros, Image, "labels")
+    start(ros)
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    answer = ros.call(camera.node, "mapping_node/save")
+    assert answer.success, answer.message
+    assert (tmp_path / f"gcseg_map_{ros.namespace.strip('/')}" / "instances.ply").is_file()
+    alone = ros.add(lambda **arguments: MappingNode(**{**arguments, "namespace": "/"}), autostart=False)
+    assert alone.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert alone._config.output_dir == "gcseg_map"
+
+
 def test_save_to_a_place_that_is_taken_fails_with_a_sentence(ros, camera, frames, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("work of years")
