@@ -42,6 +42,7 @@ from gcseg_ros.ros_messages import stamp_ns
 from gcseg_ros.viewer.overlay import overlay
 
 POSE_TYPES = {kind.__name__: kind for kind in (Odometry, PoseStamped, PoseWithCovarianceStamped)}
+NO_MOUNT = "no transform from body to camera"
 OTHER_CLOCK_S = 3600.0  # stamps that differ by more from the node's clock were made by another one
 
 
@@ -203,6 +204,7 @@ class MappingNode(ManagedNode):
             now_s = self._heard()
             matrix = self._camera_on_body(found)
             if matrix is None:
+                self._refused = NO_MOUNT
                 continue
             self._received_s[found.stamp_ns] = now_s
             self._worker.put(replace(found, pose=replace(found.pose, matrix=found.pose.matrix @ matrix)))
@@ -235,7 +237,7 @@ class MappingNode(ManagedNode):
         matrix = self._tf.between(body, found.frame_id, found.stamp_ns)
         if matrix is None:
             self._drops(
-                "no transform from body to camera",
+                NO_MOUNT,
                 f"Poses move {body!r}, images are from {found.frame_id!r}, and /tf_static does not connect them: publish that "
                 "transform, or give body_to_camera.",
             )
@@ -275,6 +277,9 @@ class MappingNode(ManagedNode):
             self._drops(error.reason, str(error))
             self._refused = error.reason
             return
+        except Exception:  # said and counted by who calls
+            self._refused = "failed"
+            raise
         self._refused = ""
         head = messages.header(found.stamp_ns, found.frame_id)
         self._labels.publish(messages.image_message(tracked.labels, "16UC1", head))

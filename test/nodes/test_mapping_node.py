@@ -188,6 +188,33 @@ def test_diagnostics_warn_while_no_frame_can_be_mapped(ros, camera, frames):
     ros.until(lambda: state() == (DiagnosticStatus.OK, "1 frames mapped"))
 
 
+def test_diagnostics_warn_while_frames_fail(ros, camera, frames):
+    said, heard = [], listen(ros, Image, "labels")
+    ros.helper("monitor").create_subscription(DiagnosticArray, "/diagnostics", said.append, 10)
+    node = start(ros)
+    camera.wait()
+    mapper, node._session._mapper = node._session._mapper, None  # a defect
+    camera.send(frames[0])
+    ros.until(lambda: said and said[-1].status[0].message == "frames come and cannot be mapped: failed")
+    node._session._mapper = mapper
+    camera.send(frames[1])
+    ros.until(lambda: heard)
+    ros.until(lambda: said[-1].status[0].message == "1 frames mapped")
+
+
+def test_diagnostics_warn_while_the_camera_s_place_is_not_known(ros, camera, frames):
+    said, static = [], tf(camera, "/tf_static", durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    ros.helper("monitor").create_subscription(DiagnosticArray, "/diagnostics", said.append, 10)
+    node = start(ros)
+    camera.wait().send(frames[0], body_frame="base_link")
+    expected = "frames come and cannot be mapped: no transform from body to camera"
+    ros.until(lambda: said and said[-1].status[0].message == expected)
+    static("base_link", "camera", np.eye(4), 0)
+    ros.until(lambda: "base_link" in node._tf.frames())
+    camera.send(frames[1], body_frame="base_link")
+    ros.until(lambda: said[-1].status[0].message == "1 frames mapped")
+
+
 def test_padded_big_endian_depth_with_holes(ros, camera, frames):
     heard = listen(ros, Image, "labels")
     node = start(ros)
