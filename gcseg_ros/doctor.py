@@ -180,7 +180,7 @@ def dds_profile() -> Check:
     if name in given:
         there = Path(given[name]).is_file()
         return Check("DDS profile", f"{name}={given[name]}", there, "this file does not exist", optional=True)
-    other = f", {' '.join(given)} is: not what this ROS distribution reads" if given else ""
+    other = f", {' '.join(given)} is: its name in other ROS distributions" if given else ""
     advice = f"the launch file sets it; for nodes started by hand: export {name}=.../share/gcseg_ros/config/fastdds.xml"
     if given:  # the launch file leaves the matter to the user
         advice = f"export {name} instead"

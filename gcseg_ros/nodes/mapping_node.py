@@ -129,11 +129,12 @@ class MappingNode(ManagedNode):
             self._session = None
 
     def _advertise_views(self) -> None:
-        """For query_node, also one that comes late: DDS keeps the latest of those sent."""
+        """For query_node, also one that comes late: DDS keeps the latest of those sent. No lifecycle publishers: a reset makes them anew
+        in the worker's thread, while a transition may go through those."""
         most = max(1, self._config.views.most)
         qos = QoSProfile(depth=most, reliability=RELIABLE.reliability, durability=LATCHED.durability)
         self._views: list[Any] = [
-            self.create_lifecycle_publisher(kind, f"~/views/{name}", qos) for name, kind in messages.VIEW.items()
+            self.create_publisher(kind, f"~/views/{name}", qos) for name, kind in messages.VIEW.items()
         ]
         self._view_stamps: dict[str, int] = {}  # of the views that were sent
         self._viewers = 0
@@ -141,7 +142,7 @@ class MappingNode(ManagedNode):
     def _withdraw_views(self) -> None:
         """With all that DDS keeps of them."""
         for publisher in self._views:
-            self.destroy_lifecycle_publisher(publisher)
+            self.destroy_publisher(publisher)
         self._views = []
 
     # -- in: executor thread -------------------------------------------------------------------------------------------
@@ -295,7 +296,7 @@ class MappingNode(ManagedNode):
         self._publish_what_is_due()
 
     def _publish_what_is_due(self) -> None:
-        if self._cloud.is_activated:  # until then publishers are silent
+        if self._cloud.is_activated:
             self._publish_views()
             self._send_map()
             self._publish_map_if_due()
@@ -344,11 +345,8 @@ class MappingNode(ManagedNode):
 
     def _reset_now(self) -> str:
         self._session.reset()
-        active = self._cloud.is_activated
         self._withdraw_views()
         self._advertise_views()
-        for publisher in self._views if active else ():
-            publisher.on_activate(None)
         self._statistics = {}
         self._publish_map(self._session.cloud())
         return "The map is empty."
