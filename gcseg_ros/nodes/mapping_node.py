@@ -136,7 +136,8 @@ class MappingNode(ManagedNode):
         self._views: list[Any] = [
             self.create_publisher(kind, f"~/views/{name}", qos) for name, kind in messages.VIEW.items()
         ]
-        self._view_stamps: dict[str, int] = {}  # of the views that were sent
+        self._view_stamps: dict[str, int] = {}  # of the views that were sent and are still kept
+        self._views_sent = self._view_stamp = 0  # how many in all; stamp of the last
         self._viewers = 0
 
     def _withdraw_views(self) -> None:
@@ -305,14 +306,15 @@ class MappingNode(ManagedNode):
         """What query_node needs: the views that are new, and all that are kept where a reader has come and DDS has others for it. The
         messages of a view have one stamp, always the same, those of no other view the same."""
         before, self._viewers = self._viewers, self._views[-1].get_subscription_count()
-        again = self._viewers > before and len(self._view_stamps) > self._config.views.most
+        again = self._viewers > before and self._views_sent > self._config.views.most
+        sent, self._view_stamps = self._view_stamps, {}
         for view in self._session.views():
-            if view.name not in self._view_stamps:
-                latest = next(reversed(self._view_stamps.values()), -1)
-                self._view_stamps[view.name] = max(self._stamp_ns, latest + 1)
-            elif not again:
+            if view.name not in sent:
+                self._view_stamp = max(self._stamp_ns, self._view_stamp + 1)
+                self._views_sent += 1
+            stamp = self._view_stamps[view.name] = sent.get(view.name, self._view_stamp)
+            if view.name in sent and not again:
                 continue
-            stamp = self._view_stamps[view.name]
             frame, world = messages.header(stamp, self._camera_frame_id), messages.header(stamp, self._map_frame_id)
             for publisher, message in zip(self._views, messages.view_messages(view, frame, world)):
                 publisher.publish(message)
