@@ -24,6 +24,7 @@ VOTE_NOISE_M = 0.005  # depth noise at which a vote has half its weight
 FIRST_CAPACITY = 1 << 18
 ROWS_PER_FRAME = 1 << 17
 EXTENT = 1 << 20  # voxels either side of the origin
+FULLEST = 0.8  # share of the hash's slots that are ever taken: looking for one takes the longer, the fewer are free
 WELL_KNOWN = 1 << 16  # weight from which on a voxel's sums stay: float32 would soon round away what is added
 
 
@@ -62,6 +63,9 @@ class VoxelMap:
 
         The measured depth is lifted, not the filtered one, and without the pixels beside depth discontinuities.
         """
+        most = self.count + view.measured_m.size  # where every pixel is a new voxel
+        while most > min(len(self.sums), FULLEST * len(self.keys)):
+            self._grow()
         self.count = _integrate(
             self.keys, self.row_of, self.count, self.sums, self.labels, self.votes, solid(view.measured_m),
             view.normals, view.lab, labels if self.mask_edges_vote else _without_edges(labels), view.pose, view.camera,

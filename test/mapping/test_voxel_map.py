@@ -1,6 +1,7 @@
 """The voxel map: lifting, votes, bounded slots, growth; against a dictionary that does the same slowly."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,12 +15,13 @@ CAMERA = CameraIntrinsics(40, 30, 40, 40, 19.5, 14.5)
 
 def view(depth: np.ndarray, pose: np.ndarray | None = None) -> View:
     depth = depth.astype(np.float32)
-    grey = np.full((30, 40, 3), 50, np.float32)
-    normals = np.zeros((30, 40, 3), np.float32)
+    h, w = depth.shape
+    grey = np.full((h, w, 3), 50, np.float32)
+    normals = np.zeros((h, w, 3), np.float32)
     normals[..., 2] = -1
     pose = np.eye(4) if pose is None else pose
     colour = grey.astype(np.uint8)
-    return View("0", colour, depth, depth, normals, grey, CAMERA, pose, colour)
+    return View("0", colour, depth, depth, normals, grey, CAMERA.scaled(w, h), pose, colour)
 
 
 def test_points_land_in_their_voxels():
@@ -98,6 +100,17 @@ def test_a_camera_that_stands_for_hours_moves_nothing():
     assert np.abs(after.points - before.points).max() < 0.01
     assert np.abs(np.linalg.norm(after.normals, axis=1) - 1).max() < 1e-3
     assert (after.label == 2).all()
+
+
+@pytest.mark.parametrize(("views", "shape"), [(1, (480, 640)), (3, (300, 400))])
+def test_views_of_which_every_pixel_is_a_new_voxel(views, shape):
+    voxels = VoxelMap(MapConfig(voxel_m=0.001))
+    pose = np.eye(4)
+    for label in range(1, views + 1):
+        pose[2, 3] += 10
+        voxels.integrate(view(np.full(shape, 2.0), pose.copy()), np.full(shape, label, np.int32))
+    assert len(voxels) == views * shape[0] * shape[1]
+    assert np.array_equal(np.unique(voxels.surface().label), np.arange(1, views + 1))
 
 
 def test_growing_loses_nothing():
