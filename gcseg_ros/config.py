@@ -21,7 +21,7 @@ from gcseg_ros.errors import UserError
 class Part(BaseModel):
     """Settings of one part: unknown names are refused, values are checked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 P = TypeVar("P", bound=Part)

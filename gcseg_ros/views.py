@@ -181,7 +181,8 @@ def decimate(depth, factor, depth_max):
                     if z >= 0.1 and abs(z - middle) < reach:
                         total += z
                         count += 1
-            out[v, u] = total / count
+            if count > 0:
+                out[v, u] = total / count
     return out
 
 

@@ -24,6 +24,10 @@ def test_settings_override_the_file_which_overrides_the_defaults(tmp_path):
         ("tracking.association=magic", "association"),
         ("keyframe_stride", "part.name=value"),
         ("tracking.match_iou.x=1", "not allowed|value"),
+        ("input.depth_max_m=.inf", "input.depth_max_m = inf is not allowed: Input should be a finite number"),
+        ("map.voxel_m=.inf", "map.voxel_m = inf is not allowed"),
+        ("masks.levels=[.nan]", r"masks.levels.0 = nan is not allowed"),
+        ("propagation.sam2.max_growth=.inf", "propagation.sam2.max_growth = inf is not allowed"),
         ("masks.tracked_level=3", "masks.tracked_level = 3 is not allowed: the last of the levels is 2"),
     ],
 )

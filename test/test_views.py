@@ -35,6 +35,11 @@ def test_depth_beyond_the_limit_is_ignored():
     assert not decimate(np.full((2, 2), 7, np.float32), 2, np.float32(6)).any()
 
 
+def test_blocks_without_depth_have_none_however_far_the_limit():
+    assert not decimate(np.zeros((2, 2), np.float32), 2, np.float32(1e9)).any()
+    assert not decimate(np.zeros((2, 2), np.float32), 2, np.float32(np.inf)).any()
+
+
 @pytest.mark.parametrize("size", [(640, 480), (256, 192), (1280, 720), (641, 481)])
 def test_working_size_is_a_whole_fraction(size):
     width, height = size
