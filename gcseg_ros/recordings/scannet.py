@@ -23,6 +23,7 @@ from gcseg_ros.recordings.images import camera, read_matrix
 
 class ScanNet(FolderRecording):
     """Files of a frame share a stem. Depth's camera is the reference, colour is resampled to it. 30 Hz by frame number.
+    Where only one camera's intrinsics are there, the other camera is the same at its image's size.
 
     poses  the folder of poses, for example `pose_noisy`
     """
@@ -44,19 +45,15 @@ class ScanNet(FolderRecording):
             FrameFiles(name, stamp_s, colour.get(name), depth.get(name), pose.get(name))
             for name, stamp_s in zip(names, stamps_from_names(names))
         ]
-        self._colour_matrix = self._intrinsic("intrinsic_color.txt", "intrinsic_depth.txt")
-        self._depth_matrix = self._intrinsic("intrinsic_depth.txt")
+        self._colour_matrix, self._depth_matrix = self._intrinsic("color"), self._intrinsic("depth")
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
         return (path / "color").is_dir() and any((path / part).is_dir() for part in ("depth", "pose", "intrinsic"))
 
-    def _intrinsic(self, *names: str) -> Array | None:
-        for name in names:
-            file = self.path / "intrinsic" / name
-            if file.exists():
-                return read_matrix(file)
-        return None
+    def _intrinsic(self, of: str) -> Array | None:
+        file = self.path / "intrinsic" / f"intrinsic_{of}.txt"
+        return read_matrix(file) if file.exists() else None
 
     def pose(self, files: FrameFiles) -> Array | None:
         return read_matrix(files.pose) if isinstance(files.pose, Path) else None
@@ -64,10 +61,13 @@ class ScanNet(FolderRecording):
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
-        folder = self.path / "intrinsic"
+        folder = str(self.path / "intrinsic")
+        if self._depth_matrix is not None:
+            depth_camera = camera(self._depth_matrix, depth, folder)
+            if self._colour_matrix is None:
+                return depth_camera.scaled(colour.shape[1], colour.shape[0]), depth_camera
+            return camera(self._colour_matrix, colour, folder), depth_camera
         if self._colour_matrix is None:
             raise UserError(f"{self.path} has no intrinsics: expected {folder}/intrinsic_depth.txt, a 4x4 matrix.")
-        colour_camera = camera(self._colour_matrix, colour, str(folder))
-        if self._depth_matrix is None:
-            return colour_camera, colour_camera.scaled(depth.shape[1], depth.shape[0])
-        return colour_camera, camera(self._depth_matrix, depth, str(folder))
+        colour_camera = camera(self._colour_matrix, colour, folder)
+        return colour_camera, colour_camera.scaled(depth.shape[1], depth.shape[0])

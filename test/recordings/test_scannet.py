@@ -89,6 +89,14 @@ def test_larger_colour_is_registered_to_depth(tmp_path):
     check_frames(open_recording(tmp_path), views)
 
 
+def test_without_colour_intrinsics_colour_of_any_size_has_depths_camera(tmp_path):
+    views = make_views(1)
+    write_scannet(tmp_path, views)
+    save_image(tmp_path / "color/000000.png", views[0].colour.repeat(2, 0).repeat(2, 1))
+    (tmp_path / "intrinsic/intrinsic_color.txt").unlink()
+    check_frames(open_recording(tmp_path), views)
+
+
 def test_without_depth_intrinsics_depth_has_colours_camera(tmp_path):
     views = make_views(1)
     write_scannet(tmp_path, views)
