@@ -40,7 +40,8 @@ def map_recording(
     progress     called after each frame with the number of frames mapped so far
     interrupted  asked after each frame; once true, the map of the frames so far, and of those few begun, is written
 
-    Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it was.
+    Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it was. Where
+    only a later part of the recording is broken, the map of the frames before it is written first, as if interrupted there.
     """
     start = time.perf_counter()
     mapper = Mapper(config)
@@ -49,9 +50,10 @@ def map_recording(
         mapper.resume(resume)
     with OutputFolder(output, overwrite) as folder:
         mapped, stopped = 0, False
+        problems: list[UserError] = []
         with closing(prefetch(islice(iter(recording), frames.start, frames.stop, frames.step))) as chosen:
             # what has been looked at when the mapping is stopped is still mapped: the state is that of whole steps
-            wanted = takewhile(lambda _: not stopped, chosen)
+            wanted = takewhile(lambda _: not stopped, before_error(chosen, problems))
             with closing(looked_ahead(mapper, wanted)) as looks:
                 for look in looks:
                     folder.add(look.frame.name, mapper.track(look).labels)
@@ -59,17 +61,21 @@ def map_recording(
                     progress(mapped)
                     stopped = stopped or interrupted()
         if mapped == 0:
-            raise UserError(
-                f"The chosen frames {frames.start or 0}:{frames.stop or ''} of {recording.path} are none: "
-                f"it has {len(recording)}."
+            raise (
+                problems[0]
+                if problems
+                else UserError(
+                    f"The chosen frames {frames.start or 0}:{frames.stop or ''} of {recording.path} are none: "
+                    f"it has {len(recording)}."
+                )
             )
         instances = mapper.instances()
         summary = {
             "recording": str(recording.path),
             "format": recording.format,
             "skipped_frames": dict(recording.skipped),
-            "notes": list(recording.notes),
-            "complete": not stopped,
+            "notes": [*recording.notes, *map(str, problems)],
+            "complete": not (stopped or problems),
             "resumed": str(resume) if resume is not None else None,
             **summarise(mapper, instances, mapped, time.perf_counter() - start),
         }
@@ -77,7 +83,19 @@ def map_recording(
             folder.add_state(mapper.save_state)
         folder.add_views(mapper.gatherer.views)
         folder.finish(instances, summary)
+    if problems:
+        raise UserError(
+            f"{str(problems[0]).removesuffix('.')}; {output} holds the map of the {mapped} frames before it."
+        )
     return instances, summary
+
+
+def before_error(frames: Iterator[Frame], problems: list[UserError]) -> Iterator[Frame]:
+    """The frames up to the first UserError, which is put with the `problems`."""
+    try:
+        yield from frames
+    except UserError as error:
+        problems.append(error)
 
 
 def looked_ahead(mapper: Mapper, frames: Iterator[Frame]) -> Generator[Look, None, None]:

@@ -254,9 +254,22 @@ def test_mistakes_with_folders(walk, tmp_path, capsys):
     assert "did you mean" in refused(capsys, "mapp", walk).lower()
     broken = tmp_path / "broken"
     subprocess.run(["cp", "-r", walk, broken], check=True)
-    (broken / "depth" / "000003.png").write_bytes(b"no picture")
-    assert "000003.png" in refused(capsys, "map", broken, "-o", tmp_path / "out")
+    (broken / "depth" / "000000.png").write_bytes(b"no picture")
+    assert "000000.png" in refused(capsys, "map", broken, "-o", tmp_path / "out")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "empty"]
+
+
+def test_a_broken_file_late_in_a_recording_leaves_the_map_of_the_frames_before_it(walk, tmp_path, capsys):
+    broken, out = tmp_path / "broken", tmp_path / "out"
+    subprocess.run(["cp", "-r", walk, broken], check=True)
+    (broken / "depth" / "000007.png").write_bytes(b"no picture")
+    says = refused(capsys, "map", broken, "-o", out)
+    assert "depth/000007.png is not a whole depth image" in says
+    assert f"{out} holds the map of the 7 frames before it." in says
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["complete"], summary["frames"]) == (False, 7)
+    assert "000007.png" in summary["notes"][-1]
+    assert {p.name for p in tmp_path.iterdir()} == {"broken", "out"}
 
 
 def test_frames_that_are_left_out_are_counted(walk, tmp_path, capsys):

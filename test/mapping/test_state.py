@@ -129,25 +129,46 @@ def test_looks_taken_ahead_change_nothing(frames, way):
     assert_same(remembered(whole), remembered(ahead))
 
 
+class Walk:
+    """A recording of these frames, of which those from `broken` on cannot be read."""
+
+    path, format, skipped, notes = "walk", "walk", {}, []
+
+    def __init__(self, frames, broken=None):
+        self.frames, self.broken = frames, broken
+
+    def __len__(self):
+        return len(self.frames)
+
+    def __iter__(self):
+        yield from self.frames[: self.broken]
+        if self.broken is not None:
+            raise UserError("A frame is broken: copy it again.")
+
+
 def test_stopped_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
     """What has been looked at when the mapping is stopped is still mapped."""
-
-    class Walk:
-        path, format, skipped, notes = tmp_path, "walk", {}, []
-
-        def __len__(self):
-            return len(frames)
-
-        def __iter__(self):
-            return iter(frames)
-
     config, out = load_config(None, FAST), tmp_path / "out"
-    whole, _ = map_recording(Walk(), tmp_path / "whole", config)
-    _, summary = map_recording(Walk(), out, config, interrupted=lambda: True)
+    whole, _ = map_recording(Walk(frames), tmp_path / "whole", config)
+    _, summary = map_recording(Walk(frames), out, config, interrupted=lambda: True)
     assert not summary["complete"]
     assert 1 <= summary["frames"] <= 3 + 2 * AHEAD
-    rest, _ = map_recording(Walk(), out, config, slice(summary["frames"], None), resume=out)
+    rest, _ = map_recording(Walk(frames), out, config, slice(summary["frames"], None), resume=out)
     assert_same(whole, rest)
+
+
+def test_broken_off_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
+    config, out = load_config(None, FAST), tmp_path / "out"
+    whole, _ = map_recording(Walk(frames), tmp_path / "whole", config)
+    with pytest.raises(
+        UserError, match=r"^A frame is broken: copy it again; .*out holds the map of the 5 frames before"
+    ):
+        map_recording(Walk(frames, 5), out, config)
+    rest, _ = map_recording(Walk(frames), out, config, slice(5, None), resume=out)
+    assert_same(whole, rest)
+    with pytest.raises(UserError, match=r"^A frame is broken: copy it again\.$"):
+        map_recording(Walk(frames, 0), tmp_path / "none", config)
+    assert not (tmp_path / "none").exists()
 
 
 def test_generators_remember_nothing(frames):
