@@ -41,7 +41,8 @@ def map_recording(
     interrupted  asked after each frame; once true, the map of the frames so far, and of those few begun, is written
 
     Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it was. Where
-    only a later part of the recording is broken, the map of the frames before it is written first, as if interrupted there.
+    only a later part of the recording is broken, the map of the frames before it is written first, as if interrupted there; where
+    only the finishing fails (finishing.joining=network, and the map is too large for it), the map joined by votes is.
     """
     start = time.perf_counter()
     mapper = Mapper(config)
@@ -60,16 +61,19 @@ def map_recording(
                     mapped += 1
                     progress(mapped)
                     stopped = stopped or interrupted()
+        if mapped == 0 and problems:
+            raise problems[0]
         if mapped == 0:
-            raise (
-                problems[0]
-                if problems
-                else UserError(
-                    f"The chosen frames {frames.start or 0}:{frames.stop or ''} of {recording.path} are none: "
-                    f"it has {len(recording)}."
-                )
+            raise UserError(
+                f"The chosen frames {frames.start or 0}:{frames.stop or ''} of {recording.path} are none: "
+                f"it has {len(recording)}."
             )
-        instances = mapper.instances()
+        left = f"the map of the {mapped} frames before it"
+        try:
+            instances = mapper.instances()
+        except UserError as error:
+            problems.insert(0, error)
+            instances, left = mapper.cloud(), f"the map of the {mapped} frames, its pieces joined by votes"
         summary = {
             "recording": str(recording.path),
             "format": recording.format,
@@ -84,9 +88,7 @@ def map_recording(
         folder.add_views(mapper.gatherer.views)
         folder.finish(instances, summary)
     if problems:
-        raise UserError(
-            f"{str(problems[0]).removesuffix('.')}; {output} holds the map of the {mapped} frames before it."
-        )
+        raise UserError(f"{str(problems[0]).removesuffix('.')}; {output} holds {left}.")
     return instances, summary
 
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from gcseg_ros.config import load_config
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import read_json
 from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper
+from gcseg_ros.mapping.export import read_instance_map
 from gcseg_ros.mapping.state import FORMAT, Saved, read_state, write_state
 from gcseg_ros.masks.proposals import build_generator
 from gcseg_ros.run import AHEAD, map_recording
@@ -169,6 +171,23 @@ def test_broken_off_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
     with pytest.raises(UserError, match=r"^A frame is broken: copy it again\.$"):
         map_recording(Walk(frames, 0), tmp_path / "none", config)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_map_too_large_for_the_3d_segmenter_is_written_by_votes(frames, tmp_path, monkeypatch):
+    segmenter = pytest.importorskip("gcseg_ros.segmentation.segmenter")
+    monkeypatch.setattr(segmenter, "MOST_VOXELS", 10)
+    config, out = load_config(None, [*FAST, "finishing.joining=network"]), tmp_path / "out"
+    with pytest.raises(
+        UserError, match=r"voxels .* are possible: .*; .*out holds the map of the 9 frames, its pieces joined by votes"
+    ):
+        map_recording(Walk(frames), out, config)
+    assert read_instance_map(out).objects
+    summary = read_json(out / "summary.json")
+    assert (summary["complete"], summary["frames"]) == (False, len(frames))
+    assert "are possible" in summary["notes"][0]
+    mapper = Mapper(load_config(None, FAST))
+    mapper.resume(out)
+    assert mapper.instances().objects
 
 
 def test_generators_remember_nothing(frames):
