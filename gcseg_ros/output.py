@@ -168,11 +168,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 def remove_old(before: Path, path: Path) -> None:
     """Remove an output that `path` has replaced, but for what in it is the user's: that goes on in `path`."""
-    for content in before.iterdir():
+    ours = []
+    for content in before.iterdir():  # the user's first: an error with the rest leaves nothing of theirs behind
         if content.name in FILES:
-            shutil.rmtree(content) if content.is_dir() else content.unlink()
+            ours.append(content)
         elif not (path / content.name).exists():
             content.replace(path / content.name)
+    for content in ours:
+        shutil.rmtree(content) if content.is_dir() and not content.is_symlink() else content.unlink()
     before.rmdir()
 
 

@@ -116,6 +116,20 @@ def test_an_earlier_result_is_replaced_and_the_users_own_files_stay(tmp_path, in
         OutputFolder(out, overwrite=False)
 
 
+def test_labels_that_were_moved_and_linked_stay_where_they_are(tmp_path, instances):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    write(out, instances, run=1)
+    (out / "labels").rename(elsewhere)
+    (out / "labels").symlink_to(elsewhere)
+    (out / "notes.txt").write_text("mine")
+    write(out, instances, run=2)
+    assert json.loads((out / "summary.json").read_text())["run"] == 2
+    assert not (out / "labels").is_symlink()
+    assert [p.name for p in elsewhere.iterdir()] == ["000007.png"]
+    assert (out / "notes.txt").read_text() == "mine"
+    assert parts_beside(out) == ["elsewhere"]
+
+
 @pytest.mark.parametrize("content", [None, "", "[]", "3", '{"frames": 1}', "{"])
 def test_folders_of_others_are_refused(tmp_path, instances, content):
     out = tmp_path / "out"
