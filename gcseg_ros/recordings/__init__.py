@@ -138,11 +138,19 @@ def open_recording(path: str | Path, **options: str | None) -> Recording:
 def _near(path: Path) -> str:
     """Recordings above or in a path, as a hint; empty if there are none."""
     for above in path.resolve().parents[:2]:
-        if any(kind.recognises(above) for kind in formats()):
+        if _is_recording(above):
             return f"{above} is a recording: give that"
     inside = sorted(path.iterdir()) if path.is_dir() else []
-    found = [child.name for child in inside[:100] if any(kind.recognises(child) for kind in formats())]
+    found = [child.name for child in inside[:100] if _is_recording(child)]
     return f"it holds the recordings {', '.join(found)}: give one of them" if found else ""
+
+
+def _is_recording(path: Path) -> bool:
+    """Whether a format recognises `path`; what may not be read is none."""
+    try:
+        return any(kind.recognises(path) for kind in formats())
+    except OSError:
+        return False
 
 
 def prefetch(items: Iterator[T], size: int = 4) -> Generator[T, None, None]:

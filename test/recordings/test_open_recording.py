@@ -1,6 +1,7 @@
 """Recognition of formats, options, counting of left-out frames, reading ahead."""
 
 import itertools
+import os
 import threading
 from pathlib import Path
 
@@ -50,6 +51,33 @@ def test_a_folder_beside_a_recording_gets_a_hint(tmp_path):
     for part in ("color", "color/000000.png"):
         with pytest.raises(UserError, match="office is a recording: give that"):
             open_recording(tmp_path / "office" / part)
+
+
+@pytest.fixture
+def no_root():
+    """Root may read everything: be nobody for a while."""
+    formats()  # what is imported late is imported now
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    yield
+    if root:
+        os.seteuid(0)
+
+
+def test_neighbours_that_may_not_be_read_are_no_hint(tmp_path, monkeypatch, request):
+    disk = tmp_path / "disk"  # the folders above are root's
+    write_scannet(disk / "office", make_views(1))
+    (disk / "lost+found").mkdir(mode=0)
+    (disk / "notes.txt").touch()
+    for folder in (disk, disk / "office"):
+        folder.chmod(0o755)
+    monkeypatch.chdir(disk)
+    request.getfixturevalue("no_root")
+    with pytest.raises(UserError, match="it holds the recordings office: give one of them"):
+        open_recording(".")
+    with pytest.raises(UserError, match=r"No known recording format fits notes.txt;"):
+        open_recording("notes.txt")
 
 
 def test_options_that_are_none_are_as_if_not_given(tmp_path):
