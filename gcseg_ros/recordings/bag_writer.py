@@ -26,6 +26,7 @@ HUMBLE_TO_LATEST: Literal[8] = 8
 """Version of the bag's metadata: Humble cannot parse 9, later distributions read both."""
 MAP_FRAME, CAMERA_FRAME = "map", "camera_optical_frame"
 DEPTH_PNG = "/depth/image/compressedDepth"
+END_S = 1 << 31  # seconds are 32 bit in ROS
 POSE = "geometry_msgs/msg/PoseStamped"
 
 
@@ -88,6 +89,11 @@ class _Bag:
         self._whole_mm = True
 
     def write(self, frame: Frame) -> None:
+        if not 0 <= frame.stamp_s < END_S:
+            raise UserError(
+                f"Frame {frame.name} has the stamp {frame.stamp_s:.15g} s, and a bag holds 0 to {END_S} s: are the recording's "
+                "stamps in another unit?"
+            )
         stamp_ns = nanoseconds(frame.stamp_s)
         stamp = self._make("builtin_interfaces/msg/Time", stamp_ns // 10**9, stamp_ns % 10**9)
         header = self._make("std_msgs/msg/Header", stamp, CAMERA_FRAME)

@@ -18,6 +18,7 @@ from gcseg_ros.ros_messages import seconds
 
 COLOUR_SUFFIXES = (".jpg", ".jpeg", ".png")
 DEPTH_SUFFIXES = (".png",)
+MOST_FRAMES = 100_000_000  # weeks without a pause
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,11 @@ def by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
 def stamps_from_names(names: Sequence[str], rate_hz: float = 30.0) -> list[float]:
     """Seconds of frames that have no stamps: the last number in the name is the frame's number at `rate_hz`.
 
-    Where these numbers do not rise, the position in the sequence is the number.
+    Where these numbers do not rise, or are stamps of a clock (`MOST_FRAMES`), the position in the sequence is the number.
     """
     digits = [re.findall(r"\d+", name) for name in names]
     numbers = [int(found[-1]) if found else -1 for found in digits]
-    if any(second <= first for first, second in pairwise(numbers)) or -1 in numbers:
+    rising = all(first < second for first, second in pairwise(numbers))
+    if not rising or -1 in numbers or max(numbers, default=0) > MOST_FRAMES:
         numbers = list(range(len(names)))
     return [seconds(round(number * 1e9 / rate_hz)) for number in numbers]

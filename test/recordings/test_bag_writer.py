@@ -63,6 +63,18 @@ def test_humble_can_read_the_metadata(tmp_path, storage):
     assert {type(topic["offered_qos_profiles"]) for topic in topics} == {str}, "Humble fails at a list"
 
 
+@pytest.mark.parametrize("stamp", ["-1.0", "1305031102175.0"])
+def test_stamps_that_no_bag_holds(tmp_path, stamp):
+    write_tum(tmp_path / "tum", make_views(1))
+    for name in ("rgb", "depth", "groundtruth"):
+        file = tmp_path / f"tum/{name}.txt"
+        lines = [line.split() for line in file.read_text().splitlines() if not line.startswith("#")]
+        file.write_text("\n".join(" ".join([stamp, *words[1:]]) for words in lines[:1]))
+    with pytest.raises(UserError, match=rf"has the stamp {stamp[:-2]} s, and a bag holds 0 to 2147483648 s"):
+        write_bag(open_recording(tmp_path / "tum"), tmp_path / "bag")
+    assert [path.name for path in tmp_path.iterdir()] == ["tum"]
+
+
 def test_depth_finer_than_a_millimetre_is_written_as_metres(tmp_path):
     views = make_views(3)
     write_tum(tmp_path / "tum", views)

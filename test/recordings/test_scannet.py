@@ -41,6 +41,16 @@ def test_names_without_rising_numbers_are_stamped_by_position(tmp_path):
     assert [round(frame.stamp_s * 30) for frame in open_recording(tmp_path)] == [0, 1]
 
 
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_names_that_are_stamps_are_stamped_by_position(tmp_path, unit):
+    views = make_views(3)
+    for view in views:
+        view.number = 1305031102 * unit + 33 * view.number
+    frames = list(open_recording(write_scannet(tmp_path, views)))
+    check_frames(frames, views)
+    assert [round(frame.stamp_s * 30) for frame in frames] == [0, 1, 2]
+
+
 def test_jpeg_colour_is_decoded_to_rgb(tmp_path):
     views = make_views(1)
     write_scannet(tmp_path, views)
