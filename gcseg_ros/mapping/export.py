@@ -86,16 +86,16 @@ def read_instances_json(path: str | Path) -> list[ObjectInstance]:
     """The objects of an `instances.json`. Raises UserError."""
     try:
         return [object_from_entry(entry) for entry in read_json(path)]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise UserError(
             f"{path} is not a list of objects as `gcseg map` writes it ({type(error).__name__}: {error}): run gcseg map again."
         ) from None
 
 
 def object_from_entry(entry: dict[str, Any]) -> ObjectInstance:
-    """The inverse of `object_entry`."""
+    """The inverse of `object_entry`. Raises KeyError, OverflowError, TypeError or ValueError where the entry is none."""
     oriented, aligned = entry["oriented_box"], entry["axis_aligned_box"]
-    return ObjectInstance(
+    found = ObjectInstance(
         id=int(entry["id"]),
         points=int(entry["points"]),
         centre=np.array(entry["centre"], float).reshape(3),
@@ -110,6 +110,10 @@ def object_from_entry(entry: dict[str, Any]) -> ObjectInstance:
         last_seen=str(entry["last_seen"]),
         state=str(entry["state"]),
     )
+    numbers = (found.centre, *found.axis_aligned_box, *found.oriented_box, found.confidence)
+    if not (all(np.isfinite(number).all() for number in numbers) and 0 <= found.id <= np.iinfo(np.int32).max):
+        raise ValueError("a number is not finite, or an id out of range")
+    return found
 
 
 def read_instance_map(out: str | Path) -> InstanceMap:

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import struct
 
@@ -246,3 +247,24 @@ def test_malformed_instances_json(tmp_path, content):
     (tmp_path / "instances.json").write_text(content)
     with pytest.raises(UserError):
         read_instances_json(tmp_path / "instances.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("confidence", "NaN"),
+        ("confidence", '"nan"'),
+        ("id", "1e999"),
+        ("id", "1e30"),
+        ("id", "-1"),
+        ("centre", "[0, 0, Infinity]"),
+    ],
+)
+def test_instances_json_with_impossible_numbers(tmp_path, name, value):
+    file = tmp_path / "instances.json"
+    write_instances_json(file, example_map(10))
+    entries = json.loads(file.read_text())
+    entries[0][name] = "HERE"
+    file.write_text(json.dumps(entries).replace('"HERE"', value))
+    with pytest.raises(UserError, match=r"instances\.json is not a list of objects .* run gcseg map again"):
+        read_instances_json(file)
