@@ -1,16 +1,18 @@
-"""Writing files so that nobody ever meets half of one."""
+"""Writing files so that nobody ever meets half of one, and reading them so that a broken one is one sentence."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
 
@@ -53,6 +55,31 @@ def read_json(path: str | Path) -> Any:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}.") from None
+
+
+def read_arrays(path: str | Path, names: Collection[str] | None = None, most: int = 0) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an NPZ file (those of these `names` that are there), none of them pickled. Raises UserError.
+
+    Memory is bounded by the file's size; that of compressed arrays, where they are larger, by `most` bytes.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {member.filename.removesuffix(".npy"): member.file_size for member in archive.infolist()}
+        with np.load(path, allow_pickle=False) as file:
+            chosen = [name for name in file.files if names is None or name in names]
+            size = sum(sizes[name] for name in chosen)
+            if size > max(path.stat().st_size, most):
+                raise ValueError(f"compressed arrays of {size:,} bytes: np.savez writes them uncompressed")
+            arrays = {name: file[name] for name in chosen}
+            if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+                raise ValueError("it holds other files")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except Exception as error:  # numpy and zipfile raise many kinds for broken files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path} is not a whole NPZ file of plain arrays: {reason}.") from None
+    return arrays
 
 
 def plain(value: Any) -> Any:

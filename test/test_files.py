@@ -1,10 +1,12 @@
 import os
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path, read_json, write_json_atomic
+from gcseg_ros.files import atomic_path, read_arrays, read_json, write_json_atomic
 
 
 def test_atomic_path_appears_complete_with_its_suffix(tmp_path):
@@ -62,3 +64,53 @@ def test_read_json_malformed(tmp_path, content):
 def test_read_json_missing(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_json(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_are_read_as_they_were_written(tmp_path, save):
+    arrays = {"a": np.arange(6).reshape(2, 3), "b": np.array("text"), "c": np.zeros(0, np.float32)}
+    save(tmp_path / "a.npz", **arrays)
+    for names in (None, ("a", "c", "d")):
+        read = read_arrays(tmp_path / "a.npz", names, 1000)
+        assert read.keys() == {name for name in arrays if names is None or name in names}
+        assert all(array.dtype == arrays[name].dtype and (array == arrays[name]).all() for name, array in read.items())
+
+
+def test_arrays_take_no_more_memory_than_the_file_or_what_is_allowed(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", a=np.zeros(50_000_000, np.uint8), b=np.arange(3))
+    assert (tmp_path / "a.npz").stat().st_size < 100_000
+    tracemalloc.start()
+    for most in (0, 49_999_999):
+        with pytest.raises(UserError, match=r"a\.npz is not a whole NPZ .*compressed arrays of 50,000,\d+ bytes"):
+            read_arrays(tmp_path / "a.npz", most=most)
+    assert read_arrays(tmp_path / "a.npz", ("b",), 1000)["b"].tolist() == [0, 1, 2]
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
+    assert read_arrays(tmp_path / "a.npz", most=51_000_000)["a"].size == 50_000_000
+
+
+def damaged(file, change):
+    """Of an archive's directory of contents, change bytes from `change[0]` on of each entry."""
+    data, at = bytearray(file.read_bytes()), 0
+    while (at := data.find(b"PK\x01\x02", at)) >= 0:
+        data[at + change[0] : at + change[0] + len(change[1])] = change[1]
+        at += 4
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("change", [(8, b"\x01"), (10, b"\x63"), (10, b"\x0e"), (10, b"\x08"), (24, b"\0\0\0\0")])
+def test_arrays_of_a_damaged_archive(tmp_path, change):
+    """Encrypted, compressed in ways that there are not or that it is not, shorter than it says."""
+    np.savez(tmp_path / "a.npz", a=np.arange(3))
+    damaged(tmp_path / "a.npz", change)
+    with pytest.raises(UserError, match=r"a\.npz "):
+        read_arrays(tmp_path / "a.npz")
+
+
+def test_other_files_are_no_arrays(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a.txt", "text")
+    np.save(tmp_path / "b.npy", np.zeros(3))
+    for name in ("a.npz", "b.npy", "none.npz", ""):
+        with pytest.raises(UserError, match=r"cannot be read|is not a whole NPZ"):
+            read_arrays(tmp_path / name)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import read_arrays
 from gcseg_ros.frames import check_near
 from gcseg_ros.mapping.export import Cloud, read_cloud
 
 SCENE_CLOUD = "gt_cloud.npz"
+MOST_COMPRESSED = 1 << 30  # bytes of arrays that are compressed: thirty million points
 CARRY_M = 0.05
 INSTANCES_PER_LABEL = 1000
 """ScanNet's ids are label x 1000 + number of the instance; below 1000 is unlabelled."""
@@ -108,16 +107,7 @@ def read_npz(path: Path) -> Cloud:
         "confidence": ("confidence", (), "fiu", np.float32),
         "stuff": ("stuff", (), "biu", np.bool_),
     }
-    try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("it is a single array")
-        with file:
-            arrays: dict[str, npt.NDArray[Any]] = {name: file[name] for name in known if name in file.files}
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} is not a whole NPZ file of plain arrays: {' '.join(str(error).split())}.") from None
+    arrays = read_arrays(path, known, MOST_COMPRESSED)
     if "points" not in arrays:
         raise UserError(f"{path} has no array `points`: expected points (N, 3) and instance (N,).")
     cloud: Cloud = {}

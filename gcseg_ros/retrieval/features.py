@@ -16,10 +16,10 @@ from scipy import sparse
 
 from gcseg_ros.config import Part
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path
+from gcseg_ros.files import atomic_path, read_arrays
 from gcseg_ros.retrieval.encoder import Encoder
 from gcseg_ros.retrieval.selection import crops, shots
-from gcseg_ros.retrieval.views import StoredView, read_arrays
+from gcseg_ros.retrieval.views import StoredView
 
 
 class FeatureConfig(Part):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path
+from gcseg_ros.files import atomic_path, read_arrays
 from gcseg_ros.frames import CameraIntrinsics, rigid
 
 VIEWS = "views.npz"
@@ -133,17 +131,6 @@ def in_millimetres(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
 def in_metres(millimetres: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
     """The inverse of `in_millimetres`, but for the rounding."""
     return np.divide(millimetres, 1000, dtype=np.float32)
-
-
-def read_arrays(path: Path) -> dict[str, npt.NDArray]:
-    """All arrays of an NPZ file, none of them pickled. Raises UserError."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (AttributeError, ValueError, EOFError, MemoryError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} is not a whole NPZ file of plain arrays: {' '.join(str(error).split())}.") from None
 
 
 def _decoded(data: bytes, flags: int) -> npt.NDArray | None:
