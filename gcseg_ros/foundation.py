@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,28 @@ T = TypeVar("T")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
+def device_of(name: str, setting: str = "device") -> torch.device:
+    """The device of this name; auto: a GPU where there is one. Raises UserError if it is not there.
+
+    setting  what the user calls it, for the error
+    """
+    there = torch.cuda.is_available()
+    name = ("cuda" if there else "cpu") if name == "auto" else name
+    device: torch.device | None = None
+    with suppress(RuntimeError):
+        device = torch.device(name)
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UserError(f"{setting} must be auto, cpu, cuda or cuda:N; found {name!r}.")
+    if device.type == "cuda" and not there:
+        raise UserError(
+            f"{setting} is {name}, but PyTorch finds no GPU here: install a driver and a PyTorch built for it, or choose "
+            f"{setting}=cpu."
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"There is no GPU {name}: this machine has {torch.cuda.device_count()}, counted from cuda:0.")
+    return device
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Where networks run and in which precision."""
@@ -36,21 +58,7 @@ class Runtime:
     @classmethod
     def of(cls, config: FoundationConfig) -> Runtime:
         """Raises UserError if the device that is asked for is not there."""
-        there = torch.cuda.is_available()
-        name = ("cuda" if there else "cpu") if config.device == "auto" else config.device
-        try:
-            device = torch.device(name)
-        except RuntimeError:
-            raise UserError(f"foundation.device must be auto, cpu, cuda or cuda:N; found {name!r}.") from None
-        if device.type == "cuda" and not there:
-            raise UserError(
-                f"foundation.device is {name}, but PyTorch finds no GPU here: install a driver and a PyTorch built for it, or "
-                "choose foundation.device=cpu."
-            )
-        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-            raise UserError(
-                f"There is no GPU {name}: this machine has {torch.cuda.device_count()}, counted from cuda:0."
-            )
+        device = device_of(config.device, "foundation.device")
         precision = (
             config.precision if config.precision != "auto" else "bfloat16" if device.type == "cuda" else "float32"
         )

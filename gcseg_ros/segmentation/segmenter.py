@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from gcseg_ros.config import build_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.baselines import normals_of
+from gcseg_ros.foundation import device_of
 from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL, normalised_colours, surface_directions
@@ -58,9 +59,7 @@ class Segmenter:
         backend: str = "auto",
         joining: JoiningModel | None = None,
     ) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        if self.device.type == "cuda" and not torch.cuda.is_available():
-            raise UserError("There is no GPU that PyTorch can use here: choose the device cpu.")
+        self.device = device_of(device or "auto")
         self.network = network.to(self.device).eval()
         self.settings = settings or PostProcessing()
         self.precision, self.backend, self.joining = precision, backend, joining

@@ -441,6 +441,8 @@ def test_checkpoints_are_known_by_the_names_of_the_weights(tmp_path, monkeypatch
         (["cloud.ply", "-o", "out.ply", "--checkpoint", "nothing"], "There is no checkpoint"),
         (["cloud.ply", "-o", "out.ply", "--checkpoint", "c.pt", "--min-score", "7"], "min_score"),
         (["cloud.ply", "-o", "out.ply", "--checkpoint", "c.pt", "--device", "cuda"], "no GPU"),
+        (["cloud.ply", "-o", "out.ply", "--checkpoint", "c.pt", "--device", "gpu"], "device must be auto, cpu, cuda"),
+        (["cloud.ply", "-o", "out.ply", "--checkpoint", "c.pt", "--device", "meta"], "device must be auto, cpu, cuda"),
     ],
 )
 def test_mistakes_on_the_command_line(network, tmp_path, monkeypatch, capsys, arguments, words):
