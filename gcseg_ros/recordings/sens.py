@@ -8,6 +8,7 @@ stamps and sizes in bytes of colour and depth, and the two encoded images (ScanN
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -126,7 +127,7 @@ class ScanNetSens(Recording):
         matrices = np.frombuffer(self._read(stream, 4 * 64), "<f4").reshape(4, 4, 4).astype(np.float64)
         colour, depth, _, _, width, height = struct.unpack("<2i4I", self._read(stream, 24))
         units, frames = struct.unpack("<fQ", self._read(stream, 12))
-        if colour not in (PNG, JPEG) or depth not in (RAW_USHORT, ZLIB_USHORT) or units <= 0:
+        if colour not in (PNG, JPEG) or depth not in (RAW_USHORT, ZLIB_USHORT) or not 0 < units < math.inf:
             raise UserError(
                 f"{self._file} must hold jpeg or png colour (2, 1) and zlib or raw depth (1, 0); found the compressions "
                 f"{colour} and {depth} with {units} depth units a metre: export it with ScanNet's SensReader."

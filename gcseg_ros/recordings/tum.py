@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -145,10 +146,11 @@ def _calibration(path: Path) -> tuple[CameraIntrinsics, float]:
     try:
         read = yaml.safe_load(file.read_text())
         pixels = [float(read[key]) for key in ("fx", "fy", "cx", "cy")]
-        return CameraIntrinsics(int(read["width"]), int(read["height"]), *pixels), float(
-            read.get("depth_factor", DEPTH_FACTOR)
-        )
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        depth_factor = float(read.get("depth_factor", DEPTH_FACTOR))
+        if not 0 < depth_factor < math.inf:
+            raise ValueError(f"the depth_factor {depth_factor:g} is no number of units a metre")
+        return CameraIntrinsics(int(read["width"]), int(read["height"]), *pixels), depth_factor
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UserError(
             f"{file} must hold the numbers width, height, fx, fy, cx, cy (pixels), optionally depth_factor; "
             f"found an error: {' '.join(str(error).split())}."

@@ -84,7 +84,7 @@ def write_scannet(folder: Path, views, name="{:06d}"):
     return folder
 
 
-def write_sens(file: Path, views, version=4, colour_compression=1, depth_compression=1):
+def write_sens(file: Path, views, version=4, colour_compression=1, depth_compression=1, units=1000.0, frames=None):
     file.parent.mkdir(parents=True, exist_ok=True)
     name = b"StructureSensor"
     with file.open("wb") as out:
@@ -92,7 +92,7 @@ def write_sens(file: Path, views, version=4, colour_compression=1, depth_compres
         for matrix in (four(K), np.eye(4), four(K), np.eye(4)):
             out.write(matrix.astype("<f4").tobytes())
         out.write(struct.pack("<iiIIII", colour_compression, depth_compression, WIDTH, HEIGHT, WIDTH, HEIGHT))
-        out.write(struct.pack("<fQ", 1000.0, len(views)))
+        out.write(struct.pack("<fQ", units, len(views) if frames is None else frames))
         for view in views:
             colour = cv2.imencode(".png", view.colour[..., ::-1])[1].tobytes()
             depth = view.depth_mm.astype("<u2").tobytes()

@@ -69,8 +69,16 @@ def test_broken_images_name_the_frame(tmp_path):
         list(open_recording(file))
 
 
-@pytest.mark.parametrize("changes", [{"version": 3}, {"colour_compression": 0}, {"depth_compression": 2}])
-def test_other_versions_and_compressions_are_refused(tmp_path, changes):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 3},
+        {"colour_compression": 0},
+        {"depth_compression": 2},
+        *({"units": units} for units in (0.0, -1.0, np.nan, np.inf)),
+    ],
+)
+def test_other_versions_compressions_and_impossible_units_are_refused(tmp_path, changes):
     with pytest.raises(UserError, match=r"scene.sens must"):
         open_recording(write_sens(tmp_path / "scene.sens", make_views(1), **changes))
 

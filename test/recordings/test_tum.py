@@ -90,7 +90,26 @@ def test_depth_factor(tmp_path):
     np.testing.assert_allclose(frame.depth_m, views[0].depth_mm * 5 / 1000, rtol=1e-6)
 
 
-@pytest.mark.parametrize("text", ["", "fx: 1", "[1, 2]", "{", "{width: 16, height: 12, fx: a, fy: 1, cx: 1, cy: 1}"])
+@pytest.mark.parametrize("factor", ["0", "-5000", ".nan", ".inf"])
+def test_an_impossible_depth_factor(tmp_path, factor):
+    write_tum(tmp_path, make_views(1))
+    text = (tmp_path / "camera.yaml").read_text().replace("}", f', "depth_factor": {factor}}}')
+    (tmp_path / "camera.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"camera.yaml must hold .*: the depth_factor .* is no number of units a metre"):
+        open_recording(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "fx: 1",
+        "[1, 2]",
+        "{",
+        "{width: 16, height: 12, fx: a, fy: 1, cx: 1, cy: 1}",
+        "{width: .inf, height: 12, fx: 1, fy: 1, cx: 1, cy: 1}",
+    ],
+)
 def test_a_broken_camera_file(tmp_path, text):
     write_tum(tmp_path, make_views(1))
     (tmp_path / "camera.yaml").write_text(text)
