@@ -28,6 +28,9 @@ from gcseg_ros.ros_messages import seconds
 RATE_HZ = 30
 PNG, JPEG = 1, 2
 RAW_USHORT, ZLIB_USHORT = 0, 1
+FRAME_BYTES = 64 + 32  # of a frame without its images
+MOST_BYTES = 1 << 30  # of an image
+LARGEST_SIDE_PX = 8192
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ class ScanNetSens(Recording):
             for number in range(header.frames):
                 pose = np.frombuffer(self._read(stream, 64), "<f4").astype(np.float64).reshape(4, 4)
                 _, _, colour_bytes, depth_bytes = struct.unpack("<4Q", self._read(stream, 32))
+                if max(colour_bytes, depth_bytes) >= MOST_BYTES:
+                    raise self._truncated()
                 if number % step:
                     stream.seek(colour_bytes + depth_bytes, 1)
                 else:
@@ -108,8 +113,12 @@ class ScanNetSens(Recording):
     def raw_depth(self, stored: StoredFrame) -> npt.NDArray[np.uint16]:
         """(H, W) in the file's units, 0 = invalid. Raises UserError."""
         height, width = self.header.depth_size
+        raw, inflater = stored.depth, zlib.decompressobj()
         try:
-            raw = zlib.decompress(stored.depth) if self.header.depth_compression == ZLIB_USHORT else stored.depth
+            if self.header.depth_compression == ZLIB_USHORT:
+                raw = inflater.decompress(raw, 2 * height * width + 1)
+                if not inflater.eof:
+                    raise ValueError(f"its end does not come after {width}x{height} pixels")
             return np.frombuffer(raw, "<u2").reshape(height, width)
         except (zlib.error, ValueError) as error:
             raise UserError(
@@ -132,10 +141,17 @@ class ScanNetSens(Recording):
                 f"{self._file} must hold jpeg or png colour (2, 1) and zlib or raw depth (1, 0); found the compressions "
                 f"{colour} and {depth} with {units} depth units a metre: export it with ScanNet's SensReader."
             )
+        if not (0 < width <= LARGEST_SIDE_PX and 0 < height <= LARGEST_SIDE_PX):
+            raise UserError(f"{self._file} has depth images of {width}x{height} pixels: download it again.")
+        if frames * FRAME_BYTES > self._file.stat().st_size:
+            raise self._truncated()
         return SensHeader(matrices[0], matrices[2], depth, (height, width), units, frames)
 
     def _read(self, stream: BinaryIO, size: int) -> bytes:
-        data = stream.read(size) if size < 1 << 30 else b""
+        data = stream.read(size)
         if len(data) != size:
-            raise UserError(f"{self._file} is truncated or not a .sens file: download it again.")
+            raise self._truncated()
         return data
+
+    def _truncated(self) -> UserError:
+        return UserError(f"{self._file} is truncated or not a .sens file: download it again.")

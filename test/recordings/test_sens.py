@@ -1,5 +1,8 @@
 """ScanNet's .sens files."""
 
+import struct
+import tracemalloc
+
 import numpy as np
 import pytest
 from recording_builders import check_frames, make_views, write_scannet, write_sens
@@ -67,6 +70,36 @@ def test_broken_images_name_the_frame(tmp_path):
     file.write_bytes(data[: second + 20] + bytes(20) + data[second + 40 :])
     with pytest.raises(UserError, match=r"Frame 1 of .*scene.sens is not a whole"):
         list(open_recording(file))
+
+
+@pytest.mark.parametrize("frames", [2, 1000, 1 << 63, (1 << 64) - 1])
+def test_more_frames_than_the_file_holds(tmp_path, frames):
+    file = write_sens(tmp_path / "scene.sens", make_views(1), frames=frames)
+    with pytest.raises(UserError, match=r"scene.sens is truncated"):
+        list(open_recording(file))
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_images_larger_than_any(tmp_path, step):
+    file = write_sens(tmp_path / "scene.sens", make_views(2), depth_compression=0)
+    data = file.read_bytes()
+    size = struct.pack("<Q", 2 * 16 * 12)
+    at = data.rindex(size)
+    file.write_bytes(data[:at] + b"\xff" * 8 + data[at + 8 :])
+    with pytest.raises(UserError, match=r"scene.sens is truncated"):
+        list(open_recording(file).stored(step))
+
+
+@pytest.mark.parametrize("pixels", [0, 16 * 12 - 1, 16 * 12 + 1, 50_000_000])
+def test_depth_of_another_size_takes_no_memory(tmp_path, pixels):
+    (view,) = make_views(1)
+    view.depth_mm = np.zeros(pixels, np.uint16)
+    file = write_sens(tmp_path / "scene.sens", [view])
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"Frame 0 of .*scene.sens: the depth image is broken"):
+        list(open_recording(file))
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
