@@ -383,13 +383,13 @@ def _options(poses: str | None, options: list[str] | None) -> dict[str, str | No
 
 
 def _frames(text: str | None, most: int | None) -> slice:
-    """`A:B[:STEP]` and the largest number of frames -> a slice that counts up from 0."""
+    """`A:B[:STEP]` and the largest number of frames -> a slice that counts up from 0, of numbers that islice takes."""
     if text is None:
-        return slice(0, most, 1)
+        return slice(0, None if most is None else min(most, sys.maxsize), 1)
     parts = text.split(":")
     if not (len(parts) in (2, 3) and all(part.strip().isdecimal() or not part.strip() for part in parts)):
         raise UserError(f"--frames is written A:B or A:B:STEP with whole numbers from 0; found {text!r}.")
-    start, stop, step = ([int(part) if part.strip() else None for part in parts] + [None])[:3]
+    start, stop, step = ([min(int(part), sys.maxsize) if part.strip() else None for part in parts] + [None])[:3]
     start, step = start or 0, 1 if step is None else step
     if step < 1 or (stop is not None and stop <= start):
         raise UserError(f"--frames {text} chooses no frames: A must be less than B, and STEP at least 1.")

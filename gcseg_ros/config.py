@@ -209,7 +209,7 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
     if file is not None:
         try:
             read = yaml.safe_load(Path(file).read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no text, or a date that is none
             raise UserError(f"The configuration {file} cannot be read: {' '.join(str(error).split())}.") from None
         if read is not None and not isinstance(read, dict):
             raise UserError(
@@ -224,7 +224,7 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
             )
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (ValueError, yaml.YAMLError):
             raise UserError(
                 f"The value of {path.strip()} cannot be understood: {text!r}; write it as in YAML."
             ) from None

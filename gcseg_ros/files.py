@@ -28,6 +28,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     ...     cv2.imwrite(str(temporary), picture)
     """
     path = Path(path)
+    if not path.name:
+        raise UserError(f"{path} cannot be written: it is a folder; name a file.")
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -164,6 +164,8 @@ def test_view(mapped, tmp_path, capsys):
     assert main(["view", str(out), "--png", str(tmp_path / "new" / "a.jpg")]) == 0
     assert cv2.imread(str(tmp_path / "new" / "a.jpg")) is not None
     assert "let it end in .png" in refused(capsys, "view", out, "--png", tmp_path / "a.xyz")
+    assert "name a file" in refused(capsys, "view", out, "--html", ".")
+    assert "name a file" in refused(capsys, "view", out, "--png", "")
     assert "gcseg map" in refused(capsys, "view", tmp_path)
 
 
@@ -208,6 +210,8 @@ def test_mapped_in_two_halves_it_is_the_same_map(mapped, walk, tmp_path, capsys)
     [
         (["--frames", "10:"], [10, 11]),
         (["--frames", "1:9:3", "--max-frames", "2"], [1, 4]),
+        (["--frames", f"0:{10**20}:{10**20}", "--max-frames", f"{10**20}"], [0]),
+        (["--max-frames", f"{10**20}", "--masks", "geometric"], range(12)),
         (["--frames", ":99", "--max-frames", "2", "--poses", "pose_noisy", "--masks", "geometric"], [0, 1]),
     ],
 )
@@ -235,6 +239,7 @@ def test_the_chosen_frames(walk, tmp_path, arguments, names):
         (["--frames", "-3:3"], "A:B"),
         (["--frames", "0:5:0"], "no frames"),
         (["--frames", "90:95"], "it has 12"),
+        (["--frames", f"{10**20}:"], "it has 12"),
         (["--max-frames", "0"], "max-frames"),
         (["--wrong"], "--wrong"),
     ],

@@ -23,6 +23,7 @@ def test_settings_override_the_file_which_overrides_the_defaults(tmp_path):
         ("tracking.keyframe_stride=many", "'many' is not allowed"),
         ("tracking.association=magic", "association"),
         ("keyframe_stride", "part.name=value"),
+        ("masks.sam.weights=2020-13-45", "masks.sam.weights cannot be understood: '2020-13-45'"),
         ("tracking.match_iou.x=1", "not allowed|value"),
         ("input.depth_max_m=.inf", "input.depth_max_m = inf is not allowed: Input should be a finite number"),
         ("map.voxel_m=.inf", "map.voxel_m = inf is not allowed"),
@@ -36,7 +37,9 @@ def test_wrong_settings(setting, says):
         load_config(None, [setting])
 
 
-@pytest.mark.parametrize("text", ["- 1\n- 2\n", "tracking: [", "tracking: !!python/object:os.system {}\n"])
+@pytest.mark.parametrize(
+    "text", ["- 1\n- 2\n", "tracking: [", "tracking: !!python/object:os.system {}\n", "a: 2020-13-45\n"]
+)
 def test_wrong_files(tmp_path, text):
     file = tmp_path / "c.yaml"
     file.write_text(text)

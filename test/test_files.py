@@ -34,6 +34,9 @@ def test_atomic_path_in_an_impossible_place(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"), atomic_path(tmp_path / "file" / "x.txt") as temporary:
         temporary.touch()
+    for place in (".", "", "/"):
+        with pytest.raises(UserError, match=r"cannot be written: it is a folder; name a file"), atomic_path(place):
+            pass
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match="cannot be written"), atomic_path(tmp_path / "folder") as temporary:
         temporary.touch()
