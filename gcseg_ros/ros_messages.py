@@ -63,6 +63,11 @@ def image_to_rgb(msg: Any) -> npt.NDArray[np.uint8]:
         )
     dtype, channels, conversion = COLOUR_ENCODINGS[msg.encoding]
     pixels = _pixels(msg, dtype, channels)
+    if channels == 2 and pixels.shape[1] % 2:
+        raise UserError(
+            f"An image of encoding {msg.encoding} must have an even width, since two pixels share a colour; found {msg.width}: "
+            "have the camera crop it, or publish rgb8."
+        )
     if msg.encoding == "mono16":
         pixels = (pixels >> 8).astype(np.uint8)
     pixels = np.ascontiguousarray(pixels)

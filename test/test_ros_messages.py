@@ -96,6 +96,12 @@ def test_yuv422_of_a_grey_ramp(encoding, order):
     np.testing.assert_allclose(rgb, np.repeat(((luma - 16.0) * 255 / 219)[..., None], 3, 2), atol=1.5)
 
 
+@pytest.mark.parametrize("encoding", ["yuv422_yuy2", "yuyv", "uyvy", "yuv422"])
+def test_yuv422_of_an_odd_width_is_refused(encoding):
+    with pytest.raises(UserError, match=rf"encoding {encoding} must have an even width.*; found 7"):
+        image_to_rgb(image(np.zeros((4, 7, 2), np.uint8), encoding))
+
+
 @given(SIZES.flatmap(lambda size: hnp.arrays(np.uint16, size)), st.integers(0, 5), st.booleans())
 def test_integer_depth_is_millimetres(pixels, padding, bigendian):
     for encoding in ("16UC1", "mono16"):
