@@ -68,7 +68,7 @@ def map_recording(
                 f"The chosen frames {frames.start or 0}:{frames.stop or ''} of {recording.path} are none: "
                 f"it has {len(recording)}."
             )
-        left = f"the map of the {mapped} frames before it"
+        left = f"the map of the {mapped} frames before that"
         try:
             instances = mapper.instances()
         except UserError as error:

@@ -270,7 +270,7 @@ def test_a_broken_file_late_in_a_recording_leaves_the_map_of_the_frames_before_i
     (broken / "depth" / "000007.png").write_bytes(b"no picture")
     says = refused(capsys, "map", broken, "-o", out)
     assert "depth/000007.png is not a whole depth image" in says
-    assert f"{out} holds the map of the 7 frames before it." in says
+    assert f"{out} holds the map of the 7 frames before that." in says
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["complete"], summary["frames"]) == (False, 7)
     assert "000007.png" in summary["notes"][-1]

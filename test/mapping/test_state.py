@@ -163,7 +163,7 @@ def test_broken_off_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
     config, out = load_config(None, FAST), tmp_path / "out"
     whole, _ = map_recording(Walk(frames), tmp_path / "whole", config)
     with pytest.raises(
-        UserError, match=r"^A frame is broken: copy it again; .*out holds the map of the 5 frames before"
+        UserError, match=r"^A frame is broken: copy it again; .*out holds the map of the 5 frames before that"
     ):
         map_recording(Walk(frames, 5), out, config)
     rest, _ = map_recording(Walk(frames), out, config, slice(5, None), resume=out)
