@@ -6,8 +6,6 @@ The index is written whole after every scene, so a scene is either in it with al
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path, read_json, write_json_atomic
+from gcseg_ros.files import atomic_path, read_arrays, read_json, write_json_atomic
 
 UNKNOWN = -1
+MOST_COMPRESSED = 1 << 30  # bytes of a sample: forty million points
 AGAIN = "delete all lines of its scene in index.jsonl, and the same labelling command makes it again"
 PROTOCOL, INDEX = "protocol.json", "index.jsonl"
 KINDS = ("fragment", "map", "complete")
@@ -70,16 +69,16 @@ def write_sample(path: Path, sample: Sample) -> None:
 def read_sample(path: Path) -> Sample:
     """Raises UserError if the file is missing or broken."""
     try:
-        with np.load(path, allow_pickle=False) as data:
-            sample = Sample(data["points"], data["colours"], data["instance"])
-    except OSError as error:
-        raise UserError(f"The sample {path} cannot be read: {error.strerror or error}.") from None
-    except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"The sample {path} is damaged ({reason}): {AGAIN}.") from None
-    count = len(sample.points)
+        sample = Sample(**read_arrays(path, most=MOST_COMPRESSED))
+    except UserError as error:
+        raise UserError(f"{error} It is a sample: {AGAIN}.") from None
+    except TypeError:
+        raise UserError(
+            f"The sample {path} must hold points, colours and instance, and nothing else: {AGAIN}."
+        ) from None
+    count = sample.points.shape[:1]
     shapes = (sample.points.shape, sample.colours.shape, sample.instance.shape)
-    if shapes != ((count, 3), (count, 3), (count,)) or sample.colours.dtype != np.uint8:
+    if shapes != ((*count, 3), (*count, 3), count) or sample.colours.dtype != np.uint8:
         raise UserError(
             f"The sample {path} must hold points (N, 3), colours (N, 3) uint8, instance (N,); found {shapes}."
         )

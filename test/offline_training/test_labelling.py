@@ -117,16 +117,10 @@ def test_thinning_keeps_majorities(count, seed):
     assert (thin.colours == 7).all()
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "cannot be read|damaged"),
-        (b"PK\x03\x04 not a zip", "damaged"),
-    ],
-)
-def test_broken_samples(tmp_path, content, words):
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip"])
+def test_broken_samples(tmp_path, content):
     (tmp_path / "x.npz").write_bytes(content)
-    with pytest.raises(UserError, match=words) as error:
+    with pytest.raises(UserError, match=r"not a whole NPZ file.*delete all lines of its scene") as error:
         read_sample(tmp_path / "x.npz")
     assert "\n" not in str(error.value)
 
@@ -136,6 +130,9 @@ def test_broken_samples(tmp_path, content, words):
     [
         Sample(np.zeros((2, 3), np.float32), np.zeros((3, 3), np.uint8), np.zeros(2, np.int32)),
         Sample(np.full((2, 3), np.nan, np.float32), np.zeros((2, 3), np.uint8), np.zeros(2, np.int32)),
+        Sample(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.uint8), np.array([1, -2], np.int32)),
+        Sample(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.uint8), np.array([1, 0.5])),
+        Sample(np.float32(0), np.uint8(0), np.int32(0)),
     ],
 )
 def test_samples_of_wrong_shapes_or_not_finite(tmp_path, sample):
