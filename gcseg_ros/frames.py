@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 
-FARTHEST_M = 10_000.0  # up to here sums of float32 metres are good to a centimetre or two
+FARTHEST_M = 10_000.0  # up to here float32 metres are good to a millimetre
 
 Array = npt.NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from gcseg_ros.frames import Array, rigid
 from gcseg_ros.jit import njit
 from gcseg_ros.mapping.state import Saved
-from gcseg_ros.mapping.voxel_map import VOTE_NOISE_M, VoxelMap, locate
+from gcseg_ros.mapping.voxel_map import VOTE_NOISE_M, VoxelMap, corner, locate
 from gcseg_ros.views import View, sigma, solid
 
 SAMPLES = 2000  # points of a view, about
@@ -217,7 +217,12 @@ def _normal_equations(keys, row_of, sums, points, normals, noise, pose, voxel_m)
             x, y, z = s[4] / length, s[5] / length, s[6] / length
             if x * normal[0] + y * normal[1] + z * normal[2] < PARALLEL:
                 continue
-            distance = x * (point[0] - s[1] / s[0]) + y * (point[1] - s[2] / s[0]) + z * (point[2] - s[3] / s[0])
+            left, front, low = corner(key, voxel_m)
+            distance = (
+                x * (point[0] - left - s[1] / s[0])
+                + y * (point[1] - front - s[2] / s[0])
+                + z * (point[2] - low - s[3] / s[0])
+            )
             if abs(distance) < abs(off):
                 off = distance
                 J[0], J[1], J[2] = arm[1] * z - arm[2] * y, arm[2] * x - arm[0] * z, arm[0] * y - arm[1] * x

@@ -31,7 +31,8 @@ WELL_KNOWN = 1 << 16  # weight from which on a voxel's sums stay: float32 would 
 class VoxelMap:
     """Voxels in the world frame.
 
-    Per voxel: weighted sums of points, normals and Lab colours; the `SLOTS` labels with the most votes, best first.
+    Per voxel: weighted sums of points (from the voxel's corner, so that float32 is as good far from the origin), normals and Lab
+    colours; the `SLOTS` labels with the most votes, best first.
     """
 
     def __init__(self, config: MapConfig) -> None:
@@ -69,7 +70,7 @@ class VoxelMap:
         self.count = _integrate(
             self.keys, self.row_of, self.count, self.sums, self.labels, self.votes, solid(view.measured_m),
             view.normals, view.lab, labels if self.mask_edges_vote else _without_edges(labels), view.pose, view.camera,
-            1 / self.voxel_m,
+            self.voxel_m,
         )  # fmt: skip
         if self.count > len(self.keys) // 2:
             self._grow()
@@ -80,11 +81,14 @@ class VoxelMap:
 
     def state(self) -> dict[str, Any]:
         """The voxels in the order in which they were first seen."""
+        n = self.count
+        return {"key": self._key_of_row(), "sums": self.sums[:n], "labels": self.labels[:n], "votes": self.votes[:n]}
+
+    def _key_of_row(self) -> npt.NDArray[np.int64]:
         used = self.keys >= 0
         key = np.empty(self.count, np.int64)
         key[self.row_of[used]] = self.keys[used]
-        n = self.count
-        return {"key": key, "sums": self.sums[:n], "labels": self.labels[:n], "votes": self.votes[:n]}
+        return key
 
     def restore(self, saved: Saved) -> None:
         """Take over the `state` of a map of the same voxel size. Raises UserError."""
@@ -108,13 +112,15 @@ class VoxelMap:
     def surface(self) -> Surface:
         """Copies of the voxels' contents."""
         n = self.count
-        return Surface(self.sums[:n], self.labels[:n], self.votes[:n], self.voxel_m)
+        corners = np.column_stack(corner(self._key_of_row(), self.voxel_m))
+        return Surface(self.sums[:n], self.labels[:n], self.votes[:n], self.voxel_m, corners)
 
 
 class Surface:
     """Arrays over the n voxels: points (n, 3) m world, normals (n, 3), lab (n, 3), weight (n,), label (n,), share (n,) 0..1.
 
     voxel_m  edge of a voxel
+    corners  (n, 3) m, what the sums of points are relative to
     """
 
     def __init__(
@@ -123,11 +129,12 @@ class Surface:
         labels: npt.NDArray[np.int32],
         votes: npt.NDArray[np.float32],
         voxel_m: float,
+        corners: npt.NDArray[np.float64] | float = 0.0,
     ) -> None:
         self.voxel_m = voxel_m
         self.weight = sums[:, 0].copy()
         w = self.weight[:, None]
-        self.points = sums[:, 1:4] / w
+        self.points = (corners + sums[:, 1:4] / w).astype(np.float32)
         self.normals = sums[:, 4:7] / np.maximum(np.linalg.norm(sums[:, 4:7], axis=1, keepdims=True), 1e-9)
         self.lab = sums[:, 7:10] / w
         self.label = labels[:, 0].astype(np.int64)
@@ -163,6 +170,14 @@ def _key(x, y, z, inverse):
     if max(abs(i), abs(j), abs(k)) >= EXTENT:
         return np.int64(-1)
     return ((i + EXTENT) << 42) | ((j + EXTENT) << 21) | (k + EXTENT)
+
+
+@njit
+def corner(key, voxel_m):
+    """The corner of a voxel with the lowest coordinates."""
+    lowest = (1 << 21) - 1
+    x, y, z = (key >> 42) - EXTENT, (key >> 21 & lowest) - EXTENT, (key & lowest) - EXTENT
+    return x * voxel_m, y * voxel_m, z * voxel_m
 
 
 @njit
@@ -206,15 +221,15 @@ def _look_up(keys, row_of, labels, depth, pose, camera, inverse):
 
 
 @njit
-def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, frame_labels, pose, camera, inverse):
+def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, frame_labels, pose, camera, voxel_m):
     h, w = depth.shape
     for v in range(h):
         for u in range(w):
             z = depth[v, u]
             if z <= 0:
                 continue
-            X, Y, Z = point = transform(pose, u, v, z, camera)
-            key, slot = locate(keys, point, inverse)
+            point = transform(pose, u, v, z, camera)
+            key, slot = locate(keys, point, 1 / voxel_m)
             if key < 0:
                 continue
             if keys[slot] != key:
@@ -226,10 +241,9 @@ def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, fr
             weight = np.float32(1 / (1 + (sigma(z) / VOTE_NOISE_M) ** 2))
             if s[0] < WELL_KNOWN:
                 s[0] += weight
-                s[1] += weight * X
-                s[2] += weight * Y
-                s[3] += weight * Z
+                origin = corner(key, voxel_m)
                 for t in range(3):
+                    s[1 + t] += weight * (point[t] - origin[t])
                     s[4 + t] += weight * (pose[t, 0] * n[0] + pose[t, 1] * n[1] + pose[t, 2] * n[2])
                     s[7 + t] += weight * lab[v, u, t]
             if frame_labels[v, u] > 0:

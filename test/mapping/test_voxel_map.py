@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gcseg_ros.config import MapConfig
 from gcseg_ros.frames import CameraIntrinsics, back_project
-from gcseg_ros.mapping.voxel_map import EXTENT, SLOTS, VoxelMap, _find, _key, _vote
+from gcseg_ros.mapping.voxel_map import EXTENT, SLOTS, VoxelMap, _find, _key, _vote, corner
 from gcseg_ros.views import View
 
 CAMERA = CameraIntrinsics(40, 30, 40, 40, 19.5, 14.5)
@@ -34,6 +34,17 @@ def test_points_land_in_their_voxels():
     np.testing.assert_allclose(surface.points[:, 2], 2.0, rtol=1e-5)
     assert (surface.label == 1).all()
     np.testing.assert_allclose(surface.lab, 50, rtol=1e-5)
+
+
+@pytest.mark.parametrize("far_m", [0.0, 300.0, -9000.0])
+def test_a_camera_that_stands_still_far_from_the_origin_knows_points_to_a_millimetre(far_m):
+    """Sums of float32 metres from the origin would be rounded by centimetres, and always the same way."""
+    pose, rng, voxels = np.eye(4), np.random.default_rng(0), VoxelMap(MapConfig())
+    pose[:3, 3] = far_m, 0.7 * far_m, 1.0
+    for _ in range(300):
+        voxels.integrate(view(1 + 0.002 * rng.normal(size=(30, 40)), pose), np.zeros((30, 40), np.int32))
+    offset = voxels.surface().points.astype(np.float64) - np.column_stack(corner(voxels.state()["key"], voxels.voxel_m))
+    assert ((offset > -0.001) & (offset < voxels.voxel_m + 0.001)).all(), "a mean of points is in their voxel"
 
 
 def test_the_label_is_the_most_voted_and_the_share_says_how_clearly():
