@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from gcseg_ros import views
+import gcseg_ros
 from gcseg_ros.agglomeration import Ids
 from gcseg_ros.config import Config, FinishingConfig, ViewsConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.mapping import pose_refinement, voxel_map
 from gcseg_ros.mapping.masked_pieces import with_masks
 from gcseg_ros.mapping.piece_graph import piece_graph
 from gcseg_ros.mapping.pieces import PieceGraph
@@ -26,7 +25,6 @@ from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording, synthetic
 from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES, SyntheticRecording
 from gcseg_ros.recordings.synthetic.recording import TruthBuilder
-from gcseg_ros.tracking import borders, evidence
 from offline_training.joining.labelled import LabelledGraph
 
 if TYPE_CHECKING:
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
 INVENTED_SEED = 500  # after the seed of the others
 TRUTH_STRIDE = 3  # every third pixel each way is enough to know what a voxel of 3 cm is
 TRUTH_REACH_M = 0.06
+SETTINGS = Config(finishing=FinishingConfig(joining="votes"), views=ViewsConfig(most=0))
+"""The default ones, but for joining: it is to be learned, and maps need not be finished."""
 
 
 def room_names(count: int, frames: int, seed: int, styles: Sequence[str] = TRAINING_STYLES) -> list[str]:
@@ -129,19 +129,19 @@ class TrueInstances:
 
 
 def _mapper_and_truth() -> tuple[Mapper, TrueInstances]:
-    """The default settings, but for joining: it is to be learned, and maps need not be finished."""
     truth = TrueInstances()
-    mapper = Mapper(Config(finishing=FinishingConfig(joining="votes"), views=ViewsConfig(most=0)))
+    mapper = Mapper(SETTINGS)
     mapper.extensions["truth"] = truth
     return mapper, truth
 
 
 def _digest() -> str:
-    """Changes with the generator, the boundary network, depth, poses and what a map keeps of views, not with what is made of that when it is finished."""
+    """Changes with the generator, the settings, and all code that decides what a map keeps; not with what is made of that when it is finished."""
+    package = Path(gcseg_ros.__file__).parent
+    mapping = ("mapper.py", "views.py", "mapping/voxel_map.py", "mapping/pose_refinement.py", "mapping/state.py")
+    parts = [path for part in ("masks", "propagation", "tracking") for path in sorted((package / part).glob("*.py"))]
     digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
-    for source in (
-        *(Path(module.__file__) for module in (views, pose_refinement, voxel_map, evidence, borders)),
-        *synthetic.sources(),
-    ):
+    digest.update(SETTINGS.model_dump_json(exclude={"finishing"}).encode())
+    for source in (*(package / name for name in mapping), *parts, *synthetic.sources()):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:8]
