@@ -114,10 +114,10 @@ class ViewBuilder:
         camera = k.fx, k.fy, k.cx, k.cy
         measured = decimate(frame.depth_m, factor, np.float32(self.config.depth_max_m))
         depth, weight = measured, (measured > 0).astype(np.float32)
-        if self.previous and self.previous[0].intrinsics == k and self.config.filter_frames > 0:
+        if self.previous and self.previous[1].shape == measured.shape and self.config.filter_frames > 0:
             last, last_weight = self.previous
             motion = np.linalg.inv(frame.pose) @ last.pose
-            predicted, support = warp(last.depth_m, last_weight, last.normals, motion, camera)
+            predicted, support = warp(last.depth_m, last_weight, last.normals, motion, last.camera, camera)
             depth, weight = fuse(measured, predicted, support, np.float32(self.config.filter_frames))
         colour = picture = frame.colour[: height * factor, : width * factor]
         if factor > 1:
@@ -187,7 +187,7 @@ def decimate(depth, factor, depth_max):
 
 
 @njit
-def warp(depth, weight, normals, motion, camera):
+def warp(depth, weight, normals, motion, last_camera, camera):
     """The last view's depth as seen from here, and its weight: each pixel splats 2x2 samples of its tangent plane.
 
     A pixel gets the mean, by how near they fall, of the samples that agree within the noise; of those that do not, the nearest surface's. To take the
@@ -203,7 +203,7 @@ def warp(depth, weight, normals, motion, camera):
             z = depth[v, u]
             if z <= 0:
                 continue
-            X, Y, Z = transform(motion, u, v, z, camera)
+            X, Y, Z = transform(motion, u, v, z, last_camera)
             if Z < 0.1:
                 continue
             n = normals[v, u]

@@ -93,6 +93,22 @@ def test_the_filter_of_a_moving_camera_does_not_draw_surfaces_nearer(z):
     assert inside.std() < 0.35 * sigma(z)
 
 
+def test_the_filter_goes_on_when_the_focal_length_changes():
+    """A slanted wall that stands still, before a camera that stands still: only autofocus moves."""
+    rng = np.random.default_rng(0)
+    build = ViewBuilder(InputConfig())
+    errors = []
+    for k in range(8):
+        focal = 525 * (1 + 0.015 * (k % 2))
+        camera = CameraIntrinsics(640, 480, focal, focal, 319.5, 239.5)
+        truth = np.tile(2 / (1 - 0.3 * (np.arange(640) - 319.5) / focal), (480, 1))
+        view = build(frame(truth + rng.normal(size=truth.shape) * sigma(truth), camera=camera))
+        error = view.depth_m - decimate(truth.astype(np.float32), 2, np.float32(6))
+        errors.append(error[20:-20, 20:-20])
+    assert np.std(errors[-1]) < 0.6 * np.std(errors[0])
+    assert abs(np.mean(errors[-1])) < 1e-3
+
+
 def test_the_filter_fills_a_flickering_hole():
     depth = np.full((480, 640), 2.0)
     build = ViewBuilder(InputConfig())

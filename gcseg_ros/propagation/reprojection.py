@@ -35,11 +35,11 @@ class ReprojectionPropagator:
         self.keyframe = view, labels
 
     def __call__(self, view: View) -> Labels:
-        if self.keyframe is None or self.keyframe[0].intrinsics != view.intrinsics:
+        if self.keyframe is None or self.keyframe[0].depth_m.shape != view.depth_m.shape:
             return np.zeros(view.depth_m.shape, np.int32)
         key, labels = self.keyframe
         motion = np.linalg.inv(key.pose) @ view.pose
-        pulled = _pull(view.depth_m, motion, key.depth_m, labels, view.camera)
+        pulled = _pull(view.depth_m, motion, key.depth_m, labels, view.camera, key.camera)
         for _ in range(HOLE_ROUNDS):
             pulled = _close(pulled, view.depth_m)
         return pulled
@@ -56,9 +56,9 @@ class ReprojectionPropagator:
 
 
 @njit
-def _pull(depth, motion, key_depth, key_labels, camera):
-    """The keyframe's label at each pixel's 3D point, if the keyframe saw that point."""
-    fx, fy, cx, cy = camera
+def _pull(depth, motion, key_depth, key_labels, camera, key_camera):
+    """The keyframe's label at each pixel's 3D point, if the keyframe saw that point. The two cameras may differ (autofocus)."""
+    fx, fy, cx, cy = key_camera
     h, w = depth.shape
     labels = np.zeros((h, w), np.int32)
     for v in range(h):

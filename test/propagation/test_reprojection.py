@@ -1,5 +1,7 @@
 """Propagation by reprojection: a plane seen from two places, an occluder, holes."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from gcseg_ros.frames import CameraIntrinsics
@@ -63,12 +65,21 @@ def test_pinholes_are_closed_where_depth_supports_it():
     assert not result[10:20, 10:20].any()
 
 
-def test_a_change_of_camera_ends_the_window():
+def test_labels_follow_a_camera_whose_focal_length_changes():
+    """An iPhone's autofocus: the same wall, 2 m away, through 80 and through 88 pixels of focal length."""
+    propagate = ReprojectionPropagator()
+    propagate.prompt(view(WALL), np.tile(np.where(np.arange(80) < 30, 1, 2).astype(np.int32), (60, 1)))
+    labels = propagate(replace(view(WALL), intrinsics=CameraIntrinsics(80, 60, 88, 88, 39.5, 29.5)))
+    edge = 39.5 + 1.1 * (29.5 - 39.5)
+    assert (labels[:, : int(edge)] == 1).all()
+    assert (labels[:, int(edge) + 2 :] == 2).all()
+
+
+def test_a_change_of_size_ends_the_window():
     propagate = ReprojectionPropagator()
     propagate.prompt(view(WALL), np.ones((60, 80), np.int32))
-    other = CameraIntrinsics(80, 60, 90, 90, 39.5, 29.5)
     now = view(WALL)
-    changed = View(
-        now.name, now.colour, now.measured_m, now.depth_m, now.normals, now.lab, other, now.pose, now.picture
-    )
-    assert not propagate(changed).any()
+    smaller = replace(now, depth_m=now.depth_m[:30, :40], intrinsics=CAMERA.scaled(40, 30))
+    labels = propagate(smaller)
+    assert labels.shape == (30, 40)
+    assert not labels.any()
