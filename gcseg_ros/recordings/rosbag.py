@@ -41,6 +41,7 @@ PAIR_TOLERANCE_NS = 30_000_000
 POSE_TOLERANCE_S = 0.02
 WAIT_NS = 1 * SECOND_NS  # an image waits this long, in the bag's time, for its partner and its pose
 QUEUE = 90  # images of a kind that are held at most
+STAMPED_WITHIN = 100  # messages: a topic without a stamp in the first of them never has one
 
 
 class RosBag(Recording):
@@ -106,7 +107,10 @@ class RosBag(Recording):
         if topics.pose and world and not self._told:
             unused = f" ({topics.pose} is not used: choose it with pose_topic)"
             topics = replace(topics, pose=None)
-        assembly = _Assembly(topics, worlds, self._body_frame, self._rectify)
+        unstamped = frozenset(
+            topic for topic in (topics.rgb, topics.depth, topics.pose) if topic and self._unstamped(topic)
+        )
+        assembly = _Assembly(topics, worlds, self._body_frame, self._rectify, unstamped)
         self.notes.append(
             f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are "
             f"{topics.pose or tf}{unused}."
@@ -153,6 +157,10 @@ class RosBag(Recording):
                 break
         return next((world for world in FIXED_FRAMES if tree.connected(world, camera)), None)
 
+    def _unstamped(self, topic: str) -> bool:
+        """Whether a driver leaves the stamps of a topic zero; one that is zero among others is the start of a simulator's time."""
+        return not any(stamp_ns(m.header.stamp) for _, _, m in islice(self._messages({topic}), STAMPED_WITHIN))
+
     def _count(self) -> dict[str, tuple[str, int]]:
         """topic -> message type and number of messages."""
         found: dict[str, tuple[str, int]] = {}
@@ -196,10 +204,18 @@ class RosBag(Recording):
 
 
 class _Assembly:
-    """Puts frames together from the messages of a bag, in order of stamps."""
+    """Puts frames together from the messages of a bag, in order of stamps; of `unstamped` topics the log time is the stamp."""
 
-    def __init__(self, topics: Topics, worlds: tuple[str, ...], body_frame: str | None, rectify: bool) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        worlds: tuple[str, ...],
+        body_frame: str | None,
+        rectify: bool,
+        unstamped: frozenset[str],
+    ) -> None:
         self.topics = topics
+        self._unstamped = unstamped
         self.poses = _Poses(topics, worlds, body_frame)
         self._rectify = rectify
         self._cameras: dict[str, dict[int, tuple[CameraIntrinsics, Lens | None]]] = {}
@@ -210,16 +226,19 @@ class _Assembly:
 
     def add(self, topic: str, log_ns: int, message: Any) -> None:
         if topic == self.topics.rgb:
-            insort(self._colours, (_stamp(message, log_ns), message), key=itemgetter(0))
+            insort(self._colours, (self._stamp(topic, log_ns, message), message), key=itemgetter(0))
             del self._colours[:-QUEUE]
         elif topic == self.topics.depth:
-            insort(self._depths, (_stamp(message, log_ns), log_ns, message), key=itemgetter(0))
+            insort(self._depths, (self._stamp(topic, log_ns, message), log_ns, message), key=itemgetter(0))
         elif topic == self.topics.pose:
-            self.poses.add_pose(message, log_ns)
+            self.poses.add_pose(message, self._stamp(topic, log_ns, message))
         elif topic in self.topics.tf:
             self.poses.add_transforms(message)
         else:
             self.add_camera(topic, message)
+
+    def _stamp(self, topic: str, log_ns: int, message: Any) -> int:
+        return log_ns if topic in self._unstamped else stamp_ns(message.header.stamp)
 
     def add_camera(self, topic: str, info: Any) -> None:
         cameras = self._cameras.setdefault(topic, {})
@@ -326,11 +345,11 @@ class _Poses:
         self._trajectory = Trajectory(keep_s=10)
         self._tree = TransformTree(keep_s=10)
 
-    def add_pose(self, message: Any, log_ns: int) -> None:
+    def add_pose(self, message: Any, stamp: int) -> None:
         if self._body_frame is None:
             self._body_frame = getattr(message, "child_frame_id", None) or None
         try:
-            self._trajectory.add(_stamp(message, log_ns), pose_matrix(message))
+            self._trajectory.add(stamp, pose_matrix(message))
         except UserError:
             return  # odometry that has not started: the images of that time find no pose, and are counted
 
@@ -376,11 +395,6 @@ class _Poses:
                 return pose, ""
         self.unconnected = frame
         return None, f"no transform from {' or '.join(self._worlds)} to {frame or 'an image without frame_id'}"
-
-
-def _stamp(message: Any, log_ns: int) -> int:
-    """The header's stamp; the log time where a driver left it zero."""
-    return stamp_ns(message.header.stamp) or log_ns
 
 
 def _storage_files(folder: Path) -> list[Path]:

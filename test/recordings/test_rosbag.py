@@ -360,6 +360,23 @@ def test_stamps_of_zero_give_way_to_the_log_time(tmp_path):
     check_frames(open_recording(tmp_path / "bag"), views)
 
 
+def test_a_stamp_of_zero_among_others_is_the_start_of_a_simulator_s_time(tmp_path):
+    """Recorded by the wall clock: taken for stamps, its log times would be decades ahead of the others."""
+    views = make_views(4)
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.camera_info("/camera/rgb/camera_info", SECOND)
+        for number, view in enumerate(views):
+            stamp, now = number * SECOND // 10, 1_700_000_000 * SECOND + number * SECOND // 10
+            bag.image("/camera/rgb/image_raw", stamp, view.colour, "rgb8", log_ns=now)
+            bag.image("/camera/depth/image", stamp, view.depth_mm, "16UC1", log_ns=now)
+            bag.pose("/pose", stamp, view.pose, log_ns=now)
+    recording = open_recording(tmp_path / "bag")
+    frames = list(recording)
+    check_frames(frames, views)
+    assert [frame.stamp_s for frame in frames] == [0, 0.1, 0.2, 0.3]
+    assert not recording.skipped
+
+
 def test_larger_colour_is_registered_by_its_own_camera_info(tmp_path):
     views = make_views(2)
     with BagBuilder(tmp_path / "bag") as bag:
