@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 
+LARGEST_SIDE_PX = 8192  # of an image that is taken for a camera's
 FARTHEST_M = 10_000.0  # up to here float32 metres are good to a millimetre
 
 Array = npt.NDArray[np.float64]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
+from gcseg_ros.encoded_images import PNG_MAGIC, decode
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
 from gcseg_ros.lens import Lens
@@ -49,8 +50,6 @@ COLOUR_ENCODINGS: dict[str, tuple[str, int, int | None]] = {
     "bayer_grbg8": ("u1", 1, cv2.COLOR_BayerGB2RGB),
 }
 DEPTH_ENCODINGS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4", "64FC1": "f8"}
-PNG_MAGIC, PNG_END = b"\x89PNG", b"IEND"
-JPEG_MAGIC, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 COMPRESSED_DEPTH_HEADER_BYTES = 12  # int32 format, float32 a, float32 b (compressed_depth_image_transport)
 
 
@@ -203,18 +202,6 @@ def nanoseconds(seconds: float) -> int:
     """Seconds -> nanoseconds; `seconds(nanoseconds(s)) == s` for stamps made of whole nanoseconds."""
     whole = int(seconds // 1)
     return whole * 10**9 + round((seconds - whole) * 1e9)
-
-
-def decode(data: Any, flags: int) -> npt.NDArray | None:
-    """An encoded image (jpeg, png, ...) as OpenCV gives it, None if it cannot be decoded or its end is missing."""
-    encoded = bytes(data)
-    for magic, end in ((PNG_MAGIC, PNG_END), (JPEG_MAGIC, JPEG_END)):
-        if encoded.startswith(magic) and encoded.rfind(end) < len(encoded) // 2:
-            return None  # OpenCV 4 fills the missing part of a truncated jpeg with grey
-    try:
-        return cv2.imdecode(np.frombuffer(encoded, np.uint8), flags) if encoded else None
-    except cv2.error:
-        return None
 
 
 def _pixels(msg: Any, dtype: str, channels: int) -> npt.NDArray:

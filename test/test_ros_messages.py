@@ -164,6 +164,13 @@ def test_truncated_compressed_colour_is_refused(suffix, share):
         compressed_to_rgb(msg)
 
 
+def test_a_message_that_would_fill_the_memory_is_refused():
+    huge = compressed(np.zeros((1, 8193), np.uint16))
+    for to_array in (to_rgb, to_depth_m):
+        with pytest.raises(UserError, match=r"The image has 8193x1 pixels, more than 8192 a side"):
+            to_array(huge)
+
+
 def test_compressed_depth_with_and_without_header():
     mm = np.random.default_rng(0).integers(0, 60000, (6, 8), np.uint16)
     expected = mm.astype(np.float32) * np.float32(0.001)

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.encoded_images import decode
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
-from gcseg_ros.ros_messages import decode
 
 INVALID_MM = 65535  # some sensors mark missing depth with the largest value
 
@@ -26,14 +26,14 @@ def read_depth(path: Path, unit_m: float = 0.001) -> npt.NDArray[np.float32]:
 
 
 def decode_colour(data: bytes, what: str) -> npt.NDArray[np.uint8]:
-    image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, what)
     if image is None:
         raise UserError(f"{what} is not a whole jpeg or png image ({len(data)} bytes): copy or export it again.")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def decode_depth(data: bytes, what: str, unit_m: float = 0.001) -> npt.NDArray[np.float32]:
-    image = decode(data, cv2.IMREAD_UNCHANGED)
+    image = decode(data, cv2.IMREAD_UNCHANGED, what)
     if image is None:
         raise UserError(f"{what} is not a whole depth image ({len(data)} bytes): copy or export it again.")
     if image.ndim != 2 or image.dtype != np.uint16:

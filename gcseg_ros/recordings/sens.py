@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Array, Frame, register_colour
+from gcseg_ros.frames import LARGEST_SIDE_PX, Array, Frame, register_colour
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.images import camera, decode_colour, metres
 from gcseg_ros.ros_messages import seconds
@@ -30,7 +30,6 @@ PNG, JPEG = 1, 2
 RAW_USHORT, ZLIB_USHORT = 0, 1
 FRAME_BYTES = 64 + 32  # of a frame without its images
 MOST_BYTES = 1 << 30  # of an image
-LARGEST_SIDE_PX = 8192
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, read_arrays
-from gcseg_ros.frames import CameraIntrinsics, rigid
+from gcseg_ros.frames import LARGEST_SIDE_PX, CameraIntrinsics, rigid
 
 VIEWS = "views.npz"
 VERSION = 1
-LARGEST_SIDE_PX = 8192
 
 
 @dataclass(frozen=True)

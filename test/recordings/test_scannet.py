@@ -177,6 +177,19 @@ def test_a_truncated_jpeg_is_named(tmp_path):
         list(open_recording(tmp_path))
 
 
+@pytest.mark.parametrize("file", ["color/000000.png", "color/000000.jpg", "depth/000000.png"])
+def test_a_small_file_that_would_fill_the_memory_is_named(tmp_path, file):
+    """A black image compresses a thousandfold: its size is looked at before it is unpacked."""
+    write_scannet(tmp_path, make_views(1))
+    (tmp_path / Path(file).with_suffix(".png")).unlink()
+    data = bytearray(cv2.imencode(file[-4:], np.zeros((9, 9001), np.uint8))[1].tobytes())
+    at = data.find(b"IHDR") + 10 if "png" in file else data.find(b"\xff\xc0") + 5  # the height
+    data[at : at + 2] = (60000).to_bytes(2, "big")
+    (tmp_path / file).write_bytes(data)
+    with pytest.raises(UserError, match=rf"{file} has 9001x60000 pixels, more than 8192 a side"):
+        list(open_recording(tmp_path))
+
+
 def test_a_picture_of_depth_is_refused(tmp_path):
     views = make_views(1)
     write_scannet(tmp_path, views)
