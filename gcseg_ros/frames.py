@@ -112,7 +112,7 @@ def rigid(pose: npt.ArrayLike, who: str = "The pose") -> Array:
 
     The translation and the quaternion's ratios to its largest component are rounded to 1e-9: bit for bit the same matrix
     comes back after a quaternion's round trip (a bag, DDS), and so does the map.
-    Raises UserError if it is not finite or not a rotation.
+    Raises UserError if it is not finite, not a rotation, or its last row is not 0 0 0 1.
     """
     T = np.array(pose, np.float64)
     if T.shape != (4, 4) or not np.isfinite(T).all():
@@ -122,6 +122,10 @@ def rigid(pose: npt.ArrayLike, who: str = "The pose") -> Array:
         raise UserError(
             f"{who}: the pose's upper left 3x3 must be a rotation; its singular values are {s.round(3).tolist()} and its "
             f"determinant {np.linalg.det(T[:3, :3]):.3f}: poses are camera-to-world matrices in metres."
+        )
+    if not np.allclose(T[3], (0, 0, 0, 1), atol=1e-3):
+        raise UserError(
+            f"{who}: the last row of the pose must be 0 0 0 1; found {' '.join(f'{x:g}' for x in T[3])}: is the matrix transposed?"
         )
     quaternion = Rotation.from_matrix(u @ vt).as_quat()
     ratios = np.round(quaternion / quaternion[np.abs(quaternion).argmax()], 9)

@@ -64,6 +64,7 @@ def test_a_pose_survives_its_quaternion(seed):
         np.eye(3),
         np.diag([2.0, 2, 2, 1]),
         np.diag([1.0, 1, -1, 1]),  # a mirror
+        np.diag([1.0, 1, 1, 0]),  # a last row of zeros
     ],
 )
 def test_bad_poses_are_refused_in_one_sentence(bad):

@@ -51,17 +51,23 @@ def metres(raw: npt.NDArray[np.uint16], unit_m: float = 0.001) -> npt.NDArray[np
     return depth
 
 
-def read_matrix(path: Path) -> Array:
-    """A text file of 9 or 16 numbers -> (3, 3) or (4, 4) float64; `nan` and `inf` are numbers. Raises UserError."""
+def read_pose(path: Path) -> Array:
+    """A text file of 16 numbers -> (4, 4) float64 camera-to-world; `nan` and `inf` are numbers. Raises UserError."""
+    return read_matrix(path, (4,))
+
+
+def read_matrix(path: Path, sides: tuple[int, ...] = (3, 4)) -> Array:
+    """A text file of the numbers of a square matrix with one of the sides -> float64. Raises UserError."""
     text = _read(path).decode(errors="replace")
     try:
         values = np.array(text.replace(",", " ").split(), np.float64)
     except ValueError:
         values = np.empty(0)
-    if values.size not in (9, 16):
-        raise UserError(f"{path} must hold a 3x3 or 4x4 matrix of numbers; found {text[:60].strip()!r}.")
-    side = 3 if values.size == 9 else 4
-    return values.reshape(side, side)
+    for side in sides:
+        if values.size == side**2:
+            return values.reshape(side, side)
+    expected = " or ".join(f"{side}x{side}" for side in sides)
+    raise UserError(f"{path} must hold a {expected} matrix of numbers; found {text[:60].strip()!r}.")
 
 
 def camera(matrix: Array, image: npt.NDArray, what: str) -> CameraIntrinsics:

@@ -18,7 +18,7 @@ from gcseg_ros.recordings.folders import (
     natural,
     stamps_from_names,
 )
-from gcseg_ros.recordings.images import camera, read_matrix
+from gcseg_ros.recordings.images import camera, read_matrix, read_pose
 
 
 class ScanNet(FolderRecording):
@@ -56,7 +56,7 @@ class ScanNet(FolderRecording):
         return read_matrix(file) if file.exists() else None
 
     def pose(self, files: FrameFiles) -> Array | None:
-        return read_matrix(files.pose) if isinstance(files.pose, Path) else None
+        return read_pose(files.pose) if isinstance(files.pose, Path) else None
 
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics
 from gcseg_ros.recordings.folders import FolderRecording, FrameFiles, natural, stamps_from_names
-from gcseg_ros.recordings.images import camera, read_matrix
+from gcseg_ros.recordings.images import camera, read_matrix, read_pose
 
 KINECT = CameraIntrinsics(640, 480, 585.0, 585.0, 320.0, 240.0)  # the publication's calibration
 PARTS = {".color.png": "colour", ".color.jpg": "colour", ".depth.png": "depth", ".pose.txt": "pose"}
@@ -44,7 +44,7 @@ class SevenScenes(FolderRecording):
         return path.is_dir() and (any(path.glob("frame-*.color.*")) or any(path.glob("seq-*")))
 
     def pose(self, files: FrameFiles) -> Array | None:
-        return read_matrix(files.pose) if isinstance(files.pose, Path) else None
+        return read_pose(files.pose) if isinstance(files.pose, Path) else None
 
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray

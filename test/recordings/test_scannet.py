@@ -198,11 +198,11 @@ def test_a_picture_of_depth_is_refused(tmp_path):
         list(open_recording(tmp_path))
 
 
-@pytest.mark.parametrize("text", ["", "1 2 3", "1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 x", "\x00\xff\xfe"])
+@pytest.mark.parametrize("text", ["", "1 2 3", "1 0 0 0 1 0 0 0 1", "1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 x", "\x00\xff\xfe"])
 def test_a_broken_pose_file_is_named(tmp_path, text):
     write_scannet(tmp_path, make_views(1))
     (tmp_path / "pose/000000.txt").write_text(text, encoding="latin-1")
-    with pytest.raises(UserError, match=r"pose/000000.txt must hold a 3x3 or 4x4 matrix"):
+    with pytest.raises(UserError, match=r"pose/000000.txt must hold a 4x4 matrix"):
         list(open_recording(tmp_path))
 
 
@@ -210,6 +210,15 @@ def test_a_pose_that_is_no_rotation_is_refused(tmp_path):
     write_scannet(tmp_path, make_views(1))
     save_matrix(tmp_path / "pose/000000.txt", np.diag([2.0, 2, 2, 1]))
     with pytest.raises(UserError, match="Frame 000000: the pose's upper left 3x3 must be a rotation"):
+        list(open_recording(tmp_path))
+
+
+def test_a_transposed_pose_is_refused(tmp_path):
+    """It would put every camera at the origin."""
+    views = make_views(1)
+    write_scannet(tmp_path, views)
+    save_matrix(tmp_path / "pose/000000.txt", views[0].pose.T)
+    with pytest.raises(UserError, match=r"Frame 000000: the last row of the pose must be 0 0 0 1; .*is the matrix tra"):
         list(open_recording(tmp_path))
 
 
