@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 
+ASPECT_TOLERANCE = 0.01  # ScanNet's colour has 1296x968 pixels and its depth 640x480
 LARGEST_SIDE_PX = 8192  # of an image that is taken for a camera's
 FARTHEST_M = 10_000.0  # up to here float32 metres are good to a millimetre
 
@@ -57,6 +58,17 @@ class CameraIntrinsics:
         return CameraIntrinsics(
             width, height, self.fx * sx, self.fy * sy, (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5
         )
+
+    def resized(self, width: int, height: int, source: str) -> CameraIntrinsics:
+        """As `scaled`, for an image that is there. Raises UserError if it has another shape, by more than rounding: it was cropped, or is
+        another camera's. `source` names where these intrinsics are from."""
+        wide, high = self.width * height, self.height * width
+        if abs(wide - high) > max(self.width, width, ASPECT_TOLERANCE * high):
+            raise UserError(
+                f"The images are {width}x{height}, but {source} describes {self.width}x{self.height}, which is another shape: "
+                "give the intrinsics that belong to them."
+            )
+        return self.scaled(width, height)
 
 
 @dataclass(frozen=True)

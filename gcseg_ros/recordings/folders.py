@@ -35,6 +35,7 @@ class FrameFiles:
 class FolderRecording(Recording):
     """Frames made of files. A format fills `self.files` in order of time and gives poses and cameras."""
 
+    assumed = ""  # a sentence about a camera that no file describes
     depth_unit_m = 0.001
     files: Sequence[FrameFiles] = ()
 
@@ -55,6 +56,8 @@ class FolderRecording(Recording):
         """The colour's and the depth's intrinsics, for images of these shapes."""
 
     def _frames(self) -> Iterator[Frame | str]:
+        if self.assumed:
+            self.notes.append(self.assumed)
         for files in self.files:
             if files.colour is None:
                 yield "no colour image"

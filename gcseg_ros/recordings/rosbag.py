@@ -314,12 +314,7 @@ class _Assembly:
         """Colour in depth's pixels. Without a transform between the two cameras they are taken to be at the same place."""
         source, lens = self._camera(self.topics.rgb_camera_info or self.topics.camera_info, stamp)
         height, width = colour.shape[:2]
-        if abs(source.width * height - source.height * width) > max(source.width, width):
-            raise UserError(
-                f"the images are {width}x{height}, but their camera_info describes {source.width}x{source.height}: "
-                "record the camera_info that belongs to them."
-            )
-        source = source.scaled(width, height)
+        source = source.resized(width, height, "their camera_info")
         if lens is not None:
             colour = lens.straightened(colour)
         if T_colour_depth is None:

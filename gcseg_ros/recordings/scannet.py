@@ -65,9 +65,11 @@ class ScanNet(FolderRecording):
         if self._depth_matrix is not None:
             depth_camera = camera(self._depth_matrix, depth, folder)
             if self._colour_matrix is None:
-                return depth_camera.scaled(colour.shape[1], colour.shape[0]), depth_camera
+                return depth_camera.resized(
+                    colour.shape[1], colour.shape[0], f"{folder}/intrinsic_depth.txt"
+                ), depth_camera
             return camera(self._colour_matrix, colour, folder), depth_camera
         if self._colour_matrix is None:
             raise UserError(f"{self.path} has no intrinsics: expected {folder}/intrinsic_depth.txt, a 4x4 matrix.")
         colour_camera = camera(self._colour_matrix, colour, folder)
-        return colour_camera, colour_camera.scaled(depth.shape[1], depth.shape[0])
+        return colour_camera, colour_camera.resized(depth.shape[1], depth.shape[0], f"{folder}/intrinsic_color.txt")

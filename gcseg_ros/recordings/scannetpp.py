@@ -89,4 +89,4 @@ class ScanNetPP(FolderRecording):
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
         found = camera(self._matrix(files.name, "intrinsic", 3), colour, f"{INDEX}, frame {files.name}")
-        return found, found.scaled(depth.shape[1], depth.shape[0])
+        return found, found.resized(depth.shape[1], depth.shape[0], f"frame {files.name} of {self.path / INDEX}")

@@ -12,6 +12,7 @@ from gcseg_ros.recordings.folders import FolderRecording, FrameFiles, natural, s
 from gcseg_ros.recordings.images import camera, read_matrix, read_pose
 
 KINECT = CameraIntrinsics(640, 480, 585.0, 585.0, 320.0, 240.0)  # the publication's calibration
+INTRINSICS = "camera-intrinsics.txt"
 PARTS = {".color.png": "colour", ".color.jpg": "colour", ".depth.png": "depth", ".pose.txt": "pose"}
 
 
@@ -36,8 +37,12 @@ class SevenScenes(FolderRecording):
             FrameFiles(name, stamp_s, found[name].get("colour"), found[name].get("depth"), found[name].get("pose"))
             for name, stamp_s in zip(names, stamps_from_names(names))
         ]
-        intrinsics = frames / "camera-intrinsics.txt"
-        self._matrix = read_matrix(intrinsics) if intrinsics.exists() else None
+        file = frames / INTRINSICS
+        self._matrix = read_matrix(file) if file.exists() else None
+        if self._matrix is None:
+            self.assumed = (
+                f"There is no {file}: the camera is taken for the publication's Kinect (f = {KINECT.fx:g} at 640x480)."
+            )
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -50,10 +55,11 @@ class SevenScenes(FolderRecording):
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
         height, width = depth.shape
-        found = KINECT.scaled(width, height)
-        if self._matrix is not None:
-            found = camera(self._matrix, depth, "camera-intrinsics.txt")
-        return found.scaled(colour.shape[1], colour.shape[0]), found
+        if self._matrix is None:
+            found = KINECT.resized(width, height, f"the Kinect of the publication (there is no {INTRINSICS})")
+        else:
+            found = camera(self._matrix, depth, INTRINSICS)
+        return found.resized(colour.shape[1], colour.shape[0], "the depth camera"), found
 
 
 def _sequence(path: Path) -> Path:

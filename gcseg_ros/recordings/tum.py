@@ -46,6 +46,12 @@ class TUM(FolderRecording):
         colour, depth = _read_rows(path / "rgb.txt", IMAGE_LINE), _read_rows(path / "depth.txt", IMAGE_LINE)
         self._poses = _read_trajectory(path / "groundtruth.txt")
         self._camera, depth_factor = _calibration(path)
+        if not (path / "camera.yaml").exists():
+            k = self._camera
+            self.assumed = (
+                f"There is no {path / 'camera.yaml'}: the camera is taken for one of the benchmark "
+                f"(fx, fy, cx, cy = {k.fx:g}, {k.fy:g}, {k.cx:g}, {k.cy:g} at 640x480)."
+            )
         self.depth_unit_m = 1 / depth_factor
         stamps = [float(row[0]) for row in depth]
         partner = {j: path / colour[i][1] for i, j in associate([float(row[0]) for row in colour], stamps)}
@@ -73,9 +79,11 @@ class TUM(FolderRecording):
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
-        return self._camera.scaled(colour.shape[1], colour.shape[0]), self._camera.scaled(
-            depth.shape[1], depth.shape[0]
+        source = "the assumed camera (there is no camera.yaml)" if self.assumed else str(self.path / "camera.yaml")
+        of_colour, of_depth = (
+            self._camera.resized(image.shape[1], image.shape[0], source) for image in (colour, depth)
         )
+        return of_colour, of_depth
 
 
 def associate(

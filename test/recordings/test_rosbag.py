@@ -395,6 +395,18 @@ def test_larger_colour_is_registered_by_its_own_camera_info(tmp_path):
     check_frames(open_recording(tmp_path / "bag"), views)
 
 
+def test_colour_of_another_shape_than_its_camera_info_is_refused(tmp_path):
+    view = make_views(1)[0]
+    write_bag(tmp_path / "bag", [view], colour=False)
+    with BagBuilder(tmp_path / "colour") as bag:
+        bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour[:9], "rgb8")
+    (tmp_path / "colour/colour.mcap").rename(tmp_path / "bag/colour.mcap")
+    (tmp_path / "bag/metadata.yaml").unlink()
+    expected = "/camera/rgb/image_raw at 100.0 s: The images are 16x9, but their camera_info describes 16x12"
+    with pytest.raises(UserError, match=expected):
+        list(open_recording(tmp_path / "bag"))
+
+
 def test_a_colour_camera_beside_the_depth_camera_is_registered_through_tf(tmp_path):
     ramp = np.repeat(np.tile(np.arange(WIDTH, dtype=np.uint8) * 10, (HEIGHT, 1))[..., None], 3, 2)
     with BagBuilder(tmp_path / "bag") as bag:

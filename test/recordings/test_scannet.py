@@ -107,6 +107,20 @@ def test_without_colour_intrinsics_colour_of_any_size_has_depths_camera(tmp_path
     check_frames(open_recording(tmp_path), views)
 
 
+def test_without_colour_intrinsics_colour_of_another_shape_is_refused(tmp_path):
+    """But ScanNet's own two sizes, which are not quite of one shape, are not."""
+    views = make_views(1)
+    write_scannet(tmp_path, views)
+    (tmp_path / "intrinsic/intrinsic_color.txt").unlink()
+    save_image(tmp_path / "color/000000.png", np.zeros((720, 1280, 3), np.uint8))
+    with pytest.raises(
+        UserError, match=r"images are 1280x720, but .*/intrinsic_depth.txt describes 16x12, which is anot"
+    ):
+        list(open_recording(tmp_path))
+    save_image(tmp_path / "color/000000.png", np.zeros((968, 1296, 3), np.uint8))
+    assert len(list(open_recording(tmp_path))) == 1
+
+
 def test_without_depth_intrinsics_depth_has_colours_camera(tmp_path):
     views = make_views(1)
     write_scannet(tmp_path, views)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recording_builders import K, check_frames, make_views, write_seven_scenes
+from recording_builders import K, check_frames, make_views, save_image, write_seven_scenes
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
@@ -27,8 +27,21 @@ def test_frames_are_what_was_written(tmp_path):
 def test_the_original_has_the_kinects_camera(tmp_path):
     write_seven_scenes(tmp_path / "seq-01", make_views(1))
     (tmp_path / "seq-01/camera-intrinsics.txt").unlink()
-    camera = next(iter(open_recording(tmp_path / "seq-01"))).intrinsics.scaled(640, 480)
+    recording = open_recording(tmp_path / "seq-01")
+    camera = next(iter(recording)).intrinsics.scaled(640, 480)
+    (note,) = recording.notes
+    assert "the camera is taken for the publication's Kinect (f = 585 at 640x480)" in note
     np.testing.assert_allclose([camera.fx, camera.fy, camera.cx, camera.cy], [585, 585, 320, 240])
+
+
+def test_colour_of_another_shape_than_depth_is_refused(tmp_path):
+    views = make_views(1)
+    write_seven_scenes(tmp_path, views)
+    save_image(tmp_path / "frame-000000.color.png", views[0].colour[:9])
+    with pytest.raises(
+        UserError, match="The images are 16x9, but the depth camera describes 16x12, which is another shape"
+    ):
+        list(open_recording(tmp_path))
 
 
 def test_jpeg_colour(tmp_path):

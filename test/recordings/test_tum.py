@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recording_builders import HEIGHT, WIDTH, make_views, write_tum
+from recording_builders import HEIGHT, WIDTH, make_views, save_image, write_tum
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
@@ -79,6 +79,26 @@ def test_intrinsics_follow_the_name(tmp_path, name, fx):
     camera = next(iter(open_recording(tmp_path / name))).intrinsics
     assert (camera.width, camera.height) == (WIDTH, HEIGHT)
     assert camera.scaled(640, 480).fx == pytest.approx(fx)
+
+
+def test_an_assumed_camera_is_told_and_other_shapes_are_refused(tmp_path):
+    """Images of 16:9 would be stretched to the benchmark's 4:3."""
+    views = make_views(1)
+    write_tum(tmp_path, views)
+    list(recording := open_recording(tmp_path))
+    assert recording.notes == []
+    (tmp_path / "camera.yaml").unlink()
+    list(recording := open_recording(tmp_path))
+    (note,) = recording.notes
+    assert note.endswith(
+        "camera.yaml: the camera is taken for one of the benchmark (fx, fy, cx, cy = 525, 525, 319.5, 239.5 at 640x480)."
+    )
+    for file, image in (("rgb/100.004000", views[0].colour), ("depth/100.000000", views[0].depth_mm)):
+        save_image(tmp_path / f"{file}.png", image[:9])
+    with pytest.raises(
+        UserError, match=r"images are 16x9, but the assumed camera \(there is no camera.yaml\) describes 640"
+    ):
+        list(recording)
 
 
 def test_depth_factor(tmp_path):
