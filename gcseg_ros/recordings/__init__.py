@@ -37,15 +37,17 @@ def why_unusable(pose: Array) -> str:
 class Recording(ABC):
     """A sequence of frames in order of time.
 
-    format   name of the format, for messages
-    expects  what a folder of this format holds, for messages
-    options  name -> meaning of what the constructor takes beside the path (texts)
-    skipped  reason -> number of frames left out so far (no pose, no depth, ...), filled while iterating
-    notes    sentences about what was taken for granted, for the user to check; filled while iterating
+    format     name of the format, for messages
+    expects    what a folder of this format holds, for messages
+    gives_way  whether a path that another format recognises as well is taken for that one
+    options    name -> meaning of what the constructor takes beside the path (texts)
+    skipped    reason -> number of frames left out so far (no pose, no depth, ...), filled while iterating
+    notes      sentences about what was taken for granted, for the user to check; filled while iterating
     """
 
     format: ClassVar[str]
     expects: ClassVar[str]
+    gives_way: ClassVar[bool] = False
     options: ClassVar[dict[str, str]] = {}
 
     def __init__(self, path: Path) -> None:
@@ -114,7 +116,7 @@ def open_recording(path: str | Path, **options: str | None) -> Recording:
     where = Path(path)
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        for kind in formats():
+        for kind in sorted(formats(), key=lambda kind: kind.gives_way):
             if kind.recognises(where):
                 for name in given.keys() - kind.options.keys():
                     known = ", ".join(f"{option} ({text})" for option, text in kind.options.items()) or "none"

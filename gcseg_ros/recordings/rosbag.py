@@ -57,6 +57,7 @@ class RosBag(Recording):
 
     format = "rosbag"
     expects = "a rosbag2 folder, .mcap or .db3 file with colour, depth, camera_info, and poses, odometry or TF"
+    gives_way: ClassVar[bool] = True  # the raw bag often lies beside the frames that were made of it
     options: ClassVar[dict[str, str]] = {
         **OPTIONS,
         "fixed_frame": "TF's frame that is the world",
@@ -91,7 +92,7 @@ class RosBag(Recording):
     @classmethod
     def recognises(cls, path: Path) -> bool:
         if path.is_dir():
-            return (path / "metadata.yaml").is_file() or bool(_storage_files(path))
+            return _has_metadata(path) or bool(_storage_files(path))
         return path.suffix in (".mcap", ".db3", ".bag") and path.is_file()
 
     def __len__(self) -> int:
@@ -392,6 +393,15 @@ class _Poses:
         return None, f"no transform from {' or '.join(self._worlds)} to {frame or 'an image without frame_id'}"
 
 
+def _has_metadata(folder: Path) -> bool:
+    """Whether a folder's metadata.yaml is that of a bag; other programs write files of that name."""
+    file = folder / "metadata.yaml"
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return b"rosbag2_bagfile_information" in stream.read(4096)
+
+
 def _storage_files(folder: Path) -> list[Path]:
-    files = [file for file in folder.iterdir() if file.suffix in (".mcap", ".db3")]
+    files = [file for file in folder.iterdir() if file.suffix in (".mcap", ".db3") and file.is_file()]
     return sorted(files, key=lambda file: natural(file.name))

@@ -46,7 +46,10 @@ class SevenScenes(FolderRecording):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        return path.is_dir() and (any(path.glob("frame-*.color.*")) or any(path.glob("seq-*")))
+        if not path.is_dir():
+            return False
+        sequences = (part for part in path.glob("seq-*") if part.is_dir() or part.suffix == ".zip")
+        return any(path.glob("frame-*.color.*")) or any(sequences)
 
     def pose(self, files: FrameFiles) -> Array | None:
         return read_pose(files.pose) if isinstance(files.pose, Path) else None

@@ -6,7 +6,17 @@ import tracemalloc
 import cv2
 import numpy as np
 import pytest
-from recording_builders import HEIGHT, SECOND, WIDTH, BagBuilder, check_frames, make_views
+from recording_builders import (
+    HEIGHT,
+    SECOND,
+    WIDTH,
+    BagBuilder,
+    check_frames,
+    make_views,
+    write_scannet,
+    write_seven_scenes,
+    write_tum,
+)
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
@@ -562,6 +572,28 @@ def test_broken_metadata(tmp_path):
         (tmp_path / "bag/metadata.yaml").write_text(text)
         with pytest.raises(UserError, match="cannot be read"):
             open_recording(tmp_path / "bag")
+
+
+def test_a_bag_beside_the_frames_made_of_it_does_not_hide_them(tmp_path):
+    views = make_views(2)
+    write_bag(tmp_path / "walk", views[:1])
+    for name, write in (("scannet", write_scannet), ("seven_scenes", write_seven_scenes), ("tum", write_tum)):
+        write(tmp_path / name, views)
+        (tmp_path / name / "metadata.yaml").write_text((tmp_path / "walk/metadata.yaml").read_text())
+        shutil.copy(tmp_path / "walk/walk.mcap", tmp_path / name)
+        assert open_recording(tmp_path / name).format == name
+
+
+def test_only_files_of_a_bag_make_a_folder_a_bag(tmp_path):
+    (tmp_path / "notes.mcap").mkdir()
+    (tmp_path / "metadata.yaml").write_text("name: a data set\n")
+    with pytest.raises(UserError, match="No known recording format fits"):
+        open_recording(tmp_path)
+
+
+def test_a_bag_that_is_named_as_a_sequence_of_7_scenes(tmp_path):
+    views = make_views(1)
+    check_frames(open_recording(write_bag(tmp_path / "seq-01", views)), views)
 
 
 def test_a_broken_image_names_topic_and_time(tmp_path):
