@@ -42,6 +42,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_movable(path: Path) -> None:
+    """UserError if another folder cannot take the place of `path`, which is absolute."""
+    if path == Path.cwd() or path.is_mount():
+        raise UserError(
+            f"The output {path} is the current folder or a mounted disk: name a folder in it, which is then made."
+        )
+
+
 def write_json_atomic(path: str | Path, data: Any) -> None:
     """`data` as indented JSON; numpy arrays and numbers, paths and sets are understood, NaN and infinity refused (ValueError)."""
     text = json.dumps(data, indent=2, allow_nan=False, default=plain)

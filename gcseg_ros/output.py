@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 import gcseg_ros
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import read_json, write_json_atomic
+from gcseg_ros.files import check_movable, read_json, write_json_atomic
 from gcseg_ros.mapping.export import write_instances_json, write_instances_ply
 from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.mapping.state import STATE
@@ -197,10 +197,7 @@ def check_replaceable(path: Path, overwrite: bool = True) -> None:
         occupied = path.is_dir() and any(path.iterdir())
     except OSError as error:
         raise UserError(f"The output {path} cannot be used: {error.strerror}; choose another folder.") from None
-    if path == Path.cwd() or path.is_mount():
-        raise UserError(
-            f"The output {path} is the current folder or a mounted disk: name a folder in it, which is then made."
-        )
+    check_movable(path)
     if path.exists() and not path.is_dir():
         raise UserError(f"The output {path} is a file: name a folder.")
     if not occupied:

@@ -1,6 +1,7 @@
 """The recording format `synthetic:...`, its truth, its export, and the sensor models."""
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,33 @@ def test_export_keeps_what_is_there(tmp_path):
     with pytest.raises(UserError, match="empty"):
         export("synthetic:2:kitchen:2", tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_export_into_a_link_and_not_into_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    export("synthetic:2:kitchen:1", tmp_path / "link")
+    assert (tmp_path / "disk/meta.json").is_file()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UserError, match=r"here is the current folder or a mounted disk: name a folder in it"):
+        export("synthetic:2:kitchen:100000", ".")
+
+
+def test_an_export_that_does_not_fit_on_the_disk(tmp_path):
+    export("synthetic:2:kitchen:1", tmp_path / "room")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(
+            UserError, match=r"The recording .*/other cannot be written: File too large; free some space"
+        ):
+            export("synthetic:2:kitchen:1", tmp_path / "other")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(UserError, match=r"meta.json/other cannot be written: File exists"):
+        export("synthetic:2:kitchen:100000", tmp_path / "room/meta.json/other")
+    assert [path.name for path in tmp_path.iterdir()] == ["room"]
 
 
 def test_drift_is_bounded():

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import check_movable
 from gcseg_ros.frames import CameraIntrinsics, Frame, back_project
 from gcseg_ros.recordings import Recording
 from gcseg_ros.recordings.synthetic.styles import STYLES
@@ -238,24 +239,31 @@ def export(
     """Write a synthetic recording in ScanNet's exported layout, with its truth; returns the folder.
 
     color/ depth/ pose/ pose_noisy/ intrinsic/ instance/ instances.json gt_cloud.npz meta.json. `frames` overrides the spec's.
-    The folder appears when all of it is written. `progress(done, of)` is called after each frame. Raises UserError for a bad spec or a folder that is not empty.
+    The folder appears when all of it is written. `progress(done, of)` is called after each frame. Raises UserError for a bad spec, or a folder that
+    is not empty, cannot be replaced (before anything is rendered) or cannot be written.
     """
     recording = SyntheticRecording(Path(spec if str(spec).startswith(PREFIX) else PREFIX + str(spec)))
     if frames is not None:
         recording = SyntheticRecording(Path(f"{PREFIX}{recording.seed}:{recording.style}:{frames}"))
-    target = Path(folder)
+    target = Path(folder).resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(
             f"The folder {target} must be new or empty to receive the recording; it is not: choose another."
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    check_movable(target)
     try:
-        write(recording, work, progress)
-        work.chmod(0o755)
-        os.replace(work, target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            write(recording, work, progress)
+            work.chmod(0o755)
+            os.replace(work, target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"The recording {target} cannot be written: {error.strerror or error}; free some space or choose another folder."
+        ) from None
     return target
 
 
@@ -272,9 +280,9 @@ def write(recording: SyntheticRecording, folder: Path, progress: Callable[[int, 
     most = pixels.copy()
     for (frame, view), drifted in zip(recording.views(), recording.drifted):
         name = frame.name
-        cv2.imwrite(str(folder / "color" / f"{name}.jpg"), frame.colour[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-        cv2.imwrite(str(folder / "depth" / f"{name}.png"), np.round(frame.depth_m * 1000).astype(np.uint16))
-        cv2.imwrite(str(folder / "instance" / f"{name}.png"), view.instance)
+        save(folder / "color" / f"{name}.jpg", frame.colour[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+        save(folder / "depth" / f"{name}.png", np.round(frame.depth_m * 1000).astype(np.uint16))
+        save(folder / "instance" / f"{name}.png", view.instance)
         np.savetxt(folder / EXACT / f"{name}.txt", frame.pose, "%.9f")
         np.savetxt(folder / DRIFTING / f"{name}.txt", drifted, "%.9f")
         counts = np.bincount(view.instance.ravel(), minlength=len(pixels))
@@ -306,3 +314,8 @@ def write(recording: SyntheticRecording, folder: Path, progress: Callable[[int, 
         "gt_voxel": TRUTH_VOXEL_M,
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1))
+
+
+def save(file: Path, image: npt.NDArray, parameters: Sequence[int] = ()) -> None:
+    """Raises OSError, of which cv2.imwrite tells nothing."""
+    file.write_bytes(cv2.imencode(file.suffix, image, parameters)[1].tobytes())
