@@ -43,7 +43,7 @@ class AnnotatedScene:
 
 
 def annotated(files: SceneFiles, class_of: Callable[[str], int], stuff_classes: tuple[int, ...]) -> AnnotatedScene:
-    """Where groups overlap, a vertex belongs to the smallest (as ScanNet++'s toolkit has it; ScanNet's do not overlap).
+    """Where groups overlap, a vertex belongs to the smallest that is counted (as ScanNet++'s toolkit has it; ScanNet's do not overlap).
 
     class_of  what an annotator called an object -> its class id, 0 = not counted
     Raises UserError.
@@ -61,10 +61,10 @@ def annotated(files: SceneFiles, class_of: Callable[[str], int], stuff_classes: 
         classes.append(class_of(label))
     if len(members) >= INSTANCES_PER_LABEL:
         raise UserError(f"{files.groups} has {len(members)} objects: at most {INSTANCES_PER_LABEL - 1} are possible.")
-    of_segment = np.zeros(len(known), np.int64)
+    of_segment = np.full(len(known), VOID, np.int64)
     for number in sorted(range(len(members)), key=lambda i: -sizes[members[i]].sum()):
-        id = classes[number]
-        of_segment[members[number]] = id * INSTANCES_PER_LABEL + number + 1 if id else VOID
+        if classes[number]:
+            of_segment[members[number]] = classes[number] * INSTANCES_PER_LABEL + number + 1
     instance = of_segment[row]
     stuff = np.isin(instance // INSTANCES_PER_LABEL, stuff_classes) & (instance > 0)
     grey = np.full(cloud["points"].shape, 170, np.uint8)

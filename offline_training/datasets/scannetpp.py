@@ -18,8 +18,8 @@ LISTS = "they come with the download (splits/)"
 class ScanNetPP(Dataset):
     """ROOT: data/ID/scans/, data/ID/iphone/, splits/ and metadata/semantic_benchmark/, as the download script leaves them.
 
-    Classes are numbered from 1 in the order of top100.txt; names are first mapped by map_benchmark.csv. With `everything` each
-    name that occurs is a class (numbers from 101), so that every annotated object counts.
+    Classes are numbered from 1 in the order of top100.txt; names are first mapped by map_benchmark.csv. With `everything` all other
+    names are one class, the number after these (101), so that every annotated object counts.
     """
 
     def __init__(self, root: Path, everything: bool = False) -> None:
@@ -44,10 +44,7 @@ class ScanNetPP(Dataset):
             ) from None
 
     def class_of(self, label: str) -> int:
-        name = self._mapped.get(label, label)
-        if name not in self._ids and self.everything:
-            self._ids[name] = max(self._ids.values(), default=100) + 1
-        return self._ids.get(name, 0)
+        return self._ids.get(self._mapped.get(label, label), len(self._ids) + 1 if self.everything else 0)
 
     def scenes(self) -> Iterator[Scene]:
         for split, file in SPLITS.items():

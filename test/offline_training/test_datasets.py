@@ -81,6 +81,9 @@ def write_scannet_pp(root):
     # A cushion lies on the chair: its segments are in both groups.
     cushion = groups["segGroups"][2]["segments"][:3]
     groups["segGroups"].insert(0, {"id": 9, "objectId": 9, "label": "cushion", "segments": cushion})
+    # So does a crumb, which is of no class that counts.
+    crumb = groups["segGroups"][3]["segments"][-2:]
+    groups["segGroups"].append({"id": 8, "objectId": 8, "label": "crumb", "segments": crumb})
     (scans / "segments.json").write_text(json.dumps(segments))
     (scans / "segments_anno.json").write_text(json.dumps(groups))
     write_scannetpp(root / "data/0a1b2c3d4e", make_views(2))
@@ -170,7 +173,7 @@ def test_all_objects_count_where_asked(tmp_path, capsys):
 
 
 def test_scannetpp(tmp_path, capsys):
-    """The smaller object owns what two share; names are mapped; a class that maps to None is none of the benchmark's."""
+    """The smaller object that counts owns what two share; names are mapped; a class that maps to None is none of the benchmark's."""
     points = write_scannet_pp(tmp_path / "root")
     out = tmp_path / "out"
     assert run(main, ["scannetpp", str(tmp_path / "root"), "-o", str(out)]) == 0, capsys.readouterr().err
@@ -184,7 +187,16 @@ def test_scannetpp(tmp_path, capsys):
     everything = tmp_path / "everything"
     arguments = ["scannetpp", str(tmp_path / "root"), "-o", str(everything), "--all-objects"]
     assert run(main, arguments) == 0, capsys.readouterr().err
-    assert sorted(sizes(load_truth(everything / "0a1b2c3d4e").instance).values()) == [30, 50, 120, 120, 130, 200, 300]
+    assert sizes(load_truth(everything / "0a1b2c3d4e").instance) == {
+        0: 50,
+        4001: 30,
+        1002: 200,
+        2003: 300,
+        3004: 100,
+        5005: 120,
+        5006: 130,
+        5007: 20,
+    }
 
 
 def test_test_scenes_have_no_truth(tmp_path, capsys):
