@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +45,8 @@ def write_bag(
     depth is not whole millimetres), /rgb/camera_info (both images'), /pose (PoseStamped of the optical frame in `map`)
     and /tf (map -> camera_optical_frame). All of a frame have its stamp.
 
-    compressed  colour and 16UC1 depth as png (image_transport's `compressed` and `compressedDepth`), still lossless
+    compressed  colour and 16UC1 depth as png (image_transport's `compressed` and `compressedDepth`), still lossless; depth stays 32FC1
+                where that of the first frame that has some is not whole millimetres
     progress    called with (frames done, frames in the recording)
     Raises UserError if the output exists (unless it is a bag and `overwrite`) or cannot be written; nothing is left then.
     """
@@ -54,6 +56,8 @@ def write_bag(
     if output.exists() and not (overwrite and (output / "metadata.yaml").is_file()):
         hint = "it is not a bag" if overwrite else "choose another name or allow overwriting"
         raise UserError(f"{output} exists: {hint}.")
+    if output.exists() and recording.path.resolve().is_relative_to(output):
+        raise UserError(f"{output} is the bag that is read: choose another name.")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{output.name}.part-", dir=output.parent))
@@ -62,7 +66,7 @@ def write_bag(
     try:
         plugin = StoragePlugin[storage.upper()]
         with Writer(part / output.name, version=HUMBLE_TO_LATEST, storage_plugin=plugin) as writer:
-            bag = _Bag(writer, compressed)
+            bag = _Bag(writer, compressed, not compressed or _first_is_whole_mm(recording))
             done = 0
             for frame in prefetch(iter(recording)):
                 bag.write(frame)
@@ -82,11 +86,10 @@ def write_bag(
 class _Bag:
     """Messages of frames."""
 
-    def __init__(self, writer: Writer, compressed: bool) -> None:
-        self._writer, self._compressed = writer, compressed
+    def __init__(self, writer: Writer, compressed: bool, whole_mm: bool) -> None:
+        self._writer, self._compressed, self._whole_mm = writer, compressed, whole_mm
         self._store = get_typestore(Stores.ROS2_KILTED)
         self._connections: dict[tuple[str, str], Any] = {}
-        self._whole_mm = True
 
     def write(self, frame: Frame) -> None:
         if not 0 <= frame.stamp_s < END_S:
@@ -118,9 +121,8 @@ class _Bag:
         self._send("/rgb/image/compressed", COMPRESSED, stamp_ns, message)
 
     def _write_depth(self, frame: Frame, header: Any, stamp_ns: int) -> None:
-        depth_mm = np.rint(frame.depth_m * np.float32(1000)).clip(0, 65535).astype(np.uint16)
-        exact = np.array_equal(depth_mm.astype(np.float32) * np.float32(0.001), frame.depth_m)
-        self._whole_mm = exact and self._whole_mm and (not self._compressed or self._sent_png() or bool(depth_mm.any()))
+        depth_mm, exact = _in_mm(frame.depth_m)
+        self._whole_mm = exact and self._whole_mm
         if not self._whole_mm:
             if self._sent_png():
                 raise UserError(
@@ -159,6 +161,17 @@ class _Bag:
         if (topic, kind) not in self._connections:
             self._connections[topic, kind] = self._writer.add_connection(topic, kind, typestore=self._store)
         self._writer.write(self._connections[topic, kind], stamp_ns, self._store.serialize_cdr(message, kind))
+
+
+def _first_is_whole_mm(recording: Recording) -> bool:
+    """Whether depth is whole millimetres in the first frame that has some: png cannot be left for floats later on."""
+    return all(_in_mm(frame.depth_m)[1] for frame in islice((frame for frame in recording if frame.depth_m.any()), 1))
+
+
+def _in_mm(depth_m: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint16], bool]:
+    """Depth in millimetres, and whether nothing is lost by that."""
+    depth_mm = np.rint(depth_m * np.float32(1000)).clip(0, 65535).astype(np.uint16)
+    return depth_mm, np.array_equal(depth_mm.astype(np.float32) * np.float32(0.001), depth_m)
 
 
 def _png(pixels: npt.NDArray) -> npt.NDArray[np.uint8]:

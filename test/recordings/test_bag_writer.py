@@ -91,6 +91,29 @@ def test_depth_finer_than_a_millimetre_is_written_as_metres(tmp_path):
             assert reader.deserialize(raw, depth.msgtype).encoding == "32FC1"
 
 
+@pytest.mark.parametrize(("write", "encoding"), [(write_scannet, "16UC1; compressedDepth png"), (write_tum, "32FC1")])
+def test_a_blank_first_frame_does_not_decide_how_depth_is_compressed(tmp_path, write, encoding):
+    """TUM's depth is 1/5000 m: not the same floats as millimetres."""
+    views = make_views(3)
+    views[0].depth_mm[:] = 0
+    recording = open_recording(write(tmp_path / "recording", views))
+    write_bag(recording, tmp_path / "bag", compressed=True)
+    check_same(recording, open_recording(tmp_path / "bag"))
+    with AnyReader([tmp_path / "bag"]) as reader:
+        (depth,) = (connection for connection in reader.connections if "depth" in connection.topic)
+        message = reader.deserialize(next(iter(reader.messages([depth])))[2], depth.msgtype)
+        assert (message.format if hasattr(message, "format") else message.encoding) == encoding
+
+
+def test_the_bag_that_is_read_is_not_replaced(tmp_path):
+    views = make_views(1)
+    write_bag(open_recording(write_scannet(tmp_path / "scene", views)), tmp_path / "bag")
+    for path in (tmp_path / "bag", tmp_path / "bag/bag.mcap"):
+        with pytest.raises(UserError, match="bag is the bag that is read: choose another name"):
+            write_bag(open_recording(path), tmp_path / "bag", overwrite=True)
+    check_frames(open_recording(tmp_path / "bag"), views)
+
+
 def test_skipped_frames_are_not_written_and_progress_counts_them(tmp_path):
     views = make_views(4)
     write_scannet(tmp_path / "scene", views)
