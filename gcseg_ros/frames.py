@@ -170,10 +170,10 @@ def register_colour(
         colour, camera = np.asarray(resized, np.uint8), scaled
     sx, sy = camera.fx / target.fx, camera.fy / target.fy
     warp = np.array([[sx, 0, camera.cx - sx * target.cx], [0, sy, camera.cy - sy * target.cy]])
-    if np.allclose(warp, [[1, 0, 0], [0, 1, 0]], atol=1e-3):
+    size = (target.width, target.height)
+    if np.allclose(warp, [[1, 0, 0], [0, 1, 0]], atol=1e-3) and (camera.width, camera.height) == size:
         return colour
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    size = (target.width, target.height)
     return np.asarray(cv2.warpAffine(colour, warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 

@@ -96,6 +96,13 @@ def test_colour_of_another_size_lands_on_the_same_rays():
     assert np.abs(registered[5:43, 5:59, :2] - expected).max() < 2.5
 
 
+def test_colour_of_the_same_camera_with_other_rows_is_cropped():
+    """16:10 colour over 16:9 depth, one matrix: the rows that depth lacks are cut off."""
+    colour = np.random.default_rng(0).integers(0, 256, (10, 16, 3), np.uint8)
+    colour_camera, depth_camera = CameraIntrinsics(16, 10, 14, 14, 7.5, 4), CameraIntrinsics(16, 9, 14, 14, 7.5, 4)
+    np.testing.assert_array_equal(register_colour(colour, colour_camera, depth_camera), colour[:9])
+
+
 def test_a_frame_checks_its_images():
     colour, depth = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8), np.float32)
     assert Frame("0", 0.0, colour, depth, CAMERA, np.eye(4)).pose.shape == (4, 4)
