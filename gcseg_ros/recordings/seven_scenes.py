@@ -17,7 +17,9 @@ PARTS = {".color.png": "colour", ".color.jpg": "colour", ".depth.png": "depth", 
 
 
 class SevenScenes(FolderRecording):
-    """Depth 65535 is invalid; colour and depth share a camera. 30 Hz by frame number."""
+    """Depth 65535 is invalid; colour and depth share a camera, whose matrix lies beside the frames or beside their folder (as in
+    tsdf-fusion-python's copy). 30 Hz by frame number.
+    """
 
     format = "seven_scenes"
     expects = "frame-NNNNNN.color.png, .depth.png (16 bit, mm) and .pose.txt (camera-to-world)"
@@ -37,12 +39,10 @@ class SevenScenes(FolderRecording):
             FrameFiles(name, stamp_s, found[name].get("colour"), found[name].get("depth"), found[name].get("pose"))
             for name, stamp_s in zip(names, stamps_from_names(names))
         ]
-        file = frames / INTRINSICS
-        self._matrix = read_matrix(file) if file.exists() else None
+        places = (frames / INTRINSICS, frames.resolve().parent / INTRINSICS)
+        self._matrix = next((read_matrix(file) for file in places if file.exists()), None)
         if self._matrix is None:
-            self.assumed = (
-                f"There is no {file}: the camera is taken for the publication's Kinect (f = {KINECT.fx:g} at 640x480)."
-            )
+            self.assumed = f"There is no {places[0]}: the camera is taken for the publication's Kinect (f = {KINECT.fx:g} at 640x480)."
 
     @classmethod
     def recognises(cls, path: Path) -> bool:

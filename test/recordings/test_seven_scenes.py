@@ -34,6 +34,17 @@ def test_the_original_has_the_kinects_camera(tmp_path):
     np.testing.assert_allclose([camera.fx, camera.fy, camera.cx, camera.cy], [585, 585, 320, 240])
 
 
+def test_the_camera_may_be_that_of_the_scene(tmp_path, monkeypatch):
+    views = make_views(1)
+    write_seven_scenes(tmp_path / "seq-01", views)
+    (tmp_path / "seq-01/camera-intrinsics.txt").rename(tmp_path / "camera-intrinsics.txt")
+    monkeypatch.chdir(tmp_path / "seq-01")
+    for path in (tmp_path, tmp_path / "seq-01", "."):
+        recording = open_recording(path)
+        check_frames(recording, views)
+        assert recording.notes == []
+
+
 def test_colour_of_another_shape_than_depth_is_refused(tmp_path):
     views = make_views(1)
     write_seven_scenes(tmp_path, views)
