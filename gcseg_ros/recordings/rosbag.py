@@ -87,6 +87,15 @@ class RosBag(Recording):
         counts = self._count()
         self._types = {topic: kind for topic, (kind, count) in counts.items() if count}
         self.topics: Topics = choose_topics(self._types, topics, str(path))
+        if fixed_frame is not None and self.topics.pose:
+            raise UserError(
+                f"fixed_frame is the world of TF, but with body_frame or pose_topic the poses are those of {self.topics.pose}: "
+                "leave out the one or the other."
+            )
+        if body_frame is not None and not self.topics.pose:
+            raise UserError(
+                "body_frame says whose pose a topic gives, but here TF gives the poses: name the topic with pose_topic, or leave body_frame out."
+            )
         self._length = counts[self.topics.depth][1]
 
     @classmethod
@@ -108,6 +117,7 @@ class RosBag(Recording):
         if topics.pose and world and not self._told:
             unused = f" ({topics.pose} is not used: choose it with pose_topic)"
             topics = replace(topics, pose=None)
+        topics = self._calibrated(topics)
         unstamped = frozenset(
             topic for topic in (topics.rgb, topics.depth, topics.pose) if topic and self._unstamped(topic)
         )
@@ -157,6 +167,20 @@ class RosBag(Recording):
             if tree.connected(FIXED_FRAMES[0], camera):
                 break
         return next((world for world in FIXED_FRAMES if tree.connected(world, camera)), None)
+
+    def _calibrated(self, topics: Topics) -> Topics:
+        """Without the colour's camera_info if it is that of a camera which nobody calibrated: depth's is taken then."""
+        if topics.rgb_camera_info is None or topics.rgb_camera_info == topics.camera_info:
+            return topics
+        for _, _, info in islice(self._messages({topics.rgb_camera_info}), 1):
+            try:
+                intrinsics_from_info(info)
+            except UserError:
+                self.notes.append(
+                    f"{topics.rgb_camera_info} is that of no calibrated camera: colour is taken for that of {topics.camera_info}."
+                )
+                return replace(topics, rgb_camera_info=None)
+        return topics
 
     def _unstamped(self, topic: str) -> bool:
         """Whether a driver leaves the stamps of a topic zero; one that is zero among others is the start of a simulator's time."""

@@ -231,6 +231,19 @@ def test_tf_that_leads_to_the_camera_wins_over_a_pose_that_may_be_a_body_s(tmp_p
     check_frames(open_recording(bag, fixed_frame="odom"), views)
 
 
+def test_options_that_contradict_each_other_are_refused(tmp_path):
+    bag = write_robot_with_pose(tmp_path, make_views(1), [("map", "base_link")])
+    topic = {"pose_topic": "/zed/zed_node/pose"}
+    for told in (topic, {"body_frame": "base_link"}):
+        with pytest.raises(
+            UserError, match=r"fixed_frame is the world of TF, but .* those of /zed/zed_node/pose: leave out"
+        ):
+            open_recording(bag, fixed_frame="map", **told)
+    with pytest.raises(UserError, match=r"body_frame says whose pose a topic gives, but here TF gives the poses: name"):
+        open_recording(bag, body_frame="base_link", pose_topic="tf")
+    assert len(list(open_recording(bag, fixed_frame="map", pose_topic="tf"))) == 1
+
+
 def test_tf_that_does_not_lead_to_the_camera_leaves_it_to_a_pose(tmp_path):
     views = make_views(3)
     recording = open_recording(write_robot_with_pose(tmp_path, views, [("earth", "base_link")]))
@@ -403,6 +416,25 @@ def test_larger_colour_is_registered_by_its_own_camera_info(tmp_path):
             bag.camera_info("/camera/depth/camera_info", view.stamp_ns)
             bag.pose("/pose", view.stamp_ns, view.pose)
     check_frames(open_recording(tmp_path / "bag"), views)
+
+
+def test_a_colour_camera_that_nobody_calibrated_is_taken_for_depth_s(tmp_path):
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.image("/camera/color/image_raw", view.stamp_ns, view.colour, "rgb8")
+            bag.camera_info("/camera/color/camera_info", view.stamp_ns, np.zeros((3, 3)))
+            bag.image("/camera/depth/image_raw", view.stamp_ns, view.depth_mm, "16UC1")
+            bag.camera_info("/camera/depth/camera_info", view.stamp_ns)
+            bag.pose("/pose", view.stamp_ns, view.pose)
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, views)
+    assert (
+        "/camera/color/camera_info is that of no calibrated camera: colour is taken for that of /camera/depth"
+        in str(recording.notes)
+    )
+    with pytest.raises(UserError, match="/camera/color/camera_info: Focal lengths must be positive"):
+        list(open_recording(tmp_path / "bag", camera_info_topic="/camera/color/camera_info"))
 
 
 def test_colour_of_another_shape_than_its_camera_info_is_refused(tmp_path):
