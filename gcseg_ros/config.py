@@ -11,11 +11,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import parse_yaml
 
 
 class Part(BaseModel):
@@ -208,9 +208,9 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
     values: dict[str, Any] = {}
     if file is not None:
         try:
-            read = yaml.safe_load(Path(file).read_text())
-        except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no text, or a date that is none
-            raise UserError(f"The configuration {file} cannot be read: {' '.join(str(error).split())}.") from None
+            read = parse_yaml(Path(file).read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(f"The configuration {file} cannot be read: {error}.") from None
         if read is not None and not isinstance(read, dict):
             raise UserError(
                 f"The configuration {file} must hold parts such as `tracking:`; found {type(read).__name__}."
@@ -223,8 +223,8 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
                 f"A setting is written part.name=value, for example tracking.keyframe_stride=10; found {setting!r}."
             )
         try:
-            value = yaml.safe_load(text)
-        except (ValueError, yaml.YAMLError):
+            value = parse_yaml(text)
+        except ValueError:
             raise UserError(
                 f"The value of {path.strip()} cannot be understood: {text!r}; write it as in YAML."
             ) from None

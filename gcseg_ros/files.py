@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
 from gcseg_ros.errors import UserError
 
@@ -55,6 +56,16 @@ def write_json_atomic(path: str | Path, data: Any) -> None:
     text = json.dumps(data, indent=2, allow_nan=False, default=plain)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def parse_yaml(text: str) -> Any:
+    """The content of YAML. Raises ValueError, in one sentence, whatever is wrong with it."""
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except Exception:  # PyYAML raises many kinds for values that their tag or its own constructors cannot take
+        raise ValueError("a value does not fit its tag, or is nested too deeply") from None
 
 
 def read_json(path: str | Path) -> Any:

@@ -24,6 +24,8 @@ def test_settings_override_the_file_which_overrides_the_defaults(tmp_path):
         ("tracking.association=magic", "association"),
         ("keyframe_stride", "part.name=value"),
         ("masks.sam.weights=2020-13-45", "masks.sam.weights cannot be understood: '2020-13-45'"),
+        ("masks.sam.weights=!!timestamp x", "masks.sam.weights cannot be understood: '!!timestamp x'"),
+        ("masks.sam.weights=!!bool x", "masks.sam.weights cannot be understood: '!!bool x'"),
         ("tracking.match_iou.x=1", "not allowed|value"),
         ("input.depth_max_m=.inf", "input.depth_max_m = inf is not allowed: Input should be a finite number"),
         ("map.voxel_m=.inf", "map.voxel_m = inf is not allowed"),

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import parse_yaml
 from gcseg_ros.frames import Array, CameraIntrinsics
 from gcseg_ros.recordings.folders import FolderRecording, FrameFiles
 from gcseg_ros.ros_messages import nanoseconds
@@ -152,13 +152,13 @@ def _calibration(path: Path) -> tuple[CameraIntrinsics, float]:
         known = [values for key, values in CALIBRATIONS.items() if key in name or key.replace("eiburg", "") in name]
         return CameraIntrinsics(640, 480, *(known or [DEFAULT_CALIBRATION])[0]), DEPTH_FACTOR
     try:
-        read = yaml.safe_load(file.read_text())
+        read = parse_yaml(file.read_text())
         pixels = [float(read[key]) for key in ("fx", "fy", "cx", "cy")]
         depth_factor = float(read.get("depth_factor", DEPTH_FACTOR))
         if not 0 < depth_factor < math.inf:
             raise ValueError(f"the depth_factor {depth_factor:g} is no number of units a metre")
         return CameraIntrinsics(int(read["width"]), int(read["height"]), *pixels), depth_factor
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UserError(
             f"{file} must hold the numbers width, height, fx, fy, cx, cy (pixels), optionally depth_factor; "
             f"found an error: {' '.join(str(error).split())}."

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field
 
 from gcseg_ros.config import Part, build_config, set_value
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import parse_yaml
 from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL
 from gcseg_ros.segmentation.network import NetworkConfig
 from gcseg_ros.segmentation.post_processing import PostProcessing
@@ -98,10 +98,10 @@ def load_settings(name: str, stage: int, changes: Sequence[str] = ()) -> Trainin
         known = ", ".join(sorted(folder.name for folder in CONFIGURATIONS.iterdir() if folder.is_dir()))
         raise UserError(f"There is no configuration {name}: give a YAML file or one of {known}.")
     try:
-        values: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-        given = [(path, yaml.safe_load(text)) for path, _, text in (change.partition("=") for change in changes)]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"The configuration {file} cannot be read: {' '.join(str(error).split())}.") from None
+        values: Any = parse_yaml(file.read_text(encoding="utf-8"))
+        given = [(path, parse_yaml(text)) for path, _, text in (change.partition("=") for change in changes)]
+    except (OSError, ValueError) as error:
+        raise UserError(f"The configuration {file} cannot be read: {error}.") from None
     if not isinstance(values, dict):
         raise UserError(
             f"The configuration {file} must hold settings such as `batch: 8`; found {type(values).__name__}."

@@ -128,6 +128,7 @@ def test_an_impossible_depth_factor(tmp_path, factor):
         "{",
         "{width: 16, height: 12, fx: a, fy: 1, cx: 1, cy: 1}",
         "{width: .inf, height: 12, fx: 1, fy: 1, cx: 1, cy: 1}",
+        "{width: !!int '', height: 12, fx: 1, fy: 1, cx: 1, cy: 1}",
     ],
 )
 def test_a_broken_camera_file(tmp_path, text):
