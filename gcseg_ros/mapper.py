@@ -25,6 +25,7 @@ from gcseg_ros.masks import Proposals, build_generator
 from gcseg_ros.propagation import build_propagator
 from gcseg_ros.retrieval.gatherer import ViewGatherer
 from gcseg_ros.segmentation import require_torch
+from gcseg_ros.tracking.objects import MOST_OBJECTS
 from gcseg_ros.tracking.tracker import Tracker
 from gcseg_ros.views import View, ViewBuilder
 
@@ -37,10 +38,12 @@ Ids = npt.NDArray
 class TrackedFrame:
     """What one step gives.
 
+    index      how many frames were mapped before this one
     labels     (H, W) uint16 tracked id per pixel at the frame's size, 0 = none
     keyframe   whether masks were detected in this frame
     """
 
+    index: int
     labels: npt.NDArray[np.uint16]
     keyframe: bool
 
@@ -74,6 +77,7 @@ class Mapper:
         self.config = config or Config()
         self.stages: dict[str, float] = {}
         self._of_tracked: Ids = np.zeros(1, np.int64)
+        self._asked = 0  # frames mapped when that was asked for
         joining = self.config.finishing.joining
         if joining == "network":
             require_torch()
@@ -108,7 +112,7 @@ class Mapper:
 
     def track(self, look: Look) -> TrackedFrame:
         """The third part of a step: where the camera is, objects and the map."""
-        view = look.view
+        view, index = look.view, self.tracker.frames
         if self.config.poses.refine:
             with self._stage("poses"):
                 view = self.refine(view)
@@ -119,7 +123,7 @@ class Mapper:
         if keyframe:
             with self._stage("views"):
                 self.gatherer(look.frame, view)
-        return TrackedFrame(enlarge(labels, look.frame.depth_m.shape), keyframe)
+        return TrackedFrame(index, enlarge(labels, look.frame.depth_m.shape), keyframe)
 
     def cloud(self) -> InstanceMap:
         """The map as it stands, its labels joined by evidence; cheap, for live display."""
@@ -130,8 +134,10 @@ class Mapper:
 
     def instance_ids(self, labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
         """Tracked ids -> the instances they belonged to when `cloud` or `instances` was last asked; new ones as they are."""
-        table = np.arange(len(self.tracker.objects) + 1, dtype=np.uint16)
-        table[: len(self._of_tracked)] = self._of_tracked
+        objects = self.tracker.objects
+        table = np.arange(len(objects) + 1, dtype=np.uint16)
+        known = np.flatnonzero(objects.since[: len(self._of_tracked)] < self._asked)
+        table[known] = self._of_tracked[known]
         return table[labels]
 
     def instances(self) -> InstanceMap:
@@ -152,7 +158,7 @@ class Mapper:
             "voxel_m": self.voxel_map.voxel_m,
         }
         parts = {name: part.state() for name, part in self._parts().items()}
-        write_state(path, header, {**parts, "instances": {"of_tracked": self._of_tracked}})
+        write_state(path, header, {**parts, "instances": {"of_tracked": self._of_tracked, "asked": self._asked}})
 
     def resume(self, path: str | Path) -> None:
         """Go on from a state file, or from an output folder that has one: as if its frames had been mapped here.
@@ -168,7 +174,11 @@ class Mapper:
         for name, part in self._parts().items():
             if name in state or name not in self.extensions:
                 part.restore(state.part(name))
-        self._of_tracked = state.part("instances").array("of_tracked", np.int64, (None,), 0)
+        instances, objects = state.part("instances"), len(self.tracker.objects)
+        self._of_tracked = instances.array("of_tracked", np.int64, (None,), 0, MOST_OBJECTS)
+        if len(self._of_tracked) > objects + 1:
+            raise instances.wrong("of_tracked", f"at most {objects + 1} ids", f"{len(self._of_tracked)}")
+        self._asked = instances.number("asked")
 
     def _parts(self) -> dict[str, Stateful]:
         """What remembers, by name."""
@@ -187,18 +197,20 @@ class Mapper:
         return {name: part for name, part in {**own, **self.extensions}.items() if isinstance(part, Stateful)}
 
     def statistics(self) -> dict[str, object]:
-        """frames, keyframes, objects by state, map voxels, how poses are corrected, and seconds by stage so far."""
+        """frames, keyframes, objects by state, tracked ids, map voxels, how poses are corrected, and seconds by stage so far."""
+        objects = self.tracker.objects
         return {
             "frames": self.tracker.frames,
             "keyframes": self.tracker.keyframes,
-            "objects": self.tracker.objects.counts(),
+            "objects": objects.counts(),
+            "ids": {"in_use": objects.in_use, "taken_back": objects.taken_back, "refused": objects.refused},
             "voxels": len(self.voxel_map),
             "poses": self.refine.counts(),
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.stages.items()},
         }
 
     def _instance_map(self, surface: Surface, instance: Ids, confidence: Ids, of_tracked: Ids) -> InstanceMap:
-        self._of_tracked = of_tracked
+        self._of_tracked, self._asked = of_tracked, self.tracker.frames
         objects = describe_objects(
             surface.points, instance, confidence, of_tracked, surface.label, self.tracker.objects
         )
@@ -209,7 +221,18 @@ class Mapper:
             confidence.astype(np.float32),
             objects,
             of_tracked,
+            self.tracker.objects.since.copy(),
         )
+
+    def notes(self) -> list[str]:
+        """What the user of the map should know, one sentence each."""
+        objects = self.tracker.objects
+        if not objects.refused:
+            return []
+        return [
+            f"{objects.refused} masks of keyframes were left out so far, because all {objects.most} ids belong to other pieces of the map: "
+            "begin a new map for the rest of the place, or map it less finely (masks.levels)."
+        ]
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

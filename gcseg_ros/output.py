@@ -70,10 +70,10 @@ class OutputFolder:
         shutil.rmtree(self._part, ignore_errors=True)
         self._lock.close()
 
-    def add(self, name: str, labels: npt.NDArray[np.uint16]) -> None:
-        """(H, W) uint16 tracked ids of the frame `name`. Raises UserError where they cannot be written."""
+    def add(self, name: str, index: int, labels: npt.NDArray[np.uint16]) -> None:
+        """(H, W) uint16 tracked ids of the frame `name`, before which `index` were mapped. Raises UserError where they cannot be written."""
         with self._labels_of(name):
-            write_labels(self._labels, name, labels)
+            write_labels(self._labels, name, index, labels)
 
     def add_file(self, file: Path) -> None:
         """As `add`, of what `write_labels` has written elsewhere; it stays there."""
@@ -107,10 +107,12 @@ class OutputFolder:
         write_instances_json(self._part / "instances.json", instances)
         table = np.zeros(65536, np.uint16)  # an id that the map knows nothing of becomes 0
         table[: len(instances.of_tracked)] = instances.of_tracked
+        since = np.zeros(len(table), np.int64)
+        since[: len(instances.since)] = instances.since
         labels = sorted(self._labels.iterdir()) if self._labels.is_dir() else []
         with ThreadPoolExecutor() as pool:
             picture = pool.submit(write_picture, instances, self._part / "picture.png")
-            for done in [picture, *(pool.submit(_write_instances_png, file, table) for file in labels)]:
+            for done in [picture, *(pool.submit(_write_instances_png, file, table, since) for file in labels)]:
                 done.result()
         versions = {"python": platform.python_version(), "numpy": np.__version__, "opencv": cv2.__version__}
         write_json_atomic(self._part / SUMMARY, {"gcseg_ros": gcseg_ros.__version__, **summary, **versions})
@@ -218,11 +220,11 @@ def is_output(path: Path) -> bool:
         return False
 
 
-def _write_instances_png(tracked: Path, table: npt.NDArray[np.uint16]) -> None:
-    """The image of a frame's instances, in place of its tracked labels."""
-    name, labels = read_labels(tracked)
+def _write_instances_png(tracked: Path, table: npt.NDArray[np.uint16], since: npt.NDArray[np.int64]) -> None:
+    """The image of a frame's instances, in place of its tracked labels. An id that has been given anew since then becomes 0."""
+    name, index, labels = read_labels(tracked)
     file = tracked.with_name(f"{name}.png")
     # without parameters: a compression level makes OpenCV try all filters, which takes three times as long
-    if not cv2.imwrite(str(file), np.take(table, labels)):
+    if not cv2.imwrite(str(file), np.take(table * (since <= index), labels)):
         raise UserError(f"{file} cannot be written: is the disk full?")
     tracked.unlink()

@@ -57,7 +57,8 @@ def map_recording(
             wanted = takewhile(lambda _: not stopped, before_error(chosen, problems))
             with closing(looked_ahead(mapper, wanted)) as looks:
                 for look in looks:
-                    folder.add(look.frame.name, mapper.track(look).labels)
+                    tracked = mapper.track(look)
+                    folder.add(look.frame.name, tracked.index, tracked.labels)
                     mapped += 1
                     progress(mapped)
                     stopped = stopped or interrupted()
@@ -78,7 +79,7 @@ def map_recording(
             "recording": str(recording.path),
             "format": recording.format,
             "skipped_frames": dict(recording.skipped),
-            "notes": [*recording.notes, *map(str, problems)],
+            "notes": [*recording.notes, *mapper.notes(), *map(str, problems)],
             "complete": not (stopped or problems),
             "resumed": str(resume) if resume is not None else None,
             **summarise(mapper, instances, mapped, time.perf_counter() - start),
@@ -118,6 +119,7 @@ def summarise(mapper: Mapper, instances: InstanceMap, frames: int, seconds: floa
         "keyframes": statistics["keyframes"],
         "instances": len(instances.objects),
         "objects": statistics["objects"],
+        "ids": statistics["ids"],
         "voxels": statistics["voxels"],
         "poses": statistics["poses"],
         "views": mapper.gatherer.counts(),

@@ -14,17 +14,19 @@ SUFFIX = ".npy.z"  # in half the time that PNG takes
 Labels = npt.NDArray[np.uint16]
 
 
-def write_labels(folder: Path, name: str, labels: Labels) -> None:
-    """(H, W) uint16 of the frame `name`. Raises OSError, and then leaves nothing."""
-    array, file = io.BytesIO(), folder / f"{name}{SUFFIX}"
-    np.save(array, labels)
+def write_labels(folder: Path, name: str, index: int, labels: Labels) -> None:
+    """(H, W) uint16 of the frame `name`, of which `index` frames came before. Raises OSError, and then leaves nothing."""
+    arrays, file = io.BytesIO(), folder / f"{name}{SUFFIX}"
+    np.save(arrays, np.int64(index))
+    np.save(arrays, labels)
     try:
-        file.write_bytes(zlib.compress(array.getbuffer(), 1))
+        file.write_bytes(zlib.compress(arrays.getbuffer(), 1))
     except OSError:
         file.unlink(missing_ok=True)
         raise
 
 
-def read_labels(file: Path) -> tuple[str, Labels]:
-    """What `write_labels` wrote: the name of the frame, and its labels."""
-    return file.name.removesuffix(SUFFIX), np.load(io.BytesIO(zlib.decompress(file.read_bytes())))
+def read_labels(file: Path) -> tuple[str, int, Labels]:
+    """What `write_labels` wrote: the name of the frame, its index, and its labels."""
+    arrays = io.BytesIO(zlib.decompress(file.read_bytes()))
+    return file.name.removesuffix(SUFFIX), int(np.load(arrays)), np.load(arrays)

@@ -128,6 +128,7 @@ def test_map_writes_what_it_promises(mapped):
     assert summary["frames_per_second"] == pytest.approx(12 / summary["wall_seconds"], rel=0.05)
     assert summary["peak_memory_mb"] > 50
     assert set(summary["objects"]) == {"active", "dormant", "terminated"}
+    assert summary["ids"] == {"in_use": sum(summary["objects"].values()), "taken_back": 0, "refused": 0}
     assert (
         max(summary["seconds_per_stage"].values()) <= summary["wall_seconds"]
     )  # depth and masks run beside the others

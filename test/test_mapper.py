@@ -109,6 +109,7 @@ def test_statistics_add_up(result):
     assert statistics["keyframes"] == FRAMES // 2
     assert statistics["voxels"] > 1000
     assert statistics["objects"]["active"] > 0
+    assert statistics["ids"]["in_use"] == sum(statistics["objects"].values())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import resource
 import signal
 import sys
 import traceback
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ def instances():
 
 def write(path, instances, overwrite=True, **summary):
     with OutputFolder(path, overwrite) as folder:
-        folder.add("000007", np.array([[0, 1, 2], [3, 3, 9]], np.uint16))
+        folder.add("000007", 0, np.array([[0, 1, 2], [3, 3, 9]], np.uint16))
         folder.finish(instances, summary)
 
 
@@ -67,10 +68,19 @@ def test_labels_get_the_ids_of_the_finished_map(tmp_path, instances):
     assert labels.tolist() == [[0, 2, 1], [2, 2, 0]], "9 is no tracked id of this map"
 
 
+def test_an_id_that_was_given_anew_is_nothing_in_the_frames_before(tmp_path, instances):
+    with OutputFolder(tmp_path / "out") as folder:
+        for index in (6, 7):
+            folder.add(str(index), index, np.array([[0, 1, 2, 3]], np.uint16))
+        folder.finish(replace(instances, since=np.array([0, 0, 7, 5])), {})
+    images = [cv2.imread(str(tmp_path / f"out/labels/{index}.png"), cv2.IMREAD_UNCHANGED).tolist() for index in (6, 7)]
+    assert images == [[[0, 2, 0, 2]], [[0, 2, 1, 2]]]
+
+
 def test_labels_that_were_written_elsewhere_stay_there(tmp_path, instances):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    write_labels(elsewhere, "000007", np.array([[0, 1, 2]], np.uint16))
+    write_labels(elsewhere, "000007", 0, np.array([[0, 1, 2]], np.uint16))
     for _ in range(2):
         with OutputFolder(tmp_path / "out") as folder:
             (file,) = elsewhere.iterdir()
@@ -87,7 +97,7 @@ def test_labels_that_the_disk_does_not_take(tmp_path, instances):
             with pytest.raises(
                 UserError, match=r"labels of frame 000007 cannot be written beside .*out: File too large; free"
             ):
-                folder.add("000007", np.zeros((9, 9), np.uint16))
+                folder.add("000007", 0, np.zeros((9, 9), np.uint16))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert os.listdir(tmp_path) == []
@@ -170,7 +180,7 @@ def test_what_is_not_finished_leaves_nothing(tmp_path, instances, error):
 
     def fail():
         with OutputFolder(out) as folder:
-            folder.add("a", np.zeros((2, 2), np.uint16))
+            folder.add("a", 0, np.zeros((2, 2), np.uint16))
             raise error
 
     with pytest.raises(error):
@@ -269,7 +279,7 @@ def test_recovery_leaves_alone_what_others_write_or_own(tmp_path):
     for folder in theirs:
         folder.mkdir()
     with OutputFolder(out) as folder:
-        folder.add("a", np.zeros((2, 2), np.uint16))
+        folder.add("a", 0, np.zeros((2, 2), np.uint16))
         recover(out)  # another process, at the same time
         folder.finish(EMPTY, {"run": 2})
     assert json.loads((out / "summary.json").read_text())["run"] == 2

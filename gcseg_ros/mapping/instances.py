@@ -43,6 +43,7 @@ class InstanceMap:
     instance    (N,) int32, 0 = none
     confidence  (N,) float32 0..1
     of_tracked  (K,) int64: the instance of every tracked id, 0 = none; renumbers tracked label images
+    since       (L,) int64: the index of the frame from which on that holds. Before, the id was of a piece that was in no instance
     """
 
     points: npt.NDArray[np.float32]
@@ -51,6 +52,7 @@ class InstanceMap:
     confidence: npt.NDArray[np.float32]
     objects: list[ObjectInstance] = field(default_factory=list)
     of_tracked: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    since: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
 
 
 def labelled_map(
@@ -96,6 +98,7 @@ def describe_objects(
         tracked = members.get(id, [])
         if not tracked and tracked_label[rows].any():
             tracked = [objects[int(np.bincount(tracked_label[rows])[1:].argmax()) + 1]]
+        first = min(tracked, key=lambda o: int(objects.since[o.id]), default=None)
         last = max(tracked, key=lambda o: o.matched_at, default=None)
         states = {o.state for o in tracked}
         described.append(
@@ -106,7 +109,7 @@ def describe_objects(
                 axis_aligned_box=(P.min(axis=0), P.max(axis=0)),
                 oriented_box=upright_box(P),
                 confidence=float(np.mean(confidence[rows])),
-                first_seen=tracked[0].first_seen if tracked else "",
+                first_seen=first.first_seen if first else "",
                 last_seen=last.last_seen if last else "",
                 state=next((s.value for s in State if s in states), State.DORMANT.value),
             )

@@ -79,6 +79,22 @@ class VoxelMap:
         """The map's label at each pixel's 3D point, (h, w) int32, 0 = none: its points projected with a depth test."""
         return _look_up(self.keys, self.row_of, self.labels, depth_m, view.pose, view.camera, 1 / self.voxel_m)
 
+    def led(self, most: int) -> npt.NDArray[np.int64]:
+        """(most + 1,) how many voxels each label from 0 to `most` has the most votes of."""
+        return np.bincount(self.labels[: self.count, 0], minlength=most + 1)
+
+    def forget(self, labels: set[int], most: int) -> None:
+        """Without the votes for these labels, which are `most` at most: what comes after them in a voxel moves up."""
+        gone = np.zeros(most + 1, np.bool_)
+        gone[list(labels)] = True
+        rows = np.flatnonzero(gone[self.labels[: self.count]].any(axis=1))
+        voted, votes = self.labels[rows], self.votes[rows]
+        votes[gone[voted]] = 0
+        voted[gone[voted]] = 0
+        order = np.argsort(voted == 0, axis=1, kind="stable")
+        self.labels[rows] = np.take_along_axis(voted, order, axis=1)
+        self.votes[rows] = np.take_along_axis(votes, order, axis=1)
+
     def state(self) -> dict[str, Any]:
         """The voxels in the order in which they were first seen."""
         n = self.count

@@ -78,6 +78,7 @@ class MappingSession:
         self._mapper = Mapper(self._config.core, live=self._config.mode == "live")
         self.frames = self._resumed = 0
         self._started_s = self._ended_s = 0.0
+        self._told_of_ids = False
         for file in self._label_files():
             file.unlink()
 
@@ -92,13 +93,17 @@ class MappingSession:
         self._ended_s = time.monotonic()
         if self._config.save_labels:
             try:
-                write_labels(Path(self._labels.name), frame.name, tracked.labels)
+                write_labels(Path(self._labels.name), frame.name, tracked.index, tracked.labels)
             except OSError as error:  # the map is worth more than they are
                 if not self._lost_labels:
                     self._lost_labels = True
                     self._warn(
                         f"Labels of frames are lost from frame {frame.name} on: {error.filename}: {error.strerror}."
                     )
+        if not self._told_of_ids:
+            for note in self._mapper.notes():
+                self._told_of_ids = True
+                self._warn(note)
         self.frames += 1
         return frame, tracked
 

@@ -56,6 +56,15 @@ class Borders:
             ]
             self._put(kind, np.concatenate([code for code, _ in found]), np.concatenate([said for _, said in found]))
 
+    def forget(self, labels: set[int]) -> None:
+        """As if these labels had never been seen."""
+        kept = {pair: row for pair, row in self.row_of.items() if pair[0] not in labels and pair[1] not in labels}
+        self._keep(self.sums[list(kept.values())])
+        self.row_of = {pair: row for row, pair in enumerate(kept)}
+
+    def _keep(self, sums: Floats) -> None:
+        self._sums = np.concatenate([sums, np.zeros((max(256 - len(sums), 0), KINDS, 2))])
+
     def _put(self, kind: int, code: npt.NDArray[np.int64], said: npt.NDArray) -> None:
         pairs, index = np.unique(code, return_inverse=True)
         rows = [self.row_of.setdefault((p >> 32, p & 0xFFFFFFFF), len(self.row_of)) for p in pairs.tolist()]
@@ -75,7 +84,7 @@ class Borders:
         self.row_of = {(a, b): row for row, (a, b) in enumerate(pairs.tolist())}
         if len(self.row_of) < len(pairs) or (pairs[:, 0] >= pairs[:, 1]).any():
             raise saved.wrong("pairs", "all different, the smaller label first", "others")
-        self._sums = np.concatenate([sums, np.zeros((max(256 - len(sums), 0), KINDS, 2))])
+        self._keep(sums)
 
 
 def _across_contacts(labels: npt.NDArray[np.int64], boundary: Image, depth_m: Image) -> tuple[npt.NDArray, npt.NDArray]:

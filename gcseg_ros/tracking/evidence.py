@@ -73,6 +73,15 @@ class Evidence:
             for k in np.flatnonzero(size >= MIN_SIZE_PX):
                 self.put((int(pairs[k, 0]), int(pairs[k, 1])), float(same[k]), float(size[k]) ** 0.5)
 
+    def forget(self, labels: set[int]) -> None:
+        """As if these labels had never been seen."""
+        for of_pair in (self.weight, self.same):
+            for pair in [pair for pair in of_pair if pair[0] in labels or pair[1] in labels]:
+                del of_pair[pair]
+        for of_label in (self.seen, self.structural):
+            for label in labels & of_label.keys():
+                del of_label[label]
+
     def _add_structure(self, masked: Labels, structure: Image) -> None:
         pixels = np.bincount(masked.ravel())
         said = np.bincount(masked.ravel(), structure.ravel())

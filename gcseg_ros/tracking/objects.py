@@ -8,10 +8,12 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gcseg_ros.mapping.state import Saved
 
 MOST_OBJECTS = 65535  # ids are uint16 in label images
+FEW = 16  # ids run short when fewer than one in so many is left
 
 
 class State(str, Enum):
@@ -40,6 +42,8 @@ class Objects:
     new -> active, active -> active, active -> dormant, dormant -> dormant, dormant -> active, dormant -> terminated.
     A terminated object keeps its record and is never matched again. An update costs the objects that are active or
     change their state, not all there ever were.
+
+    most  how many ids there are. They are given in order; one that was taken back is terminated, and given again before any new one
     """
 
     def __init__(self, max_dormant_frames: int | None) -> None:
@@ -47,9 +51,15 @@ class Objects:
         self.max_dormant_frames = max_dormant_frames
         self.active: set[int] = set()
         self.dormant: dict[int, None] = {}  # in the order of their last match
+        self.most = MOST_OBJECTS
+        self.taken_back = 0  # ids so far
+        self.refused = 0  # objects that there was no id for
         self._objects: dict[int, TrackedObject] = {}
+        self._free: list[int] = []  # ids that were taken back, the lowest last
+        self._since = np.zeros(MOST_OBJECTS + 1, np.int64)
 
     def __len__(self) -> int:
+        """The highest id that was ever given."""
         return len(self._objects)
 
     def __getitem__(self, id: int) -> TrackedObject:
@@ -58,19 +68,50 @@ class Objects:
     def __iter__(self) -> Iterator[TrackedObject]:
         return iter(self._objects.values())
 
+    @property
+    def in_use(self) -> int:
+        """How many ids are given."""
+        return len(self) - len(self._free)
+
+    @property
+    def run_short(self) -> bool:
+        """Whether few ids are left."""
+        return FEW * (self.most - self.in_use) < self.most
+
+    @property
+    def since(self) -> npt.NDArray[np.int64]:
+        """(len + 1,) per id: the index of the keyframe from which on it means what it means now."""
+        return self._since[: len(self) + 1]
+
     def counts(self) -> dict[str, int]:
         """State -> number of objects."""
         active, dormant = len(self.active), len(self.dormant)
-        return {"active": active, "dormant": dormant, "terminated": len(self) - active - dormant}
+        return {"active": active, "dormant": dormant, "terminated": self.in_use - active - dormant}
 
     def new(self, frame: str, now: int) -> int:
-        """(a) new -> active. Returns the id, from 1, or 0 when all `MOST_OBJECTS` ids are taken."""
-        if len(self) >= MOST_OBJECTS:
+        """(a) new -> active. Returns the id, from 1, or 0 when all are in use."""
+        if not self._free and len(self) >= self.most:
+            self.refused += 1
             return 0
-        id = len(self) + 1
+        id = self._free.pop() if self._free else len(self) + 1
         self._objects[id] = TrackedObject(id, frame, frame, now)
+        self._since[id] = now
         self.active.add(id)
         return id
+
+    def unseen(self, before: int) -> list[int]:
+        """Objects that are not active and were last matched before the frame with this index."""
+        free = set(self._free)
+        return [o.id for o in self if o.matched_at < before and o.id not in self.active and o.id not in free]
+
+    def take_back(self, ids: list[int], now: int) -> None:
+        """The ids of objects that are not active may be given again: nobody else knows them any more."""
+        for id in ids:
+            self._objects[id].state = State.TERMINATED
+            self.dormant.pop(id, None)
+            self._since[id] = now
+        self._free = sorted([*self._free, *ids], reverse=True)
+        self.taken_back += len(ids)
 
     def update(self, matched: Iterable[int], frame: str, now: int) -> None:
         """The matching of the keyframe with index `now`: `matched` objects are active, (b) still or (e) again.
@@ -94,13 +135,17 @@ class Objects:
                 del self.dormant[id]
 
     def state(self) -> dict[str, Any]:
-        """One entry an object, in the order of their ids; `dormant` are ids in the order of their last match."""
+        """One entry an id, in their order; `dormant` are ids in the order of their last match, `free` those that were taken back."""
         return {
             "state": np.array([STATES.index(o.state) for o in self], np.uint8),
             "matched_at": np.array([o.matched_at for o in self], np.int64),
             "first_seen": [o.first_seen for o in self],
             "last_seen": [o.last_seen for o in self],
             "dormant": np.array(list(self.dormant), np.int64),
+            "free": np.array(self._free, np.int64),
+            "since": self.since[1:],
+            "taken_back": self.taken_back,
+            "refused": self.refused,
         }
 
     def restore(self, saved: Saved) -> None:
@@ -114,3 +159,9 @@ class Objects:
         self.dormant = dict.fromkeys(saved.array("dormant", np.int64, (None,)).tolist())
         if self.dormant.keys() != {o.id for o in self if o.state is State.DORMANT}:
             raise saved.wrong("dormant", "the objects whose state is dormant", "others")
+        free = saved.array("free", np.int64, (None,), 1, n)
+        if (np.diff(free) >= 0).any() or any(states[id - 1] is not State.TERMINATED for id in free.tolist()):
+            raise saved.wrong("free", "terminated objects, falling", "others")
+        self._free = free.tolist()
+        self._since[1 : n + 1] = saved.array("since", np.int64, (n,), 0)
+        self.taken_back, self.refused = saved.number("taken_back"), saved.number("refused")

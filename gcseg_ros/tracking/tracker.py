@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gcseg_ros.config import TrackingConfig
+from gcseg_ros.mapping.piece_graph import LEAST_VOXELS
 from gcseg_ros.mapping.state import Saved
 from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.masks import MaskGenerator, Proposals
@@ -19,6 +20,8 @@ from gcseg_ros.tracking.evidence import Evidence
 from gcseg_ros.tracking.map_association import MapAssociation
 from gcseg_ros.tracking.objects import Objects
 from gcseg_ros.views import View
+
+LATELY = 30  # frames; ids of what was seen since are not taken back, and they are not looked through more often
 
 
 class Association(Protocol):
@@ -58,6 +61,7 @@ class Tracker:
         self.seen = 0  # views whose masks were asked for
         self.frames = 0
         self.keyframes = 0
+        self.looked_through = 0  # the frame at which ids were last looked through for those that can be taken back
 
     def detect(self, view: View) -> Proposals | None:
         """The masks of a keyframe; None of any other view. S1: Eq. 2. Once for each view, in order; may run ahead of `step`."""
@@ -72,6 +76,8 @@ class Tracker:
         if proposals is None:
             return self.propagate(view), False  # S2: Eq. 8, 10
         self.keyframes += 1
+        if self.objects.run_short and now - self.looked_through >= LATELY:
+            self._take_back(now)
         # association through the map does not look at the propagated masks
         propagated = np.zeros_like(proposals.detections) if self.by_map else self.propagate(view)
         in_map = self.voxel_map.look_up(view.depth_m, view)
@@ -83,13 +89,28 @@ class Tracker:
         self.propagate.prompt(view, labels)  # the prompts of the next window
         return labels, True
 
+    def _take_back(self, now: int) -> None:
+        """Ids run short: free those of pieces that stayed too small to be part of an instance and were not seen lately.
+
+        Nobody else knows them: propagation has those of active objects, Algorithm 1 those of active and dormant ones.
+        """
+        self.looked_through, most = now, len(self.objects)
+        led = self.voxel_map.led(most)
+        ids = [id for id in self.objects.unseen(now - LATELY) if led[id] < LEAST_VOXELS]
+        if ids:
+            self.voxel_map.forget({*ids}, most)
+            self.evidence.forget({*ids})
+            self.borders.forget({*ids})
+            self.objects.take_back(ids, now)
+
     def state(self) -> dict[str, Any]:
         """The counts; objects, evidence, association and propagation have states of their own."""
-        return {"frames": self.frames, "keyframes": self.keyframes}
+        return {"frames": self.frames, "keyframes": self.keyframes, "looked_through": self.looked_through}
 
     def restore(self, saved: Saved) -> None:
         """Take over another's `state`. Raises UserError."""
         self.frames, self.keyframes = saved.number("frames"), saved.number("keyframes")
+        self.looked_through = saved.number("looked_through")
         self.seen = self.frames
 
 

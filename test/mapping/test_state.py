@@ -305,6 +305,8 @@ def rewritten(saved, path, change=None, header=None, compress=zipfile.ZIP_STORED
         ("objects/state", lambda a: a + 3),
         ("objects/dormant", lambda a: np.append(a, 0)),
         ("objects/matched_at", lambda a: a[1:]),
+        ("objects/since", lambda a: a[1:]),
+        ("objects/free", lambda a: np.append(a, 1)),
         ("evidence/pairs", lambda a: a[:, ::-1]),
         ("evidence/pairs", lambda a: a * 0 + 3),
         ("evidence/weight", lambda a: a * 0),
@@ -314,6 +316,8 @@ def rewritten(saved, path, change=None, header=None, compress=zipfile.ZIP_STORED
         ("depth/camera", lambda a: a * 0),
         ("propagation/labels", lambda a: a + 70000),
         ("instances/of_tracked", lambda a: a - 1),
+        ("instances/of_tracked", lambda a: a + 70000),
+        ("instances/of_tracked", lambda a: np.append(a, np.zeros(99, np.int64))),
     ],
 )
 def test_arrays_are_checked(saved, tmp_path, name, value):

@@ -57,6 +57,18 @@ def test_the_label_is_the_most_voted_and_the_share_says_how_clearly():
     np.testing.assert_allclose(surface.share, 0.75, rtol=1e-4)
 
 
+def test_a_label_that_is_forgotten_leaves_the_others_as_they_were():
+    depth = np.full((30, 40), 2.0)
+    with_five, without = VoxelMap(MapConfig()), VoxelMap(MapConfig())
+    for voxels, label in [(v, label) for v in (with_five, without) for label in (5, 5, 5, 9, 9, 2)]:
+        voxels.integrate(view(depth), np.full((30, 40), label if voxels is with_five or label != 5 else 0, np.int32))
+    assert with_five.led(9)[[2, 5, 9]].tolist() == [0, len(with_five), 0]
+    with_five.forget({5, 6}, 9)
+    assert with_five.led(9)[[2, 5, 9]].tolist() == [0, 0, len(with_five)]
+    np.testing.assert_array_equal(with_five.labels, without.labels)
+    np.testing.assert_array_equal(with_five.votes, without.votes)
+
+
 def test_look_up_sees_only_what_is_there():
     depth = np.full((30, 40), 2.0)
     voxels = VoxelMap(MapConfig())

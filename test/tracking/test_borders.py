@@ -52,6 +52,18 @@ def test_views_add_up_and_nothing_is_said_of_pixels_without_label_or_depth():
     assert len(nothing) == 0
 
 
+def test_what_is_forgotten_was_never_seen():
+    with_five, without = Borders(), Borders()
+    with_five.add(halves(1, 5), maps(1, 1), DEPTH)
+    for borders in (with_five, without):
+        borders.add(halves(1, 2), maps(0.5, 0.5), DEPTH)
+    with_five.forget({5, 6})
+    for borders in (with_five, without):
+        borders.add(halves(2, 3), maps(1, 1), DEPTH)
+    for name, value in without.state().items():
+        np.testing.assert_array_equal(with_five.state()[name], value)
+
+
 def test_a_step_in_depth_is_no_contact():
     depth = DEPTH.copy()
     depth[:, WIDTH // 2 :] = 2.0

@@ -26,6 +26,18 @@ def test_what_masks_join_often_is_one_object():
     assert find(99) == 99
 
 
+def test_what_is_forgotten_was_never_seen():
+    masks = columns(1, 2)
+    said = BoundaryMaps(np.zeros_like(DEPTH), np.zeros((0, 15, 20), np.float32), np.full_like(DEPTH, 0.7))
+    with_five, without = Evidence(), Evidence()
+    for evidence, other in ((with_five, 5), (without, 0)):
+        evidence.add(columns(3, other, 7, 9), Proposals(masks, (masks,), said), DEPTH)
+    with_five.forget({5, 6})
+    assert without.state()["labels"].tolist() == [3, 7, 9]
+    for name, value in without.state().items():
+        np.testing.assert_array_equal(with_five.state()[name], value)
+
+
 def test_a_single_view_is_doubted():
     evidence = Evidence()
     evidence.put((1, 2), 1.0, weight=1.0)

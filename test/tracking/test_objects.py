@@ -54,3 +54,30 @@ def test_ids_fit_a_uint16_image():
     ids = [objects.new("0", 0) for _ in range(MOST_OBJECTS + 2)]
     assert ids[MOST_OBJECTS - 1] == 65535
     assert ids[MOST_OBJECTS:] == [0, 0]
+    assert objects.refused == 2
+
+
+def test_ids_that_were_taken_back_are_given_again_the_lowest_first():
+    objects = Objects(None)
+    for now in range(4):
+        objects.new(str(now), now)
+    objects.update([1], "5", 5)
+    objects.update([1, 4], "9", 9)
+    assert objects.unseen(9) == [2, 3]
+    objects.take_back([2, 3], 9)
+    assert objects.counts() == {"active": 2, "dormant": 0, "terminated": 0}
+    assert objects.unseen(9) == []
+    assert [objects.new("11", 11) for _ in range(3)] == [2, 3, 5]
+    assert objects[2].first_seen == "11"
+    assert objects.since.tolist() == [0, 0, 11, 11, 3, 11]
+    assert (objects.in_use, objects.taken_back, objects.refused) == (5, 2, 0)
+
+
+def test_ids_run_short_when_few_are_left():
+    objects = Objects(None)
+    objects.most = 32
+    for _ in range(30):
+        objects.new("0", 0)
+    assert not objects.run_short
+    objects.new("0", 0)
+    assert objects.run_short
