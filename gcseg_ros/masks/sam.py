@@ -53,14 +53,16 @@ class SamGenerator:
         self.portions = Portions("masks.sam.points_per_batch and crops_per_batch")
 
     def __call__(self, view: View) -> Proposals:
-        """Detections: all masks but the redundant ones (Eq. 2), the smaller on top. Levels: subpart, part and whole."""
+        """Detections: all masks but the redundant ones (Eq. 2), the smaller on top. Levels: subpart, part and whole. Nothing where
+        there is no depth: what the map cannot know would be new at every keyframe."""
         scales = [reduced(masks, view.depth_m.shape) for masks in self.scales(view.picture)]
         detections = remove_redundant(Masks.cat(scales), self.config.containment).to_labels()
         levels: list[Labels] = []
         for masks in reversed(scales):  # where a scale has no mask there is that of the next coarser one
             labels = masks.to_labels()
             levels.insert(0, np.where(labels > 0, labels + levels[0].max(), levels[0]) if levels else labels)
-        return Proposals(detections, tuple(levels))
+        known = view.depth_m > 0
+        return Proposals(np.where(known, detections, 0), tuple(np.where(known, level, 0) for level in levels))
 
     def scales(self, picture: Picture) -> tuple[Masks, ...]:
         """Masks of a picture at its own size: subpart, part and whole, or one heap (`scales: together`).

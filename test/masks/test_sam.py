@@ -129,6 +129,17 @@ def test_proposals_are_the_masks_without_the_redundant_ones(network, picture):
     assert len(np.unique(proposals.levels[0])) > len(np.unique(proposals.levels[2]))
 
 
+def test_there_are_no_masks_where_there_is_no_depth(network, picture):
+    generator = SamGenerator(SamConfig(**KNOBS), SamImages(network), CPU)
+    view = view_of(picture, 96)
+    window = np.zeros_like(view.depth_m, bool)
+    window[10:40, 30:70] = True
+    whole, cut = generator(view), generator(replace(view, depth_m=np.where(window, 0, view.depth_m)))
+    assert (whole.detections[window] > 0).any()
+    for before, after in zip((whole.detections, *whole.levels), (cut.detections, *cut.levels)):
+        np.testing.assert_array_equal(after, np.where(window, 0, before))
+
+
 def test_masks_are_found_in_the_picture_and_reduced_to_the_view(network, picture):
     generator = SamGenerator(SamConfig(**KNOBS), SamImages(network), CPU)
     view = view_of(picture, 64)
