@@ -21,6 +21,7 @@ from gcseg_ros.mapping.structure import Plane, structural_planes
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import Borders
 from gcseg_ros.tracking.evidence import Evidence
+from gcseg_ros.tracking.objects import MOST_OBJECTS
 
 PLANE_TOLERANCE_M = 0.05  # what stands further off a plane is not part of it
 PATCH_TOUCH_M = 0.07
@@ -56,7 +57,9 @@ def finish(
             instance, confidence = _by_votes(surface, evidence, config)
         instance = _smooth(instance, surface, neighbours.result())
     instance[np.bincount(instance)[instance] < config.min_voxels] = 0
-    return instance, confidence(instance)[instance].astype(np.float32), _label_table(tracked, instance)
+    expected = confidence(instance)[instance].astype(np.float32)
+    instance = _with_ids_that_fit(instance)
+    return instance, expected, _label_table(tracked, instance)
 
 
 def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig) -> Joined:
@@ -261,6 +264,18 @@ def _confidence_by_votes(instance: Ids, surface: Surface, nearest: Floats) -> Fl
     value = np.where(expected > SURE_FROM, SURE, UNSURE)
     value[0] = 0
     return value
+
+
+def _with_ids_that_fit(instance: Ids) -> Ids:
+    """What was split off a label has an id beyond all labels. Where label images cannot hold it, it becomes the lowest that is unused."""
+    over = np.unique(instance[instance > MOST_OBJECTS])
+    if not len(over):
+        return instance
+    unused = np.setdiff1d(np.arange(1, MOST_OBJECTS + 1), instance)[: len(over)]
+    name = np.arange(over[-1] + 1)
+    name[over] = 0
+    name[over[: len(unused)]] = unused
+    return name[instance]
 
 
 def _label_table(tracked: Ids, instance: Ids) -> Ids:

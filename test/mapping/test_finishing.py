@@ -93,6 +93,27 @@ def test_what_stands_off_the_floor_leaves_the_floors_label():
     assert (front[FRONT[0][:, 2] > 0.1] != of_tracked[1]).all()
 
 
+@pytest.mark.parametrize(
+    "config",
+    [FinishingConfig(structure="planes"), FinishingConfig(joining="learned", join_probability=1.0)],
+    ids=["off a plane", "around a corner"],
+)
+def test_what_is_split_off_the_last_label_has_an_id_that_label_images_can_hold(config):
+    """The box's front carries the floor's label by mistake; more than that there are none."""
+    last = 65535
+    elsewhere = TOP[0] + 1, TOP[1]
+    some, _, _ = finish(surface([(*FLOOR, 4), (*elsewhere, 2), (*FRONT, 4)]), Evidence(), Borders(), config)
+    instance, confidence, of_tracked = finish(
+        surface([(*FLOOR, last), (*elsewhere, 2), (*FRONT, last)]), Evidence(), Borders(), config
+    )
+    assert np.unique(some).tolist() == [2, 4, 5]
+    assert np.unique(instance).tolist() == [1, 2, last]
+    name = np.array([0, 0, 2, 0, last, 1])
+    np.testing.assert_array_equal(instance, name[some])
+    assert (confidence > 0).all()
+    assert of_tracked[[2, last]].tolist() == [2, last]
+
+
 def test_specks_are_no_instances():
     speck = (FLOOR[0][:12] + np.array([0, 0, 1]), FLOOR[1][:12])
     instance, confidence, of_tracked = finish(
