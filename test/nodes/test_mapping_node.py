@@ -420,6 +420,20 @@ def test_diagnostics_and_the_silence_warning(ros, camera, frames, capfd):
     assert node._session.frames == int(status(heard)["frames"])
 
 
+def test_that_no_id_is_left_is_told_once_and_counted(ros, camera, frames, capfd):
+    node = start(ros)
+    node._session._mapper.tracker.objects.most = 1
+    heard = []
+    ros.helper("monitor").create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
+    camera.wait()
+    for frame in frames:
+        camera.send(frame)
+    ros.until(lambda: status(heard).get("frames mapped") == "6")
+    assert status(heard)["ids in_use"] == "1"
+    assert int(status(heard)["ids refused"]) > 1
+    assert capfd.readouterr().err.count("because all 1 ids belong to other pieces of the map") == 1
+
+
 def test_lifecycle(ros, camera, frames):
     heard = listen(ros, Image, "labels")
     node = ros.add(MappingNode, autostart=False, mode="bag")
