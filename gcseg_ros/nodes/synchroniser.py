@@ -48,8 +48,9 @@ class PoseSource(Protocol):
 class Synchroniser:
     """Bounded queues in, complete frames out, in order of time. What is not used is counted with its reason.
 
-    Colour and depth belong together when their stamps differ by at most `slop_ns` (0: exactly equal). Calibration does
-    not change from frame to frame: the latest is used. Frames wait, at most `queue_size` of them, for calibration and pose.
+    Colour and depth belong together when their stamps differ by at most `slop_ns` (0: exactly equal) and no nearer partner
+    comes; where one may still come, they wait for the next image. Calibration does not change from frame to frame: the
+    latest is used. Frames wait, at most `queue_size` of them, for calibration and pose.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Synchroniser:
         self._queues: dict[str, list[tuple[int, int, str, Any]]] = {"colour": [], "depth": []}
         self._waiting: deque[tuple[int, str, Any, Any]] = deque()
         self._newest: dict[str, int] = {}
+        self._gap_ns = 0  # the least between successive images of a stream, 0 while it is not known
         self._arrivals = 0
 
     def __len__(self) -> int:
@@ -74,6 +76,9 @@ class Synchroniser:
 
     def add(self, stream: str, stamp_ns: int, frame_id: str, message: Any) -> None:
         """An image of the stream "colour" or "depth"."""
+        gap_ns = abs(stamp_ns - self._newest.get(stream, stamp_ns))
+        if gap_ns:
+            self._gap_ns = min(gap_ns, self._gap_ns or gap_ns)
         self.watch(stream, stamp_ns)
         self._arrivals += 1  # orders equal stamps without comparing messages
         queue = self._queues[stream]
@@ -144,6 +149,8 @@ class Synchroniser:
             if distance > self._slop_ns or nearer:
                 self._drop_oldest(early)
                 continue
+            if distance and len(queue) == 1 and 2 * distance >= self._gap_ns:
+                return  # the next of the early stream may be nearer
             (_, _, _, colour), (stamp_ns, _, frame_id, depth) = colours.pop(0), depths.pop(0)
             self._waiting.append((stamp_ns, frame_id, colour, depth))
 

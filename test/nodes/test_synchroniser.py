@@ -57,6 +57,9 @@ C, D = "colour", "depth"
         (0, [(C, 0), (D, 1), (C, 33), (D, 34)], [], {"colour without depth": 2, "depth without colour": 1}),
         # within the slop
         (10, [(C, 0), (D, 7), (C, 33), (D, 40)], [(0, 7), (33, 40)], {}),
+        # a lost depth image, a slop of at least a frame, and depth that comes before colour
+        (20, [(C, 0), (D, 17), (C, 17), (D, 33), (C, 33)], [(17, 17), (33, 33)], {"colour without depth": 1}),
+        (50, [(C, 0), (D, 33), (C, 33), (D, 66), (C, 66)], [(33, 33), (66, 66)], {"colour without depth": 1}),
         # beyond the slop
         (5, [(C, 0), (D, 7)], [], {"colour without depth": 1}),
         # the nearer partner is taken when both are there
@@ -148,3 +151,20 @@ def test_with_lost_messages_the_rest_is_paired(lost, jitter_ms):
     synchroniser, _, _ = make(10)
     whole = [(pair[0][1], pair[1][1]) for i, pair in enumerate(sent) if not lost[2 * i] and not lost[2 * i + 1]]
     assert feed(synchroniser, kept) == whole
+
+
+@given(st.lists(st.booleans(), min_size=40, max_size=40), st.integers(-16, 16), st.integers(17, 100))
+def test_with_a_large_slop_each_pair_is_the_nearest(lost, offset_ms, slop_ms):
+    """Depth is `offset_ms` away from colour, and its message comes first; of all but the first two frames some are lost."""
+    sent = [((D, 33 * i + 20 + offset_ms), (C, 33 * i + 20)) for i in range(22)]
+    gone = iter([False] * 4 + lost)
+    kept = [[event for event in frame if not next(gone)] for frame in sent]
+    synchroniser, dropped, _ = make(slop_ms)
+    pairs = feed(synchroniser, [event for frame in kept for event in frame])
+    assert {(frame[1][1], frame[0][1]) for frame in kept if len(frame) == 2} <= set(pairs)
+    paired = {(s, stamp) for pair in pairs for s, stamp in zip((C, D), pair)}
+    alone = [event for frame in kept for event in frame if event not in paired]
+    for colour, depth in pairs:
+        of_others = [abs(stamp - (depth if s == C else colour)) for s, stamp in alone]
+        assert abs(colour - depth) <= min(of_others, default=slop_ms)
+    assert 2 * len(pairs) + sum(dropped.values()) + len(synchroniser) == sum(map(len, kept))
