@@ -50,6 +50,11 @@ class Trajectory:
             return False
         return self._stamps[i] == stamp_ns or (i > 0 and self._stamps[i] - self._stamps[i - 1] <= self._max_gap_ns)
 
+    def in_gap(self, stamp_ns: int) -> bool:
+        """Whether a stamp lies between two poses that are further apart than `max_gap_s`."""
+        i = bisect_left(self._stamps, stamp_ns)
+        return 0 < i < len(self._stamps) and not self.knows(stamp_ns)
+
     def at(self, stamp_ns: int, tolerance_s: float = 0.0) -> Array | None:
         """The pose at a stamp; outside the poses' range the nearest one within `tolerance_s`; else None."""
         i = bisect_left(self._stamps, stamp_ns)

@@ -118,8 +118,8 @@ def silence_report(node: str, seconds: float, inputs: Sequence[InputState], sync
     else:
         lines.append(
             f"  All topics arrive, but no frame is complete. Dropped: {drops}. If stamps differ, raise sync_slop_s or set "
-            "approx_sync; if poses are missing, check their stamps and that all nodes use the same clock (use_sim_time); if far "
-            f"fewer images than camera_info come, DDS loses them: start the camera, too, with {profiles_variable()} set to this "
+            "approx_sync; if poses are missing, check their stamps and that all nodes use the same clock (use_sim_time); if they "
+            f"come too seldom, raise pose_gap_s; if far fewer images than camera_info come, DDS loses them: start the camera, too, with {profiles_variable()} set to this "
             "package's config/fastdds.xml."
         )
     return "\n".join(lines)

@@ -68,7 +68,7 @@ class MappingNodeConfig(Config):
     pose_type: Literal["auto", "PoseStamped", "PoseWithCovarianceStamped", "Odometry"] = Field(
         "auto", description="type of the pose topic; auto takes it from the publisher"
     )
-    pose_gap_s: float = Field(0.1, ge=0, le=10, description="poses at most this far apart are interpolated between")
+    pose_gap_s: float = Field(0.5, ge=0, le=10, description="poses at most this far apart are interpolated between")
     map_frame_id: str = Field("", description="frame of the map; empty: that of the poses, or map with pose_source tf")
     frame_id: str = Field(
         "", description="frame that the poses move; empty: the odometry's child_frame_id, else the camera"

@@ -43,6 +43,10 @@ class TopicPoses:
         matrix = self._trajectory.at(stamp_ns, self._slop_s if self._newest >= stamp_ns else 0.0)
         return None if matrix is None else Pose(matrix, self._frame_id, self._child_frame_id)
 
+    def in_gap(self, stamp_ns: int) -> bool:
+        """See `PoseSource`."""
+        return self._gap_s > 0 and self._trajectory.in_gap(stamp_ns)
+
     def forget(self) -> None:
         """See `PoseSource`."""
         self._trajectory, self._newest = Trajectory(KEPT_S, max_gap_s=self._gap_s), -1
@@ -77,6 +81,10 @@ class TfPoses:
         body = self._frame_id or camera_frame
         matrix = self._tree.lookup(self._map_frame_id, body, stamp_ns)
         return None if matrix is None else Pose(matrix, self._map_frame_id, body)
+
+    def in_gap(self, stamp_ns: int) -> bool:
+        """See `PoseSource`. Transforms are interpolated however far apart they are."""
+        return False
 
     def between(self, body: str, camera_frame: str, stamp_ns: int) -> Array | None:
         """T_body_camera (4,4), None while TF does not know it."""

@@ -12,6 +12,8 @@ from gcseg_ros.frames import Array
 
 JUMP_NS = 10**9
 """Stamps that go back by more than this are a clock that was set back (a bag that starts again), not disorder."""
+GAP = "poses further apart than pose_gap_s"
+"""Why an image between two poses has none."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class PoseSource(Protocol):
 
     def at(self, stamp_ns: int, camera_frame: str) -> Pose | None:
         """The pose at `stamp_ns`, None while there is none."""
+
+    def in_gap(self, stamp_ns: int) -> bool:
+        """Whether there are poses before and after `stamp_ns` that are too far apart for one between them."""
 
     def forget(self) -> None:
         """The clock was set back: what is known is of another time."""
@@ -121,14 +126,15 @@ class Synchroniser:
                     unposed.append((stamp_ns, frame_id, colour, depth))
                     continue
                 # poses come in order of time: what was left behind gets none any more
-                for _ in unposed:
-                    self._drop("no pose at the image's stamp")
+                for left in unposed:
+                    self._drop(GAP if self._poses.in_gap(left[0]) else "no pose at the image's stamp")
                 unposed.clear()
                 complete.append(FrameSet(stamp_ns, frame_id, colour, depth, self.camera_info, pose))
         self._waiting = deque(unposed)
         while len(self._waiting) > self._queue_size:
-            self._waiting.popleft()
-            self._drop("no camera_info" if self.camera_info is None else "no pose yet")
+            stamp_ns = self._waiting.popleft()[0]
+            reason = GAP if self._poses.in_gap(stamp_ns) else "no pose yet"
+            self._drop("no camera_info" if self.camera_info is None else reason)
         return complete
 
     def clear(self) -> None:

@@ -1,5 +1,7 @@
 """Poses at an image's stamp, without ROS: messages are stood in for by rosbags' classes."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from rosbags.typesys import Stores, get_typestore
@@ -7,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes.poses import TfPoses, TopicPoses, matrix_from_xyz_quaternion
+from gcseg_ros.nodes.synchroniser import Synchroniser
 
 TYPES = get_typestore(Stores.ROS2_KILTED).types
 MS = 10**6
@@ -122,3 +125,35 @@ def test_a_transform_that_is_not_usable_takes_no_other_one_with_it():
         assert x_at(poses, 0) == 3.0
     poses.forget()
     assert x_at(poses, 0) == 3.0, "what is static stays, and nothing is said again"
+
+
+def posed(rate_hz, gap_s):
+    """How many of 60 images at 30 Hz get a pose, when poses come at this rate and a few milliseconds early or late; what is dropped."""
+    poses, dropped = TopicPoses(exact=False, slop_s=0.02, gap_s=gap_s), Counter()
+    synchroniser = Synchroniser(poses, 0, 30, lambda reason: dropped.update([reason]))
+    synchroniser.camera_info = "info"
+    jitter = np.random.default_rng(0).normal(0, 3, 10 * rate_hz)
+    count, at_ms = 0, sorted(1000 * i / rate_hz + jitter[i] + 5 for i in range(3 * rate_hz))
+    for i in range(60):
+        for stream in ("colour", "depth"):
+            synchroniser.add(stream, (200 + 33 * i) * MS, "camera", None)
+        while at_ms and at_ms[0] <= 200 + 33 * i:
+            poses.add(pose_stamped(round(max(0, at_ms.pop(0)) * MS)))
+        count += len(synchroniser.ready())
+    return count, dropped
+
+
+@pytest.mark.parametrize("rate_hz", [10, 5, 3])
+def test_poses_that_come_seldom_are_enough(rate_hz):
+    pytest.importorskip("rclpy", reason="rclpy is not installed")
+    from gcseg_ros.nodes.parameters import MappingNodeConfig
+
+    count, dropped = posed(rate_hz, MappingNodeConfig().pose_gap_s)
+    assert dropped == {}
+    assert count >= 60 - 30 / rate_hz - 1, "the last ones wait for the next pose"
+
+
+def test_poses_that_come_too_seldom_are_said():
+    count, dropped = posed(5, 0.1)
+    assert 0 < count < 30
+    assert set(dropped) == {"poses further apart than pose_gap_s"}

@@ -21,6 +21,9 @@ class AllPoses:
     def at(self, stamp_ns, camera_frame):
         return Pose(np.eye(4)) if stamp_ns >= self.since else None
 
+    def in_gap(self, stamp_ns):
+        return False
+
     def forget(self):
         self.forgotten += 1
 
