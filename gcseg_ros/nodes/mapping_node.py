@@ -139,6 +139,7 @@ class MappingNode(ManagedNode):
         self._view_stamps: dict[str, int] = {}  # of the views that were sent and are still kept
         self._views_sent = self._view_stamp = 0  # how many in all; stamp of the last
         self._viewers = 0
+        self._map_began = messages.time_message(time.time_ns())  # tells the views of one map from those of the next
 
     def _withdraw_views(self) -> None:
         """With all that DDS keeps of them."""
@@ -316,7 +317,7 @@ class MappingNode(ManagedNode):
             if view.name in sent and not again:
                 continue
             frame, world = messages.header(stamp, self._camera_frame_id), messages.header(stamp, self._map_frame_id)
-            for publisher, message in zip(self._views, messages.view_messages(view, frame, world)):
+            for publisher, message in zip(self._views, messages.view_messages(view, frame, world, self._map_began)):
                 publisher.publish(message)
 
     def _publish_map_if_due(self) -> None:

@@ -17,7 +17,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovarianceStamped, Quaternion, TransformStamped, Vector3
 from nav_msgs.msg import Odometry
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField, TimeReference
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -43,8 +43,10 @@ VIEW = {
     "camera_info": CameraInfo,
     "depth_info": CameraInfo,
     "pose": PoseStamped,
+    "map": TimeReference,
 }
-"""The messages that a view of query_node consists of, by the last part of their topic's name."""
+"""The messages that a view of query_node consists of, by the last part of their topic's name. `map` says of which map it is: of that
+which began at `time_ref`, by the machine's clock."""
 
 
 def header(stamp_ns: int, frame_id: str) -> Header:
@@ -227,19 +229,20 @@ def diagnostics_message(name: str, level: bytes, summary: str, values: dict[str,
     return DiagnosticArray(header=Header(stamp=stamp), status=[status])
 
 
-def view_messages(view: StoredView, frame: Header, world: Header) -> tuple[Any, ...]:
-    """The messages of `VIEW`, in its order: colour as jpeg, depth as 16-bit png in millimetres, their calibrations, the pose."""
+def view_messages(view: StoredView, frame: Header, world: Header, map_began: Time) -> tuple[Any, ...]:
+    """The messages of `VIEW`, in its order: colour as jpeg, depth as 16-bit png in millimetres, their calibrations, the pose, the map."""
     return (
         CompressedImage(header=frame, format="rgb8; jpeg compressed bgr8", data=array("B", view.jpeg)),
         CompressedImage(header=frame, format="16UC1; png compressed", data=array("B", view.png)),
         camera_info_message(view.camera, frame),
         camera_info_message(view.depth_camera, frame),
         pose_message(view.pose, "PoseStamped", world, frame.frame_id),
+        TimeReference(header=frame, time_ref=map_began),
     )
 
 
 def view_of(colour: Any, depth: Any, camera_info: Any, depth_info: Any, pose: Any) -> StoredView:
-    """What `view_messages` was made from, named by its stamp. Raises UserError."""
+    """The view that `view_messages` was made from, named by its stamp. Raises UserError."""
     return StoredView(
         str(stamp_ns(pose.header.stamp)),
         rigid(pose_matrix(pose)),

@@ -57,6 +57,7 @@ class QueryNode(CloudNode):
         self._encoder: RememberingEncoder | None = None
         self._retrieval: Retrieval | None = None
         self._map: tuple[InstanceMap, Header] | None = None  # the latest
+        self._map_began = 0  # when that of the views did: its name
         self._asked: tuple[list[str], list[str]] | None = None
         self._owed = False  # whether what was asked could not be answered yet
         self._stale = False  # whether the retrieval lacks something of the latest map and views
@@ -136,8 +137,7 @@ class QueryNode(CloudNode):
                 "The cloud has no field instance_id: take the ~/cloud of mapping_node or segmentation_node.",
             )
             return
-        if not len(cloud):  # the map has been reset
-            self._gatherer = ViewGatherer(self._gatherer.config)
+        if not len(cloud):  # the map has been reset; the views go when the first of the new map comes
             self._map = self._retrieval = None
             return
         confidence = np.zeros(len(cloud), np.float32) if cloud.confidence is None else cloud.confidence
@@ -145,7 +145,10 @@ class QueryNode(CloudNode):
         self._stale = True
         self._refresh_if_due()
 
-    def _take_view(self, view: StoredView, frame_id: str) -> None:
+    def _take_view(self, view: StoredView, frame_id: str, map_began: int) -> None:
+        if map_began != self._map_began:  # those of an earlier map have names like these
+            self._gatherer, self._retrieval = ViewGatherer(self._gatherer.config), None
+            self._map_began = map_began
         if view.name in {kept.name for kept in self._gatherer.views}:
             return  # sent again for another reader
         if self._map and frame_id != self._map[1].frame_id:

@@ -16,6 +16,7 @@ from gcseg_ros.retrieval.views import StoredView
 from gcseg_ros.ros_messages import stamp_ns
 
 MOST_INCOMPLETE = 200
+"""At least so many views may wait for the rest of their messages."""
 
 
 class ViewInputs:
@@ -29,12 +30,13 @@ class ViewInputs:
         node: Node,
         prefix: str,
         most: int,
-        take: Callable[[StoredView, str], None],
+        take: Callable[[StoredView, str, int], None],
         refuse: Callable[[str], None],
     ) -> None:
-        """most: views that DDS keeps; take: is given a view and the frame of its pose; refuse: a sentence about one that
-        cannot be used."""
+        """most: views that DDS keeps; take: is given a view, the frame of its pose, and when its map began; refuse: a sentence
+        about one that cannot be used."""
         self._take, self._refuse = take, refuse
+        self._most_incomplete = max(MOST_INCOMPLETE, 2 * most)  # DDS may send all of a topic before the next
         self._incomplete: dict[int, dict[str, Any]] = {}
         qos = QoSProfile(
             depth=most, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
@@ -50,9 +52,11 @@ class ViewInputs:
         parts[name] = message
         if len(parts) == len(messages.VIEW):
             del self._incomplete[stamp]
+            map_began = stamp_ns(parts.pop("map").time_ref)
             try:
-                self._take(messages.view_of(**parts), parts["pose"].header.frame_id)
+                self._take(messages.view_of(**parts), parts["pose"].header.frame_id, map_began)
             except UserError as error:
                 self._refuse(str(error))
-        elif len(self._incomplete) > MOST_INCOMPLETE:
+        elif len(self._incomplete) > self._most_incomplete:
             del self._incomplete[min(self._incomplete)]
+            self._refuse("A view of the map came without some of its messages: DDS has lost them.")

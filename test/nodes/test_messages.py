@@ -152,7 +152,9 @@ def test_views_come_back():
     colour = np.full((48, 64, 3), 90, np.uint8)
     depth_m = RNG.random((24, 32)).astype(np.float32)
     view = StoredView.encoded("000007", pose, camera, colour, depth_camera, depth_m)
-    back = messages.view_of(*messages.view_messages(view, HEAD, messages.header(7, "map")))
+    *sent, began = messages.view_messages(view, HEAD, messages.header(7, "map"), messages.time_message(9))
+    back = messages.view_of(*sent)
+    assert (began.header, began.time_ref.nanosec) == (HEAD, 9)
     assert (back.jpeg, back.png, back.camera, back.depth_camera) == (view.jpeg, view.png, camera, depth_camera)
     np.testing.assert_array_equal(back.pose, view.pose)
     assert back.name == "7"

@@ -11,6 +11,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from ros_graph import CAMERA, tiny_frame
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
@@ -96,6 +97,24 @@ def mapped(ros, camera, frames):
     return node
 
 
+def publisher_of_views(ros):
+    """publish(stamp, map_began[, view]): a view's messages on the test's `views`."""
+    node, some = ros.helper("views"), tiny_frame(0)
+    publishers = [
+        node.create_publisher(kind, f"{ros.namespace}/views/{name}", LATCHED) for name, kind in messages.VIEW.items()
+    ]
+    of_a_wall = StoredView.encoded("", some.pose, CAMERA, some.colour, CAMERA, some.depth_m)
+
+    def publish(stamp, map_began, view=of_a_wall):
+        heads = messages.header(stamp, "c"), messages.header(stamp, "map")
+        for p, m in zip(
+            publishers, messages.view_messages(view, *heads, messages.time_message(map_began)), strict=True
+        ):
+            p.publish(m)
+
+    return publish
+
+
 def test_views_of_a_map_that_was_reset_are_gone(ros, camera, frames, colours):
     mapper = mapped(ros, camera, frames)
     early = start(ros)
@@ -127,7 +146,37 @@ def test_a_map_that_was_begun_anew_is_noticed(ros, camera, frames, colours):
     for step in (mapper.trigger_deactivate, mapper.trigger_cleanup, mapper.trigger_configure, mapper.trigger_activate):
         assert step() == SUCCESS
     ros.until(lambda: node._map is None)
-    assert node._gatherer.views == []
+    before = node._gatherer
+    camera.wait().send(frames[0])  # its stamp is that of a view of the earlier map
+    ros.until(lambda: node._map and node._gatherer is not before)
+    ros.until(lambda: node._gatherer.views)
+    assert len(before.views) > len(node._gatherer.views) == mapper._session.frames == 1
+
+
+def test_views_of_another_map_take_the_place_of_those_before_whatever_the_cloud_says(ros, colours):
+    node = start(ros, **{"topics.views": "views"})
+    publish = publisher_of_views(ros)
+    publish(stamp=1, map_began=1)
+    publish(stamp=2, map_began=1)
+    ros.until(lambda: len(node._gatherer.views) == 2)
+    publish(stamp=1, map_began=2)
+    ros.until(lambda: node._map_began == 2 and node._gatherer.views)
+    node._had_points = True
+    node._take_cloud(PointCloud2(header=messages.header(1, "map")))  # that of the beginning may come late, or never
+    ros.until(node._worker.call(lambda: None).done)
+    assert [view.name for view in node._gatherer.views] == ["1"]
+
+
+def test_many_views_may_wait_for_their_messages_and_lost_ones_are_counted(ros, colours):
+    node = start(ros, most_views=300, **{"topics.views": "views"})
+    publish = publisher_of_views(ros)
+    camera_info = node._inputs[4]
+    assert camera_info.name == "view depth_info"
+    for stamp in range(1, 602):  # one topic of all comes before the others
+        camera_info._take(messages.camera_info_message(CAMERA, messages.header(stamp, "c")))
+    publish(stamp=2, map_began=1)
+    ros.until(lambda: node._gatherer.views)
+    assert node._drops.reasons == {"view not usable": 1}
 
 
 def test_a_late_reader_has_the_views_that_are_kept_and_not_only_the_last_ones(ros, camera, frames, colours):
@@ -293,15 +342,7 @@ def test_a_map_without_views_or_without_ids_and_broken_views(ros, colours):
     publisher.publish(cloud)
     ros.until(lambda: node._map)
     assert "no view of it" in ask("mug")
-    views = [
-        ask.node.create_publisher(kind, f"{ros.namespace}/views/{name}", LATCHED)
-        for name, kind in messages.VIEW.items()
-    ]
-    from ros_graph import CAMERA
-
-    broken = StoredView("1", np.eye(4), CAMERA, CAMERA, b"no jpeg", b"no png")
-    for p, m in zip(views, messages.view_messages(broken, messages.header(1, "c"), messages.header(1, "map"))):
-        p.publish(m)
+    publisher_of_views(ros)(1, 1, StoredView("1", np.eye(4), CAMERA, CAMERA, b"no jpeg", b"no png"))
     ros.until(lambda: node._drops.reasons.get("view not usable") == 1)
     assert "no view of it" in ask("mug")
 
