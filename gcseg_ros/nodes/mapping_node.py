@@ -79,7 +79,11 @@ class MappingNode(ManagedNode):
         self._refused = ""  # why the latest frame could not be mapped
         self._latency_s = self._delay_s = 0.0
         self._statistics: dict[str, Any] = {}
-        self._map_frame_id, self._camera_frame_id = config.map_frame_id or "map", ""
+        waits = (
+            self._session.frames and config.pose_source == "topic"
+        )  # a map of unknown frame is published when a pose names it
+        known = config.map_frame_id or self._session.frame.id
+        self._map_frame_id, self._camera_frame_id = known or ("" if waits else "map"), ""
         self._stamp_ns, self._published_s = self.get_clock().now().nanoseconds, 0.0
         self._dirty = self._session.frames > 0  # whether the map is newer than what was published
         # an empty map tells who listens that the one they have is no more
@@ -215,14 +219,13 @@ class MappingNode(ManagedNode):
     def _camera_on_body(self, found: FrameSet) -> Any:
         """T_body_camera (4,4), None (and counted) while TF cannot tell it."""
         pose, config = found.pose, self._config
-        if self._map_frame_id != pose.frame_id:
-            if config.map_frame_id:
-                self._say_once(
-                    f"Poses are in the frame {pose.frame_id!r}, the map is published in {config.map_frame_id!r} as told: leave "
-                    "map_frame_id empty to take the poses' frame."
-                )
-            else:
-                self._map_frame_id = pose.frame_id or self._map_frame_id
+        if not config.map_frame_id:
+            self._map_frame_id = pose.frame_id or self._map_frame_id or "map"
+        elif config.map_frame_id != pose.frame_id:
+            self._say_once(
+                f"Poses are in the frame {pose.frame_id!r}, the map is published in {config.map_frame_id!r} as told: leave "
+                "map_frame_id empty to take the poses' frame."
+            )
         body = config.frame_id or pose.child_frame_id
         if (
             not np.array_equal(self._body_to_camera, np.eye(4))
@@ -297,8 +300,11 @@ class MappingNode(ManagedNode):
         self._stamp_ns, self._dirty, self._camera_frame_id = found.stamp_ns, True, found.frame_id
         self._publish_what_is_due()
 
+    def _may_publish(self) -> bool:
+        return self._cloud.is_activated and bool(self._map_frame_id)
+
     def _publish_what_is_due(self) -> None:
-        if self._cloud.is_activated:
+        if self._may_publish():
             self._publish_views()
             self._send_map()
             self._publish_map_if_due()
@@ -330,8 +336,8 @@ class MappingNode(ManagedNode):
         self._send_map()
 
     def _send_map(self) -> None:
-        """What is to be published, now or once the node is active."""
-        if self._unsent is None or not self._cloud.is_activated:
+        """What is to be published, now or once the node is active and knows the map's frame."""
+        if self._unsent is None or not self._may_publish():
             return
         instances, self._unsent = self._unsent, None
         head = messages.header(self._stamp_ns, self._map_frame_id)
@@ -342,6 +348,7 @@ class MappingNode(ManagedNode):
         self._published_s = time.monotonic()
 
     def _save_now(self) -> str:
+        self._session.frame.id = self._map_frame_id
         instances, sentence = self._session.save()
         self._publish_map(instances)
         return sentence

@@ -69,7 +69,9 @@ class MappingNodeConfig(Config):
         "auto", description="type of the pose topic; auto takes it from the publisher"
     )
     pose_gap_s: float = Field(0.5, ge=0, le=10, description="poses at most this far apart are interpolated between")
-    map_frame_id: str = Field("", description="frame of the map; empty: that of the poses, or map with pose_source tf")
+    map_frame_id: str = Field(
+        "", description="frame of the map; empty: that of the poses; with pose_source tf that of resume, else map"
+    )
     frame_id: str = Field(
         "", description="frame that the poses move; empty: the odometry's child_frame_id, else the camera"
     )

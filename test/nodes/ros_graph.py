@@ -113,13 +113,13 @@ class Camera:
         self.ros.until(lambda: all(p.get_subscription_count() for p in topics))
         return self
 
-    def messages(self, frame, camera_frame="camera", body_frame="camera"):
+    def messages(self, frame, camera_frame="camera", body_frame="camera", map_frame="map"):
         """colour, depth, camera_info and pose of a frame."""
         from gcseg_ros.nodes import messages
         from gcseg_ros.ros_messages import nanoseconds
 
         head = messages.header(nanoseconds(frame.stamp_s), camera_frame)
-        world = messages.header(nanoseconds(frame.stamp_s), "map")
+        world = messages.header(nanoseconds(frame.stamp_s), map_frame)
         return (
             messages.image_message(frame.colour, "rgb8", head),
             messages.image_message(frame.depth_m, "32FC1", head),

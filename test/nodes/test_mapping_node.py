@@ -157,7 +157,7 @@ def test_frames_that_cannot_be_used_are_counted_and_the_node_lives_on(ros, camer
     broken(3, lambda colour, depth, info, pose: info.k.__setitem__(0, 0.0) or info.p.__setitem__(0, 0.0))
     broken(4, lambda colour, depth, info, pose: setattr(pose.pose.pose.orientation, "w", float("nan")))
     camera.send(frames[5])
-    ros.until(lambda: len(heard) == 2)  # the frame whose pose was not usable has one between its neighbours'
+    ros.until(lambda: len(heard) == 2)  # the frame whose pose was not usable has one between its neighbours
     assert reasons(node) == {
         "depth not readable": 1,
         "colour not readable": 1,

@@ -108,7 +108,7 @@ def test_saved_and_resumed_it_is_the_map_of_one_go(ros, camera, frames, tmp_path
     first.start()
     camera.wait()
     for frame in frames[:3]:
-        camera.send(frame)
+        camera.send(frame, map_frame="odom")
     ros.until(lambda: len(heard) == 3)
     assert ros.call(camera.node, "mapping_node/save").success
     first.stop()
@@ -124,9 +124,10 @@ def test_saved_and_resumed_it_is_the_map_of_one_go(ros, camera, frames, tmp_path
     ros.add(MappingNode, **parameters).start()
     ros.until(lambda: clouds and views)  # the saved map is seen before anything new is
     assert clouds[0].width == len(read_instance_map(tmp_path / "first").points)
+    assert {message.header.frame_id for message in (*clouds, *views)} == {"odom"}
     camera.wait()
     for frame in frames[3:]:
-        camera.send(frame)
+        camera.send(frame, map_frame="odom")
     ros.until(lambda: len(heard) == len(frames))
     answer = ros.call(camera.node, "mapping_node/save")
     assert answer.success
@@ -142,6 +143,25 @@ def test_saved_and_resumed_it_is_the_map_of_one_go(ros, camera, frames, tmp_path
     whole, resumed = mapper.instances(), read_instance_map(tmp_path / "second")
     for name in ("points", "colours", "instance", "confidence"):
         np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
+
+
+@pytest.mark.parametrize("map_frame", ["odom", ""])
+def test_a_map_of_gcseg_map_is_published_when_a_pose_has_named_its_frame(ros, camera, frames, tmp_path, map_frame):
+    mapper = Mapper()
+    mapper.step(frames[0])
+    mapper.save_state(tmp_path / "state.npz")
+    clouds = []
+    ros.helper("viewer").create_subscription(PointCloud2, f"{ros.namespace}/mapping_node/cloud", clouds.append, LATCHED)
+    node = ros.add(MappingNode, mode="bag", resume=str(tmp_path / "state.npz"))
+    node.start()
+    camera.wait()
+    ros.until(lambda: node.count_subscribers(f"{ros.namespace}/mapping_node/cloud"))
+    ros.until(node._worker.call(lambda: None).done)
+    ros.spin_for(0.3)
+    assert clouds == []
+    camera.send(frames[1], map_frame=map_frame)
+    ros.until(lambda: clouds)
+    assert clouds[0].header.frame_id == (map_frame or "map")
 
 
 def test_nothing_to_resume_is_said(ros, tmp_path):

@@ -1,0 +1,21 @@
+"""The frame that a map is in: saved with it, since a resumed map must be shown before a pose has come that names it. No ROS inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gcseg_ros.mapping.state import Saved
+
+
+@dataclass
+class MapFrame:
+    """An extension of the mapper. id: the frame's name, empty while it is not known."""
+
+    id: str = ""
+
+    def state(self) -> dict[str, Any]:
+        return {"id": self.id}
+
+    def restore(self, saved: Saved) -> None:
+        self.id = saved.text("id")
