@@ -125,6 +125,11 @@ class Mapper:
                 self.gatherer(look.frame, view)
         return TrackedFrame(index, enlarge(labels, look.frame.depth_m.shape), keyframe)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a thread is still at work on masks, beside the steps."""
+        return self.tracker.background is not None and self.tracker.background.busy
+
     def cloud(self) -> InstanceMap:
         """The map as it stands, its labels joined by evidence; cheap, for live display."""
         surface = self.voxel_map.surface()

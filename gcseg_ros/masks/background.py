@@ -21,6 +21,11 @@ class BackgroundGenerator:
         self._thread = ThreadPoolExecutor(1, "keyframe masks")
         self._work: tuple[View, Future[Proposals]] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether masks are being found: until they are, the thread does not end."""
+        return self._work is not None and not self._work[1].done()
+
     def __call__(self, view: View, due: bool) -> Proposals | None:
         """Begin with this view, if it is `due` and nothing is under way; give what has been finished, as seen from here.
 

@@ -129,6 +129,7 @@ class MappingNode(ManagedNode):
     def _cleanup(self) -> None:
         super()._cleanup()
         if self._session is not None:
+            self.busy |= self._session.busy
             self._session.close()
             self._session = None
 

@@ -89,6 +89,11 @@ class MappingSession:
     def close(self) -> None:
         self._labels.cleanup()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a thread is at work on masks that nobody waits for."""
+        return self._mapper.busy
+
     def step(self, messages: FrameSet) -> tuple[Frame, TrackedFrame]:
         """Map one frame. Raises Unusable."""
         frame = self._frame(messages)

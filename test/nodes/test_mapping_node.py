@@ -22,6 +22,7 @@ from visualization_msgs.msg import MarkerArray
 
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.export import read_instance_map
+from gcseg_ros.masks.background import BackgroundGenerator
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.ros_messages import nanoseconds, stamp_ns
 from gcseg_ros.tracked_labels import SUFFIX
@@ -391,6 +392,18 @@ def test_live_mode_keeps_the_latest_frame(ros, camera, frames):
     ros.until(lambda: heard and stamp_ns(heard[-1].header.stamp) == last and len(node._worker) == 0)
     ros.until(lambda: len(heard) + node._drops.total == 30)
     assert set(reasons(node)) <= {"replaced by a newer frame"}
+
+
+def test_a_node_that_stops_while_masks_are_being_found_says_that_it_is_busy(ros, camera, frames):
+    heard, found = listen(ros, Image, "labels"), threading.Event()
+    node = start(ros, mode="live", qos="reliable")
+    node._session._mapper.tracker.background = BackgroundGenerator(lambda view: found.wait(60))
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    node.stop()
+    busy = node.busy
+    found.set()
+    assert busy, "or the process would end only when the masks are there"
 
 
 def status(heard):
