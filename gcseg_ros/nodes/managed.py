@@ -138,6 +138,9 @@ class ManagedNode(LifecycleNode, ABC):
         if self._answering:
             self.get_logger().error("A service call is still at work: clean up when it has been answered.")
             return FAILURE
+        if self._worker is not None and not self._worker.stop(self.stop_timeout_s, or_go_on=True):
+            self.get_logger().error(f"{self.get_name()} is still at work: clean up when that has ended.")
+            return FAILURE
         self._cleanup()
         return super().on_cleanup(state)
 
@@ -147,7 +150,7 @@ class ManagedNode(LifecycleNode, ABC):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.stop()
-        return SUCCESS
+        return FAILURE if self.busy else SUCCESS  # what goes on must not meet what is configured next
 
     def _attempt(self, step: Callable[[], None], undo: Callable[[], None]) -> TransitionCallbackReturn | None:
         """None if it went well; a failure is logged (rclpy keeps exceptions to itself), a sentence where the user can help it."""
@@ -181,7 +184,12 @@ class ManagedNode(LifecycleNode, ABC):
     def _advertise(self, kind: type, topic: str, qos: QoSProfile) -> Any:
         """A publisher that is silent while the node is not active."""
         publisher = self.create_lifecycle_publisher(kind, topic, qos)
-        self._made.append(lambda: self.destroy_lifecycle_publisher(publisher))
+
+        def withdraw() -> None:
+            publisher.on_deactivate(None)  # a thread that outlasts the node publishes nothing
+            self.destroy_lifecycle_publisher(publisher)
+
+        self._made.append(withdraw)
         return publisher
 
     def _offer(self, name: str, callback: Callable[..., Any]) -> None:

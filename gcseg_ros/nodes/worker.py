@@ -48,7 +48,7 @@ class Worker(Generic[T]):
         self._size, self._policy, self._drop = size, policy, drop
         self._items: deque[T | Call] = deque()
         self._waiting = 0
-        self._stopped = False
+        self._stopped = self._ended = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="mapper", daemon=True)
         self._thread.start()
@@ -101,12 +101,19 @@ class Worker(Generic[T]):
             self._items = deque(item for item in self._items if isinstance(item, Call))
             self._waiting = 0
 
-    def stop(self, timeout_s: float) -> bool:
-        """End the thread after what it is doing now; items that wait are left. Whether it has ended in time."""
+    def stop(self, timeout_s: float, or_go_on: bool = False) -> bool:
+        """End the thread after what it is doing now; items that wait are left. Whether it has ended in time.
+
+        or_go_on  if it has not, go on as if nothing had been said
+        """
         with self._changed:
             self._stopped = True
             self._changed.notify()
         self._thread.join(timeout_s)
+        with self._changed:
+            if or_go_on and not self._ended:
+                self._stopped = False
+                return False
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -115,6 +122,7 @@ class Worker(Generic[T]):
                 if not self._items and not self._stopped:
                     self._changed.wait(self._idle_s)
                 if self._stopped:
+                    self._ended = True
                     break
                 item = self._items.popleft() if self._items else None
                 if item is not None and not isinstance(item, Call):

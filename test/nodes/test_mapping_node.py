@@ -316,12 +316,47 @@ def test_a_map_that_is_being_saved_is_not_cleaned_up(ros, camera, frames, tmp_pa
     assert not ros.call(camera.node, "mapping_node/reset").success
 
 
+def test_a_node_that_is_still_at_work_is_not_cleaned_up(ros, camera, frames):
+    heard, at_work, go_on = listen(ros, Image, "labels"), threading.Event(), threading.Event()
+    node = start(ros)
+    node.stop_timeout_s = 0.2
+    camera.wait()
+    step = node._session.step
+    node._session.step = lambda found: (at_work.set(), go_on.wait(60), step(found))[-1]
+    camera.send(frames[0])
+    ros.until(at_work.is_set)
+    assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    assert node.trigger_cleanup() == TransitionCallbackReturn.FAILURE
+    go_on.set()
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    camera.wait().send(frames[1])
+    ros.until(lambda: len(heard) == 2)
+    assert node._session.frames == 2, "what was at work has gone on"
+    assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+
+
 def test_a_node_that_is_shut_down_still_answers(ros, camera, frames, tmp_path):
     node, answer, go_on = saving(ros, camera, frames, tmp_path)
     go_on.set()
     assert node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
     ros.until(answer.done)
     assert answer.result().success or "nothing was done" in answer.result().message
+
+
+def test_a_map_whose_saving_outlasts_a_shutdown_is_answered_for(ros, camera, frames, tmp_path):
+    node, heard = start(ros, output_dir=str(tmp_path / "map")), listen(ros, Image, "labels")
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    written, go_on, save = threading.Event(), threading.Event(), node._session.save
+    node._session.save = lambda: (save(), written.set(), go_on.wait(60))[0]
+    answer = service_call(ros, camera.node, Trigger, "save")
+    ros.until(written.is_set)
+    node.stop_timeout_s = 0.05
+    assert node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
+    go_on.set()
+    ros.until(answer.done)
+    assert answer.result().success, answer.result().message
 
 
 def test_robots_in_one_folder_save_to_folders_of_their_own(ros, camera, frames, tmp_path, monkeypatch):

@@ -93,6 +93,15 @@ def test_a_call_that_still_waits_when_the_thread_stops_is_answered():
         answer.result(10)
 
 
+def test_a_thread_that_does_not_end_in_time_may_go_on():
+    gate = Gate(5, "drop_newest")
+    gate.put_behind_first([1])
+    assert not gate.worker.stop(0.01, or_go_on=True)
+    gate.open.set()
+    assert gate.worker.call(lambda: list(gate.done)).result(10) == [0, 1]
+    assert gate.worker.stop(10, or_go_on=True)
+
+
 def test_stop_says_whether_the_thread_has_ended():
     going, gate = threading.Event(), threading.Event()
     worker = Worker(lambda _: (going.set(), gate.wait(10)), lambda: None, 1, "drop_newest", print)
