@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gcseg_ros.dds import profiles_given, profiles_variable
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import parse_yaml
 
 PACKAGE = "gcseg_ros"
 SENSORS = ("realsense_d435i", "azure_kinect", "orbbec", "zed", "oak_d", "phone")
@@ -25,6 +24,8 @@ VIEWED = {
     "query_node": ("heatmap", "result"),
 }
 """What RViz shows of each node."""
+FOR_ALL = ("use_sim_time", "autostart")
+"""Parameters that all nodes of a graph share."""
 BAG_DELAY_S = 3
 """A bag starts so much later than mapping_node is active, so that DDS has brought them together when its first images come."""
 
@@ -106,7 +107,9 @@ NETWORK = (
 )
 MAPPED = (
     Argument(
-        "config_file", "", "a YAML file of mapping_node's parameters that wins over mapping.yaml and the sensor's"
+        "config_file",
+        "",
+        "a YAML file of mapping_node's parameters that wins over mapping.yaml and the sensor's; its use_sim_time and autostart are for all nodes",
     ),
     Argument("output_dir", "", "folder that ~/save writes; empty: gcseg_map, or gcseg_map_NAMESPACE"),
     Argument("resume", "", "folder that ~/save or gcseg map has written: its map is gone on with"),
@@ -176,14 +179,16 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
     for name in ("pose_source", "frame_id", "map_frame_id", "mode", "qos", "output_dir", "resume"):
         if given[name]:
             parameters[name] = given[name]
-    for name in ("approx_sync", "sync_queue_size", "topic_queue_size", "use_sim_time", "autostart"):
+    parameters |= _switches(given, "approx_sync", "use_sim_time", "autostart")
+    for name in ("sync_queue_size", "topic_queue_size"):
         if given[name]:
-            parameters[name] = _typed(given[name])
+            parameters[name] = _number(given, name, int)
     mapper = "/".join(["", *filter(None, given["namespace"].split("/")), "mapping_node"])
     play = [sys.executable, "-m", f"{PACKAGE}.nodes.when_active", mapper]
     play += ["ros2", "bag", "play", bag, "--clock", "--delay", str(BAG_DELAY_S)]
     play += ["--qos-profile-overrides-path", config_file("rosbag_qos.yaml"), *given["rosbag_args"].split()]
-    common = {name: parameters[name] for name in ("use_sim_time", "autostart") if name in parameters}
+    common = _for_all(given["config_file"])
+    common |= {name: parameters[name] for name in FOR_ALL if name in parameters}
     nodes = [
         _mapping_node(given, parameters),
         *_on_the_map(given, common),
@@ -199,13 +204,13 @@ def replay(arguments: Mapping[str, str], **parameters: Any) -> Graph:
     mapped |= {name: given[name] for name in ("output_dir", "resume") if given[name]}
     replayed = {
         "recording": given["recording"],
-        "rate": float(_typed(given["rate"])),
-        "loop": _typed(given["loop"]),
-        "max_frames": _typed(given["max_frames"]),
+        "rate": _number(given, "rate", float),
+        "loop": given["loop"] == "true",
+        "max_frames": _number(given, "max_frames", int),
         "flow_control": True,
     }
     player = NodeSpec(PACKAGE, "replay_node", given["namespace"], [], replayed, log_level=given["log_level"])
-    on_the_map = _on_the_map(given, {"use_sim_time": True})
+    on_the_map = _on_the_map(given, {**_for_all(given["config_file"]), "use_sim_time": True})
     nodes = [_mapping_node(given, mapped), player, *on_the_map, *_rviz(given, use_sim_time=True)]
     return Graph(nodes, [], environment())
 
@@ -213,10 +218,11 @@ def replay(arguments: Mapping[str, str], **parameters: Any) -> Graph:
 def segmentation(arguments: Mapping[str, str]) -> Graph:
     """segmentation_node on any cloud. `arguments` as in SEGMENTATION_ARGUMENTS. Raises UserError."""
     given = _given(SEGMENTATION_ARGUMENTS, arguments)
-    common = {name: _typed(given[name]) for name in ("use_sim_time", "autostart") if given[name]}
+    common = _switches(given, *FOR_ALL)
     topic = {"topics.cloud": given["cloud_topic"]} if given["cloud_topic"] else {}
     node = _segmentation_node(given, {**topic, **common}, given["config_file"])
-    return Graph([node, *_rviz(given, common.get("use_sim_time", False))], [], environment())
+    use_sim_time = {**_for_all(given["config_file"]), **common}.get("use_sim_time", False)
+    return Graph([node, *_rviz(given, use_sim_time)], [], environment())
 
 
 def _mapping_node(given: Mapping[str, str], parameters: dict[str, Any]) -> NodeSpec:
@@ -254,6 +260,25 @@ def _own_file(file: str) -> list[str]:
     if file and not Path(file).is_file():
         raise UserError(f"The config_file {file} does not exist: give the path of a YAML file.")
     return [file] if file else []
+
+
+def _for_all(file: str) -> dict[str, Any]:
+    """What a file of parameters says that concerns all nodes, whichever it is written for. Raises UserError."""
+    found: dict[str, Any] = {}
+
+    def walk(content: Any) -> None:
+        for name, value in content.items() if isinstance(content, dict) else ():
+            if name == "ros__parameters" and isinstance(value, dict):
+                found.update({name: value[name] for name in FOR_ALL if name in value})
+            else:
+                walk(value)
+
+    for path in _own_file(file):
+        try:
+            walk(parse_yaml(Path(path).read_text()))
+        except (OSError, ValueError) as error:
+            raise UserError(f"The config_file {file} cannot be read: {error}.") from None
+    return found
 
 
 def _rviz(given: Mapping[str, str], use_sim_time: bool) -> list[NodeSpec]:
@@ -295,6 +320,15 @@ def _given(arguments: tuple[Argument, ...], values: Mapping[str, str]) -> dict[s
     return {name: values.get(name, argument.default) for name, argument in known.items()}
 
 
-def _typed(text: str) -> Any:
-    """The value that a text stands for in YAML: a number, true, false."""
-    return yaml.safe_load(text)
+def _switches(given: Mapping[str, str], *names: str) -> dict[str, bool]:
+    """Those of these arguments that are given, as true or false."""
+    return {name: given[name] == "true" for name in names if given[name]}
+
+
+def _number(given: Mapping[str, str], name: str, kind: type[int] | type[float]) -> int | float:
+    """The argument's value. Raises UserError where it is none of this kind."""
+    try:
+        return kind(given[name])
+    except ValueError:
+        expected = "a whole number" if kind is int else "a number"
+        raise UserError(f"The argument {name} must be {expected}; found {given[name]!r}.") from None

@@ -84,6 +84,24 @@ def test_what_is_not_given_is_left_to_the_files(tmp_path):
         assert given == {"use_sim_time": True, "autostart": False}
 
 
+def test_what_concerns_all_nodes_is_taken_from_the_config_file(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("robot:\n  mapping_node:\n    ros__parameters: {use_sim_time: true, autostart: false, mode: bag}\n")
+    asked = {"segmentation": "true", "query": "true", "rviz": "true", "config_file": str(mine)}
+    mapper, *others, rviz = mapping(asked).nodes
+    assert mapper.parameters == {}
+    for node in others:
+        assert (node.parameters["use_sim_time"], node.parameters["autostart"]) == (True, False)
+        assert "mode" not in node.parameters
+    assert rviz.parameters == {"use_sim_time": True}
+    assert {node.parameters["use_sim_time"] for node in mapping({**asked, "use_sim_time": "false"}).nodes} == {False}
+    assert [node.parameters["autostart"] for node in replay(asked).nodes[2:4]] == [False, False]
+    assert segmentation({"rviz": "true", "config_file": str(mine)}).nodes[1].parameters == {"use_sim_time": True}
+    mine.write_text("a: [")
+    with pytest.raises(UserError, match=r"mine\.yaml cannot be read"):
+        mapping(asked)
+
+
 def test_a_pose_topic_wins_over_the_sensor_s_tf():
     def source(**arguments):
         return mapping({"sensor": "zed", **arguments}).nodes[0].parameters.get("pose_source")
@@ -173,11 +191,28 @@ def test_commands_are_what_ros_reads():
         ({"mode": "fast"}, "mode must be one of"),
         ({"sensor": "kinect"}, "sensor must be one of"),
         ({"config_file": "/nowhere.yaml"}, "/nowhere.yaml does not exist"),
+        ({"sync_queue_size": "["}, r"sync_queue_size must be a whole number; found '\['\."),
+        ({"topic_queue_size": "2026-13-45"}, "topic_queue_size must be a whole number"),
     ],
 )
 def test_wrong_arguments(arguments, sentence):
     with pytest.raises(UserError, match=sentence):
         mapping(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"rate": "fast"}, "The argument rate must be a number; found 'fast'."),
+        ({"rate": ""}, "The argument rate must be a number; found ''."),
+        ({"max_frames": "2026-13-45"}, "The argument max_frames must be a whole number"),
+        ({"max_frames": "1.5"}, "The argument max_frames must be a whole number"),
+        ({"loop": "yes"}, "loop must be one of true, false"),
+    ],
+)
+def test_wrong_arguments_of_replay(arguments, sentence):
+    with pytest.raises(UserError, match=sentence):
+        replay(arguments)
 
 
 @pytest.mark.parametrize(
