@@ -83,7 +83,7 @@ def test_map_markers_and_overlay(ros, camera, frames):
     ros.until(lambda: len(overlays) == len(frames))
     # who comes late still gets the latest map
     clouds, markers = listen(ros, PointCloud2, "cloud", LATCHED), listen(ros, MarkerArray, "instances", LATCHED)
-    ros.until(lambda: clouds and markers)
+    ros.until(lambda: clouds and clouds[-1].width and markers and markers[-1].markers[1:])
     assert overlays[0].encoding == "rgb8"
     assert clouds[-1].header.frame_id == "map", "the frame of the poses"
     assert clouds[-1].width > 500
@@ -515,6 +515,7 @@ def test_what_was_made_of_the_map_while_inactive_is_published_when_active(
     node = start(ros, output_dir=str(tmp_path / "map"), cloud_rate_hz=0.0)
     camera.wait().send(frames[0])
     ros.until(lambda: heard)
+    ros.until(node._worker.call(lambda: None).done)  # the cloud of the start, too, has been published
     assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
     assert ros.call(camera.node, f"mapping_node/{service}").success
     clouds = listen(ros, PointCloud2, "cloud", LATCHED)
