@@ -123,7 +123,8 @@ class Mapper:
         if keyframe:
             with self._stage("views"):
                 self.gatherer(look.frame, view)
-        return TrackedFrame(index, enlarge(labels, look.frame.depth_m.shape), keyframe)
+        factor = look.view.picture.shape[0] // labels.shape[0]
+        return TrackedFrame(index, enlarge(labels, factor, look.frame.depth_m.shape), keyframe)
 
     @property
     def busy(self) -> bool:
@@ -246,9 +247,8 @@ class Mapper:
         self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start
 
 
-def enlarge(labels: npt.NDArray[np.int32], shape: tuple[int, int]) -> npt.NDArray[np.uint16]:
-    """Label image at working resolution -> (H, W) uint16 at the frame's: each label fills its block."""
-    factor = shape[0] // labels.shape[0]
+def enlarge(labels: npt.NDArray[np.int32], factor: int, shape: tuple[int, int]) -> npt.NDArray[np.uint16]:
+    """Label image at working resolution -> (H, W) uint16 at the frame's: each label fills its block of factor x factor pixels."""
     out = np.zeros(shape, np.uint16)
     block = np.repeat(np.repeat(labels.astype(np.uint16), factor, axis=0), factor, axis=1)
     out[: block.shape[0], : block.shape[1]] = block

@@ -107,8 +107,9 @@ class ViewBuilder:
         self.previous: tuple[View, Image] | None = None
 
     def __call__(self, frame: Frame) -> View:
-        factor = max(1, round(frame.intrinsics.width / self.config.working_width_px))
-        height, width = frame.intrinsics.height // factor, frame.intrinsics.width // factor
+        height, width = frame.intrinsics.height, frame.intrinsics.width
+        factor = max(1, min(round(width / self.config.working_width_px), height))
+        height, width = height // factor, width // factor
         whole = replace(frame.intrinsics, width=width * factor, height=height * factor)  # the rest is cut off
         k = whole.scaled(width, height)
         camera = k.fx, k.fy, k.cx, k.cy

@@ -9,6 +9,7 @@ from gcseg_ros.config import load_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.truth import carry
+from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper, enlarge
 from gcseg_ros.mapping.joining import WEIGHTS, shipped_model
 from gcseg_ros.mapping.pose_refinement import moved
@@ -170,8 +171,27 @@ def test_frames_without_any_depth(frames):
 
 def test_labels_fill_the_blocks_they_stand_for():
     labels = np.array([[1, 2], [3, 4]], np.int32)
-    large = enlarge(labels, (5, 4))
+    large = enlarge(labels, 2, (5, 4))
     assert large.tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "working_width"),
+    [(40, 30, 320), (320, 20, 320), (20, 64, 320), (1280, 544, 64), (4096, 2160, 64), (2000, 20, 64)],
+)
+def test_images_of_any_size_are_mapped(width, height, working_width):
+    depth = np.full((height, width), 2, np.float32)
+    depth[:, width // 2 :] = 1.5
+    colour = np.full((height, width, 3), 90, np.uint8)
+    colour[:, width // 2 :] = 200
+    camera = CameraIntrinsics(width, height, width, width, width / 2, height / 2)
+    mapper = Mapper(load_config(None, [f"input.working_width_px={working_width}", "tracking.min_mask_px=1"]))
+    for i in range(3):
+        labels = mapper.step(Frame(f"{i}", i / 30, colour, depth, camera, np.eye(4))).labels
+        assert labels.shape == depth.shape
+        if height > 20:  # less than a border's width is left of a flat image
+            assert (labels > 0).mean() > 0.5
+    mapper.instances()
 
 
 def test_broken_joining_weights_are_told_of_before_the_first_frame(monkeypatch, tmp_path):

@@ -93,7 +93,7 @@ def _across_contacts(labels: npt.NDArray[np.int64], boundary: Image, depth_m: Im
     height, width = labels.shape
     for dv, du in ((0, 1), (1, 0)):
         steps = [
-            np.s_[k * dv : height - (REACH_PX - k) * dv, k * du : width - (REACH_PX - k) * du]
+            np.s_[k * dv : max(0, height - (REACH_PX - k) * dv), k * du : max(0, width - (REACH_PX - k) * du)]
             for k in range(REACH_PX + 1)
         ]
         a, b = labels[steps[0]], labels[steps[-1]]
@@ -107,8 +107,8 @@ def _across_contacts(labels: npt.NDArray[np.int64], boundary: Image, depth_m: Im
 def _across(labels: npt.NDArray[np.int64], offset: tuple[int, int], affinity: Image) -> tuple[npt.NDArray, npt.NDArray]:
     """Pixels `offset` apart in different labels: codes of the labels, and what was said of the two."""
     (dv, du), (height, width) = offset, labels.shape
-    here = np.s_[max(0, -dv) : height - max(0, dv), max(0, -du) : width - max(0, du)]
-    there = np.s_[max(0, dv) : height - max(0, -dv), max(0, du) : width - max(0, -du)]
+    here = np.s_[max(0, -dv) : max(0, height - max(0, dv)), max(0, -du) : max(0, width - max(0, du))]
+    there = np.s_[max(0, dv) : max(0, height - max(0, -dv)), max(0, du) : max(0, width - max(0, -du))]
     a, b = labels[here], labels[there]
     met = (a != b) & (a > 0) & (b > 0)
     return pair_codes(a[met], b[met]), affinity[here][met]

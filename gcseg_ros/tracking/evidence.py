@@ -193,7 +193,7 @@ def _touching_pairs(labels: Labels, depth_m: Image, valid: np.ndarray) -> np.nda
     """Pairs (n, 2) of labels, smaller first, that touch in the image along at least MIN_CONTACT_PX pixels."""
     codes = []
     for dv, du in ((0, REACH_PX), (REACH_PX, 0)):
-        i, j = np.s_[: labels.shape[0] - dv, : labels.shape[1] - du], np.s_[dv:, du:]
+        i, j = np.s_[: max(0, labels.shape[0] - dv), : max(0, labels.shape[1] - du)], np.s_[dv:, du:]
         near = valid[i] & valid[j] & (labels[i] != labels[j]) & (np.abs(depth_m[i] - depth_m[j]) < DEPTH_TOLERANCE_M)
         a, b = labels[i][near].astype(np.int64), labels[j][near].astype(np.int64)
         codes.append(pair_codes(a, b))

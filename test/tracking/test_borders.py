@@ -6,7 +6,9 @@ import pytest
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, BoundaryMaps
+from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.tracking.borders import REACHES, Borders
+from gcseg_ros.tracking.evidence import Evidence
 
 HEIGHT, WIDTH = 40, 100
 DEPTH = np.ones((HEIGHT, WIDTH), np.float32)
@@ -37,6 +39,19 @@ def test_sums_of_a_straight_contact():
         rows = HEIGHT // 2
         assert looked_at[kind] == reach * rows + 2 * reach * (rows - reach)  # to the right, and along both diagonals
         assert said[kind] == pytest.approx(0.25 * looked_at[kind])
+
+
+@pytest.mark.parametrize("shape", [(1, 90), (2, 90), (24, 90), (90, 2), (90, 24), (1, 1)])
+def test_images_smaller_than_the_reach(shape):
+    height, width = shape
+    labels = np.where(np.arange(height * width).reshape(shape) % max(width, 2) < width / 2, 1, 2).astype(np.int32)
+    affinities = np.full((len(AFFINITY_OFFSETS), -(-height // 2), -(-width // 2)), 0.5, np.float32)
+    plain = np.ones(shape, np.float32)
+    borders, evidence = Borders(), Evidence()
+    said = BoundaryMaps(plain, affinities, plain)
+    borders.add(labels, said, plain)
+    evidence.add(labels, Proposals(labels, (labels,), said), plain)
+    assert len(borders) == (width > 2)
 
 
 def test_views_add_up_and_nothing_is_said_of_pixels_without_label_or_depth():
