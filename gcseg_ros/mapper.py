@@ -19,7 +19,7 @@ from gcseg_ros.mapping.finishing import finish, same_colour
 from gcseg_ros.mapping.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.joining import shipped_model
 from gcseg_ros.mapping.pose_refinement import PoseRefinement
-from gcseg_ros.mapping.state import Stateful, read_state, write_state
+from gcseg_ros.mapping.state import Saved, Stateful, read_state, write_state
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import Proposals, build_generator
 from gcseg_ros.propagation import build_propagator
@@ -111,18 +111,26 @@ class Mapper:
             return Look(frame, view, self.tracker.detect(view))
 
     def track(self, look: Look) -> TrackedFrame:
-        """The third part of a step: where the camera is, objects and the map."""
-        view, index = look.view, self.tracker.frames
+        """The third part of a step: where the camera is, objects and the map.
+
+        Raises UserError where masks cannot be propagated; then nothing has changed.
+        """
+        view, index, poses = look.view, self.tracker.frames, self.refine.state()
         if self.config.poses.refine:
             with self._stage("poses"):
                 view = self.refine(view)
         with self._stage("tracking"):
-            labels, keyframe = self.tracker.step(view, look.proposals)
+            try:
+                labels, keyframe = self.tracker.step(view, look.proposals)
+            except UserError:
+                self.refine.restore(Saved("poses", 0, poses))
+                raise
         with self._stage("map"):
             self.voxel_map.integrate(view, labels)
         if keyframe:
             with self._stage("views"):
                 self.gatherer(look.frame, view)
+        self._build_view.mapped = look.view
         factor = look.view.picture.shape[0] // labels.shape[0]
         return TrackedFrame(index, enlarge(labels, factor, look.frame.depth_m.shape), keyframe)
 
@@ -156,8 +164,8 @@ class Mapper:
             return self._instance_map(surface, instance, confidence, of_tracked)
 
     def save_state(self, path: str | Path) -> None:
-        """Write everything that `resume` needs as one file, in one step. Looks must have been tracked. Raises UserError where it cannot
-        be written."""
+        """Write everything that `resume` needs as one file, in one step: the map of the frames that were tracked. Raises UserError where
+        it cannot be written."""
         header = {
             "frames": self.tracker.frames,
             "objects": len(self.tracker.objects),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gcseg_ros.config import Config
 from gcseg_ros.errors import UserError
@@ -18,6 +18,7 @@ from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.recordings import Recording, prefetch
 
+T = TypeVar("T")
 AHEAD = 2  # frames whose views wait to be looked at, and whose masks wait to be tracked
 
 
@@ -41,8 +42,8 @@ def map_recording(
     interrupted  asked after each frame; once true, the map of the frames so far, and of those few begun, is written
 
     Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it was. Where
-    only a later part of the recording is broken, the map of the frames before it is written first, as if interrupted there; where
-    only the finishing fails (finishing.joining=network, and the map is too large for it), the map joined by votes is.
+    only a later part of the recording is broken, or a network fails at a later frame (the GPU's memory is full), the map of the
+    frames before it is written first, as if interrupted there; where only the finishing fails (finishing.joining=network, and the map is too large for it), the map joined by votes is.
     """
     start = time.perf_counter()
     mapper = Mapper(config)
@@ -53,12 +54,12 @@ def map_recording(
         mapped, stopped = 0, False
         problems: list[UserError] = []
         with closing(prefetch(islice(iter(recording), frames.start, frames.stop, frames.step))) as chosen:
-            # what has been looked at when the mapping is stopped is still mapped: the state is that of whole steps
-            wanted = takewhile(lambda _: not stopped, before_error(chosen, problems))
+            # what has been looked at when the mapping is stopped is still mapped
+            wanted = takewhile(lambda _: not stopped, chosen)
             with closing(looked_ahead(mapper, wanted)) as looks:
-                for look in looks:
-                    tracked = mapper.track(look)
-                    folder.add(look.frame.name, tracked.index, tracked.labels)
+                steps = ((look.frame.name, mapper.track(look)) for look in looks)
+                for name, tracked in before_error(steps, problems):
+                    folder.add(name, tracked.index, tracked.labels)
                     mapped += 1
                     progress(mapped)
                     stopped = stopped or interrupted()
@@ -93,10 +94,10 @@ def map_recording(
     return instances, summary
 
 
-def before_error(frames: Iterator[Frame], problems: list[UserError]) -> Iterator[Frame]:
-    """The frames up to the first UserError, which is put with the `problems`."""
+def before_error(items: Iterator[T], problems: list[UserError]) -> Iterator[T]:
+    """The items up to the first UserError, which is put with the `problems`."""
     try:
-        yield from frames
+        yield from items
     except UserError as error:
         problems.append(error)
 

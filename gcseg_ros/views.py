@@ -32,6 +32,7 @@ class View:
     normals     (h, w, 3) float32 unit, towards the camera, camera frame; 0 where unknown
     lab         (h, w, 3) float32 CIELAB of the colour (L 0..100)
     picture     (h * n, w * n, 3) uint8 RGB before it was reduced; that of a restored view is its colour
+    weight      (h, w) float32: how many frames depth_m is the mean of; None where it is not filtered
     """
 
     name: str
@@ -43,6 +44,7 @@ class View:
     intrinsics: CameraIntrinsics
     pose: npt.NDArray[np.float64]
     picture: npt.NDArray[np.uint8]
+    weight: Image | None = None
 
     @classmethod
     def of(
@@ -54,6 +56,7 @@ class View:
         intrinsics: CameraIntrinsics,
         pose: npt.NDArray[np.float64],
         picture: npt.NDArray[np.uint8] | None = None,
+        weight: Image | None = None,
     ) -> View:
         """A view from what was seen: normals and Lab are computed."""
         lab = cv2.cvtColor(cv2.bilateralFilter(colour, 5, 25, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
@@ -62,7 +65,7 @@ class View:
         k = intrinsics
         normals = normals_from(depth_m, (k.fx, k.fy, k.cx, k.cy))
         picture = colour if picture is None else picture
-        return cls(name, colour, measured_m, depth_m, normals, lab, intrinsics, pose, picture)
+        return cls(name, colour, measured_m, depth_m, normals, lab, intrinsics, pose, picture, weight)
 
     @property
     def camera(self) -> Camera:
@@ -77,7 +80,8 @@ class View:
     def state(self) -> dict[str, Any]:
         """What `of` needs."""
         images = {"colour": self.colour, "measured_m": self.measured_m, "depth_m": self.depth_m}
-        return {"name": self.name, **images, "camera": np.array(self.camera), "pose": self.pose}
+        weight = {} if self.weight is None else {"weight": self.weight}
+        return {"name": self.name, **images, **weight, "camera": np.array(self.camera), "pose": self.pose}
 
     @classmethod
     def restored(cls, saved: Saved) -> View:
@@ -94,17 +98,21 @@ class View:
         if np.abs(rigid(pose, saved.where) - pose).max() > 1e-6:
             raise saved.wrong("pose", "a rotation and a translation", str(pose.tolist()))
         colour = saved.array("colour", np.uint8, (h, w, 3))
-        return cls.of(
-            saved.text("name"), colour, measured_m, saved.array("depth_m", np.float32, (h, w), 0), intrinsics, pose
-        )
+        depth_m = saved.array("depth_m", np.float32, (h, w), 0)
+        weight = saved.array("weight", np.float32, (h, w), 0) if "weight" in saved else None
+        return cls.of(saved.text("name"), colour, measured_m, depth_m, intrinsics, pose, weight=weight)
 
 
 class ViewBuilder:
-    """Frames, in order of time -> views. Keeps the previous view for the temporal depth filter."""
+    """Frames, in order of time -> views. Keeps the previous view for the temporal depth filter.
+
+    mapped  the last view that the map knows; others are built ahead of it. It is what is saved.
+    """
 
     def __init__(self, config: InputConfig) -> None:
         self.config = config
-        self.previous: tuple[View, Image] | None = None
+        self.previous: View | None = None
+        self.mapped: View | None = None
 
     def __call__(self, frame: Frame) -> View:
         height, width = frame.intrinsics.height, frame.intrinsics.width
@@ -115,27 +123,25 @@ class ViewBuilder:
         camera = k.fx, k.fy, k.cx, k.cy
         measured = decimate(frame.depth_m, factor, np.float32(self.config.depth_max_m))
         depth, weight = measured, (measured > 0).astype(np.float32)
-        if self.previous and self.previous[1].shape == measured.shape and self.config.filter_frames > 0:
-            last, last_weight = self.previous
+        last = self.previous
+        if last and last.weight is not None and last.weight.shape == measured.shape and self.config.filter_frames > 0:
             motion = np.linalg.inv(frame.pose) @ last.pose
-            predicted, support = warp(last.depth_m, last_weight, last.normals, motion, last.camera, camera)
+            predicted, support = warp(last.depth_m, last.weight, last.normals, motion, last.camera, camera)
             depth, weight = fuse(measured, predicted, support, np.float32(self.config.filter_frames))
         colour = picture = frame.colour[: height * factor, : width * factor]
         if factor > 1:
             colour = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        view = View.of(frame.name, colour, measured, depth, k, frame.pose, picture)
-        self.previous = view, weight
-        return view
+        self.previous = View.of(frame.name, colour, measured, depth, k, frame.pose, picture, weight)
+        return self.previous
 
     def state(self) -> dict[str, Any]:
-        """The previous view and how many frames its depth is the mean of; nothing before the first."""
-        return {**self.previous[0].state(), "weight": self.previous[1]} if self.previous else {}
+        """The last view that was mapped; nothing before the first."""
+        return self.mapped.state() if self.mapped else {}
 
     def restore(self, saved: Saved) -> None:
         """Take over another's `state`. Raises UserError."""
         if "weight" in saved:
-            view = View.restored(saved)
-            self.previous = view, saved.array("weight", np.float32, view.depth_m.shape, 0)
+            self.previous = self.mapped = View.restored(saved)
 
 
 @njit

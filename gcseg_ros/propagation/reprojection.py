@@ -15,7 +15,10 @@ HOLE_ROUNDS = 3  # a hole is closed from its rim inwards by this many pixels
 
 
 class Propagator(Protocol):
-    """Masks of a window: prompted at its first frame, asked at every frame after it."""
+    """Masks of a window: prompted at its first frame, asked at every frame after it.
+
+    What a network lacks is a UserError when it is asked, and not before: a frame that was begun can be finished.
+    """
 
     def prompt(self, view: View, labels: Labels) -> None:
         """Start a window: the masks of all active objects at this keyframe, as a label image."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gcseg_ros.config import FoundationConfig, Sam2Config
+from gcseg_ros.errors import UserError
 from gcseg_ros.foundation import Runtime
 from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels
@@ -36,16 +37,24 @@ class Sam2Propagator:
         self.area: dict[int, int] = {}  # object -> pixels when it was last seen
         self.lost: dict[int, int] = {}  # object -> frames since then
         self._seen: npt.NDArray[np.uint8] | None = None  # the picture that the window looks at
+        self._problem: UserError | None = None  # why there is no window
 
     def prompt(self, view: View, labels: Labels) -> None:
         area = np.bincount(labels.ravel())
         ids = (np.flatnonzero(area[1:] >= self.config.min_object_px) + 1).tolist()
         self.shape, self.area, self.lost = labels.shape, {id: int(area[id]) for id in ids}, dict.fromkeys(ids, 0)
-        if ids:
-            self._look(view)
-        self.window.prompt(ids, labels[None] == np.array(ids, np.int32)[:, None, None])
+        self._problem = None
+        try:
+            if ids:
+                self._look(view)
+            self.window.prompt(ids, labels[None] == np.array(ids, np.int32)[:, None, None])
+        except UserError as error:
+            self.window.forget()
+            self._problem = error
 
     def __call__(self, view: View) -> Labels:
+        if self._problem is not None:
+            raise self._problem
         if not self.window.groups or view.depth_m.shape != self.shape:
             return np.zeros(view.depth_m.shape, np.int32)
         self._look(view)
@@ -71,7 +80,7 @@ class Sam2Propagator:
     def restore(self, saved: Saved) -> None:
         """Take over the `state` of a propagator with the same network. Raises UserError."""
         self.window.restore(saved)
-        self._seen, ids = None, self.window.ids
+        self._seen, self._problem, ids = None, None, self.window.ids
         if ids:
             height, width = saved.array("shape", np.int64, (2,), 1, 1 << 16).tolist()
             self.shape = height, width

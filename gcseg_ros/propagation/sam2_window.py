@@ -113,14 +113,18 @@ class Sam2Window:
     @torch.inference_mode()
     def prompt(self, ids: Sequence[int], masks: npt.NDArray[np.bool_]) -> None:
         """Forget all objects and start a window with these: (N, h, w) bool masks in the present frame."""
-        self.groups, self.index = [], 0
+        self.forget()
         self.groups = self.portions.run(lambda: self._prompted(list(ids), torch.from_numpy(masks)))
+
+    def forget(self) -> None:
+        """Follow nothing any more."""
+        self.groups, self.index = [], 0
 
     @torch.inference_mode()
     def track(self, shape: tuple[int, int]) -> list[Tracks]:
         """The objects in the present frame, which comes after the last one; logits at (h, w)."""
+        followed = self.portions.run(lambda: self._followed(self.index + 1))
         self.index += 1
-        followed = self.portions.run(self._followed)
         tracks = []
         for group, result in followed:
             entry = self._entry(result, result["maskmem_features"], result["maskmem_pos_enc"])
@@ -150,15 +154,16 @@ class Sam2Window:
         entries = [{**g.memory["non_cond_frame_outputs"], **g.memory["cond_frame_outputs"]} for g in self.groups]
         frames = sorted(entries[0])  # the same in all groups; 0 is the prompt
         mapped = [t for t in frames if entries[0][t]["maskmem_features"] is not None]
-        maps = torch.stack([torch.cat([e[t]["maskmem_features"] for e in entries]) for t in mapped])
-        pointers = torch.stack([torch.cat([e[t]["obj_ptr"] for e in entries]) for t in frames])
+        # put together on the CPU: the GPU may be full
+        maps = torch.stack([torch.cat([e[t]["maskmem_features"].cpu() for e in entries]) for t in mapped])
+        pointers = torch.stack([torch.cat([e[t]["obj_ptr"].cpu() for e in entries]) for t in frames])
         return {
             "index": self.index,
             "ids": np.array(self.ids, np.int32),
             "frames": np.array(frames, np.int64),
             "mapped": np.array(mapped, np.int64),
-            "maps": maps.view(torch.int16).cpu().numpy(),
-            "pointers": pointers.float().cpu().numpy(),
+            "maps": maps.view(torch.int16).numpy(),
+            "pointers": pointers.float().numpy(),
             "code": self._code[0].float().cpu().numpy(),
         }
 
@@ -192,8 +197,8 @@ class Sam2Window:
         memory = {"cond_frame_outputs": {0: entries.pop(0)}, "non_cond_frame_outputs": entries}
         self.groups = [Group(ids.tolist(), memory)]  # divided before the next frame
 
-    def _followed(self) -> list[tuple[Group, Any]]:
-        """Every group with what the network says of it in this frame; nothing is remembered yet."""
+    def _followed(self, index: int) -> list[tuple[Group, Any]]:
+        """Every group with what the network says of it in the frame `index`; nothing is remembered yet."""
         at_once, groups = self.portions.of(self.most), []
         for group in self.groups:
             if len(group.ids) <= at_once:
@@ -201,13 +206,13 @@ class Sam2Window:
                 continue
             rows = range(len(group.ids))
             groups += [group.part(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
-        return [(group, self._step(len(group.ids), group.memory, None, True)) for group in groups]
+        return [(group, self._step(len(group.ids), group.memory, None, True, index)) for group in groups]
 
-    def _step(self, count: int, memory: Any, masks: Tensor | None, remember: bool) -> Any:
+    def _step(self, count: int, memory: Any, masks: Tensor | None, remember: bool, index: int) -> Any:
         features, codes, sizes = self._encoding_of(count)
         with self.runtime.autocast():
             return self.network.track_step(
-                frame_idx=self.index,
+                frame_idx=index,
                 is_init_cond_frame=masks is not None,
                 current_vision_feats=features,
                 current_vision_pos_embeds=codes,
@@ -229,7 +234,7 @@ class Sam2Window:
                 given = interpolate(given, size, mode="bilinear", align_corners=False, antialias=True)
                 given = (given >= 0.5).float()
             memory: dict[str, dict[int, Any]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
-            result = self._step(len(given), memory, given, False)
+            result = self._step(len(given), memory, given, False, 0)
             # the memory of a prompt is made from the mask at a quarter of the size; track_step's own would be another one
             high = interpolate(result["pred_masks"].float(), size, mode="bilinear", align_corners=False)
             features, _, sizes = self._encoding_of(len(given))

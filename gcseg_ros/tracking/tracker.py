@@ -71,15 +71,20 @@ class Tracker:
         return self.generate(view) if due else None
 
     def step(self, view: View, proposals: Proposals | None) -> tuple[Labels, bool]:
-        """Tracked masks (h, w) int32 of this view with what `detect` said of it, and whether it was a keyframe."""
+        """Tracked masks (h, w) int32 of this view with what `detect` said of it, and whether it was a keyframe.
+
+        Raises UserError where masks cannot be propagated; then nothing has changed.
+        """
+        if proposals is not None and self.by_map:  # does not look at the propagated masks
+            propagated = np.zeros_like(proposals.detections)
+        else:
+            propagated = self.propagate(view)  # S2: Eq. 8, 10
         now, self.frames = self.frames, self.frames + 1
         if proposals is None:
-            return self.propagate(view), False  # S2: Eq. 8, 10
+            return propagated, False
         self.keyframes += 1
         if self.objects.run_short and now - self.looked_through >= LATELY:
             self._take_back(now)
-        # association through the map does not look at the propagated masks
-        propagated = np.zeros_like(proposals.detections) if self.by_map else self.propagate(view)
         in_map = self.voxel_map.look_up(view.depth_m, view)
         self.evidence.add(in_map, proposals, view.depth_m)
         if proposals.maps is not None:

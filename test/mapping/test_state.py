@@ -16,7 +16,9 @@ from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.export import read_instance_map
 from gcseg_ros.mapping.state import FORMAT, Saved, read_state, write_state
+from gcseg_ros.masks.geometric import GeometricGenerator
 from gcseg_ros.masks.proposals import build_generator
+from gcseg_ros.propagation import ReprojectionPropagator
 from gcseg_ros.run import AHEAD, map_recording
 
 FRAMES = 9
@@ -148,10 +150,14 @@ class Walk:
             raise UserError("A frame is broken: copy it again.")
 
 
-def test_stopped_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
+@pytest.fixture(scope="module")
+def whole(frames, tmp_path_factory):
+    return map_recording(Walk(frames), tmp_path_factory.mktemp("whole") / "out", load_config(None, FAST))[0]
+
+
+def test_stopped_and_gone_on_with_it_is_the_same_map(frames, whole, tmp_path):
     """What has been looked at when the mapping is stopped is still mapped."""
     config, out = load_config(None, FAST), tmp_path / "out"
-    whole, _ = map_recording(Walk(frames), tmp_path / "whole", config)
     _, summary = map_recording(Walk(frames), out, config, interrupted=lambda: True)
     assert not summary["complete"]
     assert 1 <= summary["frames"] <= 3 + 2 * AHEAD
@@ -159,9 +165,8 @@ def test_stopped_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
     assert_same(whole, rest)
 
 
-def test_broken_off_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
+def test_broken_off_and_gone_on_with_it_is_the_same_map(frames, whole, tmp_path):
     config, out = load_config(None, FAST), tmp_path / "out"
-    whole, _ = map_recording(Walk(frames), tmp_path / "whole", config)
     with pytest.raises(
         UserError, match=r"^A frame is broken: copy it again; .*out holds the map of the 5 frames before that"
     ):
@@ -171,6 +176,31 @@ def test_broken_off_and_gone_on_with_it_is_the_same_map(frames, tmp_path):
     with pytest.raises(UserError, match=r"^A frame is broken: copy it again\.$"):
         map_recording(Walk(frames, 0), tmp_path / "none", config)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(("part", "at"), [(GeometricGenerator, 4), (ReprojectionPropagator, 5)])
+def test_where_a_network_fails_the_map_of_the_frames_before_it_is_left_to_go_on_with(
+    frames, whole, tmp_path, monkeypatch, part, at
+):
+    config, out = load_config(None, FAST), tmp_path / "out"
+    with monkeypatch.context() as patch:
+        run = part.__call__
+
+        def failing(self, view):
+            if view.name == frames[at].name:
+                raise UserError("The GPU's memory is full.")
+            return run(self, view)
+
+        patch.setattr(part, "__call__", failing)
+        with pytest.raises(
+            UserError, match=rf"^The GPU's memory is full; .*out holds the map of the {at} frames before that\.$"
+        ):
+            map_recording(Walk(frames), out, config)
+    summary = read_json(out / "summary.json")
+    assert (summary["complete"], summary["frames"], summary["total_frames"]) == (False, at, at)
+    assert summary["notes"] == ["The GPU's memory is full."]
+    rest, _ = map_recording(Walk(frames), out, config, slice(at, None), resume=out)
+    assert_same(whole, rest)
 
 
 def test_a_map_too_large_for_the_3d_segmenter_is_written_by_votes(frames, tmp_path, monkeypatch):

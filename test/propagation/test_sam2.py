@@ -325,6 +325,37 @@ def test_a_full_gpu_halves_the_objects_at_once(network, caplog):
         window.track((HEIGHT, WIDTH))
 
 
+@pytest.mark.parametrize("fails", [0, 2])
+def test_a_full_gpu_costs_the_next_window_frame_and_nothing_before_it(network, fails):
+    """The keyframe can be finished, and a frame that failed can be asked for again."""
+    pictures, masks = video(4)
+    seen, labels = views(pictures), labels_of(masks[0], [1, 2, 3])
+    expected, ours = propagator(network), propagator(network)
+    step, full = ours.window._step, False
+
+    def limited(*arguments):
+        if full:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return step(*arguments)
+
+    ours.window._step = limited
+    expected.prompt(seen[0], labels)
+    for i in range(4):
+        full = i == fails
+        if i == 0:
+            ours.prompt(seen[0], labels)
+            continue
+        if full or fails == 0:
+            with pytest.raises(UserError, match="memory is full"):
+                ours(seen[i])
+            full = False
+        if fails == 0:
+            assert ours.state() == {}
+            ours.prompt(seen[0], labels)
+            fails = None
+        np.testing.assert_array_equal(ours(seen[i]), expected(seen[i]))
+
+
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
