@@ -215,7 +215,8 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
             raise UserError(
                 f"The configuration {file} must hold parts such as `tracking:`; found {type(read).__name__}."
             )
-        values = read or {}
+        for name, value in (read or {}).items():
+            set_value(values, str(name), value)
     for setting in settings:
         path, equals, text = setting.partition("=")
         if not equals or not path.strip():
@@ -233,7 +234,11 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
 
 
 def set_value(values: dict[str, Any], path: str, value: Any) -> None:
-    """Put `value` at the dotted `path` of nested dictionaries."""
+    """Put `value` at the dotted `path` of nested dictionaries; of a dictionary, each of its values."""
+    if isinstance(value, dict) and value:
+        for below, part_value in value.items():
+            set_value(values, f"{path}.{below}", part_value)
+        return
     *parts, name = path.split(".")
     for part in parts:
         values = values.setdefault(part, {})

@@ -13,7 +13,7 @@ INTRODUCTION = """# Configuration
 
 Generated from `gcseg_ros/config.py` by `gcseg config --markdown`; a test keeps it current.
 
-Every setting has one name. It is given in a YAML file (`gcseg map --config F`, the node's `config_file`), alone
+Every setting has one name. It is given in a YAML file (`gcseg map --config F`, the node's `config_file`), written out or nested, alone
 (`gcseg map --set tracking.keyframe_stride=10`) or as a ROS parameter of the mapping node
 (`-p tracking.keyframe_stride:=10`). What is not given has its default; unknown names and values out of range are refused.
 `gcseg config` prints all defaults as YAML to start from.

@@ -15,6 +15,17 @@ def test_settings_override_the_file_which_overrides_the_defaults(tmp_path):
     assert config.map == Config().map
 
 
+def test_a_file_takes_the_names_of_settings_as_they_are(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("tracking.keyframe_stride: 10\ntracking:\n  match_iou: 0.5\nmasks:\n  sam.points_per_side: 8\n")
+    config = load_config(file, ["masks.sam={crop_n_layers: 0}"])
+    assert (config.tracking.keyframe_stride, config.tracking.match_iou) == (10, 0.5)
+    assert (config.masks.sam.points_per_side, config.masks.sam.crop_n_layers) == (8, 0)
+    file.write_text("tracking.keyframe_strid: 10\n")
+    with pytest.raises(UserError, match=r"no setting tracking.keyframe_strid: did you mean tracking.keyframe_stride\?"):
+        load_config(file)
+
+
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
