@@ -1,8 +1,45 @@
 """How this package compiles its per-pixel loops: cached on disk, releasing the GIL, C's division."""
 
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numba
+import numpy as np
 
-njit: Any = partial(numba.njit, cache=True, nogil=True, error_model="numpy")
+CONSTANTS = (bool, int, float, str, tuple, np.generic, np.ndarray)
+
+
+def njit(function: Callable | None = None, **options: Any) -> Any:
+    """numba's, with further `options` of it.
+
+    numba takes what it has cached while the function's own file is the same. But what the function calls, and constants, are compiled
+    in, and may be of other files: what is cached is marked with these as well.
+    """
+    if function is None:
+        return partial(njit, **options)
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    file = _cache_file(compiled)
+    if file is not None:
+        parts = (file._source_stamp, *_compiled_in(function))
+        file._source_stamp = hashlib.sha256(repr(parts).encode()).digest()
+    return compiled
+
+
+def _compiled_in(function: Callable) -> Iterator[tuple[str, Any]]:
+    """The constants that a function uses, and the stamps of the compiled functions that it calls."""
+    for name, value in sorted(inspect.getclosurevars(function).globals.items()):
+        file = _cache_file(value)
+        if file is not None:
+            yield name, file._source_stamp
+        elif isinstance(value, CONSTANTS):
+            yield name, value
+
+
+def _cache_file(compiled: Any) -> Any:
+    """Where numba keeps the machine code of a function; it has no public name. None of anything else, and with NUMBA_DISABLE_JIT."""
+    return getattr(getattr(compiled, "_cache", None), "_cache_file", None)

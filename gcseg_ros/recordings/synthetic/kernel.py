@@ -1,8 +1,8 @@
-"""How the ray caster's functions are compiled: cached on disk, without the interpreter's lock, one thread each."""
+"""How the ray caster's functions are compiled: as all loops of the package, with faster sums."""
 
-from numba import njit
+from gcseg_ros.jit import njit
 
 FAST_MATH = {"contract", "reassoc", "nsz", "arcp"}
 
-kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH)
-inlined = njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH, inline="always")
+kernel = njit(fastmath=FAST_MATH)
+inlined = njit(fastmath=FAST_MATH, inline="always")
