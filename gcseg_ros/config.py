@@ -76,7 +76,9 @@ class SamConfig(Part):
     crop_n_layers: int = Field(1, ge=0, le=4, description="layers of crops: layer i has 4^i; 0: the full image only")
     crop_nms_thresh: float = Field(0.7, ge=0, le=1, description="IoU of boxes that makes masks of crops duplicates")
     crop_overlap_ratio: float = Field(512 / 1500, ge=0, lt=1, description="overlap of crops, of the image's short side")
-    crop_n_points_downscale_factor: int = Field(2, ge=1, description="layer i has points_per_side / this^i prompts")
+    crop_n_points_downscale_factor: int = Field(
+        2, ge=1, validate_default=True, description="layer i has points_per_side / this^i prompts, at least one"
+    )
     min_mask_region_area: int = Field(0, ge=0, description="smaller holes and islands are removed, px of the picture")
     scales: Literal["apart", "together"] = Field(
         "apart", description="whole, part and subpart masks each for themselves, or in one heap as in the packages"
@@ -87,6 +89,18 @@ class SamConfig(Part):
         le=1,
         description="tau_c of Eq. 1: a fine mask that lies in a coarse one by more is redundant; 1: none",
     )
+
+    @field_validator("crop_n_points_downscale_factor")
+    @classmethod
+    def _leaves_prompts(cls, value: int, info: ValidationInfo) -> int:
+        points, layers = info.data.get("points_per_side"), info.data.get("crop_n_layers")
+        if points is not None and layers is not None and value**layers > points:
+            raise PydanticCustomError(
+                "prompts",
+                "layer {layers} of the crops would have no prompts; raise points_per_side ({points}) or lower crop_n_layers",
+                {"layers": layers, "points": points},
+            )
+        return value
 
 
 class MasksConfig(Part):

@@ -42,6 +42,12 @@ def test_a_file_takes_the_names_of_settings_as_they_are(tmp_path):
         ("map.voxel_m=.inf", "map.voxel_m = inf is not allowed"),
         ("masks.levels=[.nan]", r"masks.levels.0 = nan is not allowed"),
         ("propagation.sam2.max_growth=.inf", "propagation.sam2.max_growth = inf is not allowed"),
+        (
+            "masks.sam.points_per_side=1",
+            r"downscale_factor = 2 is not allowed: layer 1 .* no prompts; raise points_per_side",
+        ),
+        ("masks.sam.crop_n_points_downscale_factor=64", r"downscale_factor = 64 is not allowed: layer 1 of the crops"),
+        ("masks.sam={points_per_side: 8, crop_n_layers: 4}", r"layer 4 of the crops would have no prompts"),
         ("masks.tracked_level=3", "masks.tracked_level = 3 is not allowed: the last of the levels is 2"),
     ],
 )
@@ -60,6 +66,11 @@ def test_wrong_files(tmp_path, text):
         load_config(file)
     with pytest.raises(UserError, match=r"no\.yaml"):
         load_config(tmp_path / "no.yaml")
+
+
+def test_few_prompts_without_crops():
+    assert load_config(None, ["masks.sam.points_per_side=1", "masks.sam.crop_n_layers=0"])
+    assert load_config(None, ["masks.sam.points_per_side=2"])
 
 
 def test_every_field_has_a_description():

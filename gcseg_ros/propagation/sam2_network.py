@@ -15,6 +15,7 @@ from gcseg_ros.weights import locate
 
 SIZES = {96: "t", 112: "b+", 144: "l"}  # width of the first stage -> the configuration's letter
 SMALL_BLOCKS = 16  # small is as wide as tiny, but deeper
+SIDE = 32  # the encoder halves a picture five times
 OVERRIDE = re.compile(r"[A-Za-z_][\w.]*=\S+")
 
 
@@ -27,6 +28,11 @@ def load_sam2(
         if not OVERRIDE.fullmatch(change) or "_target_" in change:
             raise UserError(
                 f"A change to SAM 2's configuration is written name=value, as image_size=512; found {change!r}."
+            )
+        name, _, value = change.partition("=")
+        if name == "image_size" and not (value.isdecimal() and int(value) and int(value) % SIDE == 0):
+            raise UserError(
+                f"SAM 2 takes pictures whose side is a multiple of {SIDE} pixels, as image_size=512; found {change!r}."
             )
     file = locate(weights, foundation.weights_dir)
     key = ("sam2", file.resolve(), configuration, changes, runtime)
