@@ -78,7 +78,7 @@ class Sam2Propagator:
         return {**self.window.state(), **arrays, "shape": np.array(self.shape, np.int64)} if ids else {}
 
     def restore(self, saved: Saved) -> None:
-        """Take over the `state` of a propagator with the same network. Raises UserError."""
+        """Take over the `state` of a propagator; one with another network begins at the next prompt. Raises UserError."""
         self.window.restore(saved)
         self._seen, self._problem, ids = None, None, self.window.ids
         if ids:

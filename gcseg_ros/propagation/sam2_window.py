@@ -12,6 +12,7 @@ video's length, is that of a long video (`length`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -158,6 +159,7 @@ class Sam2Window:
         maps = torch.stack([torch.cat([e[t]["maskmem_features"].cpu() for e in entries]) for t in mapped])
         pointers = torch.stack([torch.cat([e[t]["obj_ptr"].cpu() for e in entries]) for t in frames])
         return {
+            "network": fingerprint(self.network),
             "index": self.index,
             "ids": np.array(self.ids, np.int32),
             "frames": np.array(frames, np.int64),
@@ -168,9 +170,9 @@ class Sam2Window:
         }
 
     def restore(self, saved: Saved) -> None:
-        """Take over the `state` of a window of the same network. Raises UserError."""
+        """Take over the `state` of a window; follow nothing where it was of another network. Raises UserError."""
         self.groups, self.encoding = [], None
-        if "pointers" not in saved:
+        if "network" not in saved or saved.text("network") != fingerprint(self.network):
             return
         device, network = self.runtime.device, self.network
         self.index = saved.number("index")
@@ -278,6 +280,15 @@ class Sam2Window:
     def _tracks(self, ids: list[int], result: Any, shape: tuple[int, int]) -> Tracks:
         logits = interpolate(result["pred_masks"].float(), shape, mode="bilinear", align_corners=False)[:, 0]
         return Tracks(ids, logits, result["object_score_logits"][:, 0].tolist())
+
+
+def fingerprint(network: Any) -> str:
+    """Tells networks with other weights, or for pictures of another size, apart: hexadecimal, of a few values of every parameter."""
+    digest = hashlib.sha256(str(network.image_size).encode())
+    for name, value in network.state_dict().items():
+        digest.update(f"{name} {tuple(value.shape)}".encode())
+        digest.update(value.flatten()[:16].float().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def preprocessed(picture: npt.NDArray[np.uint8], size: int) -> Tensor:

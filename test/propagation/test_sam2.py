@@ -14,9 +14,10 @@ from gcseg_ros.config import FoundationConfig, InputConfig, PropagationConfig, S
 from gcseg_ros.errors import UserError
 from gcseg_ros.foundation import Runtime
 from gcseg_ros.frames import CameraIntrinsics, Frame
+from gcseg_ros.mapping.state import Saved
 from gcseg_ros.propagation import build_propagator
 from gcseg_ros.propagation.sam2 import Sam2Propagator, build_sam2_propagator
-from gcseg_ros.propagation.sam2_network import fitting_configuration, load_sam2
+from gcseg_ros.propagation.sam2_network import build_sam2, fitting_configuration, load_sam2
 from gcseg_ros.propagation.sam2_window import Sam2Window, Tracks, preprocessed
 from gcseg_ros.views import ViewBuilder
 
@@ -354,6 +355,25 @@ def test_a_full_gpu_costs_the_next_window_frame_and_nothing_before_it(network, f
             ours.prompt(seen[0], labels)
             fails = None
         np.testing.assert_array_equal(ours(seen[i]), expected(seen[i]))
+
+
+@pytest.mark.parametrize("change", ["weights", "image_size"])
+def test_the_window_of_another_network_is_not_gone_on_with(network, change):
+    pictures, masks = video(2)
+    seen, ours = views(pictures), propagator(network)
+    ours.prompt(seen[0], labels_of(masks[0], [1, 2, 3]))
+    state = Saved("here", 3, ours.state())
+    same = propagator(network)
+    same.restore(state)
+    assert same.window.ids == ours.window.ids == [1, 2, 3]
+    overrides = TINY_SAM2.replace("image_size=128", "image_size=160") if change == "image_size" else TINY_SAM2
+    other = build_sam2(CONFIGURATION, tuple(overrides.split())).eval()
+    if change == "image_size":
+        other.load_state_dict(network.state_dict())
+    fresh = propagator(other)
+    fresh.restore(state)
+    assert fresh.window.ids == []
+    assert (fresh(seen[1]) == 0).all(), "until the next prompt"
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
