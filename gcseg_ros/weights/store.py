@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from enum import Enum
 from pathlib import Path
 
@@ -27,11 +28,9 @@ class State(str, Enum):
 
 def weights_folder(folder: str | Path | None = None) -> Path:
     """`folder`, else $GCSEG_WEIGHTS_DIR, else the user's cache (~/.cache/gcseg/weights)."""
-    if folder is not None:
-        return Path(folder)
-    given = os.environ.get(FOLDER_VARIABLE)
+    given = os.environ.get(FOLDER_VARIABLE) if folder is None else folder
     if given:
-        return Path(given)
+        return Path(os.path.expanduser(given))
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "gcseg" / "weights"
 
@@ -48,16 +47,17 @@ def locate(name: str | Path, folder: str | Path | None = None) -> Path:
         raise UserError(f"There is no file {name}: give the file of weights, or a name of `gcseg weights list`.")
     entry = named(str(name))
     file = weights_folder(folder) / entry.file
+    where = "" if folder is None else f" --weights-dir {shlex.quote(str(file.parent))}"
+    fetch = f"`gcseg weights fetch {entry.name}{where}`"
     if not file.is_file():
         raise UserError(
-            f"The weights {entry.name} are not on this machine: run `gcseg weights fetch {entry.name}`, or put {entry.url} "
-            f"at {file}."
+            f"The weights {entry.name} are not in {file.parent}: run {fetch}, or put {entry.url} at {file}."
         )
     size = file.stat().st_size
     if entry.size is not None and size != entry.size:
         raise UserError(
             f"{file} has {size} bytes instead of {entry.size}, so it is no whole copy of {entry.name}: delete it and run "
-            f"`gcseg weights fetch {entry.name}`, or put {entry.url} there."
+            f"{fetch}, or put {entry.url} there."
         )
     return file
 

@@ -136,6 +136,23 @@ def test_locate_by_name_path_and_environment(tmp_path, monkeypatch):
     assert weights_folder() == tmp_path / "gcseg" / "weights"
 
 
+def test_the_advice_fetches_to_where_the_weights_are_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    here = tmp_path / "my weights"
+    advice = rf"gcseg weights fetch mobile-sam --weights-dir '{here}'`, or put"
+    with pytest.raises(UserError, match=rf"not in {here}: run `{advice} .* at {here}/mobile_sam\.pt\.$"):
+        locate("mobile-sam", "~/my weights")
+    here.mkdir()
+    (here / "mobile_sam.pt").write_bytes(b"short")
+    with pytest.raises(UserError, match=advice):
+        locate("mobile-sam", "~/my weights")
+    (here / named("edgetam").file).write_bytes(b"any size")
+    assert locate("edgetam", "~/my weights") == here / "edgetam.pt"
+    monkeypatch.setenv(FOLDER_VARIABLE, str(here))
+    with pytest.raises(UserError, match=r"gcseg weights fetch sam-vit-b`, or put"):
+        locate("sam-vit-b")
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
