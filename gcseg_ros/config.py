@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -108,13 +109,22 @@ class MasksConfig(Part):
 
     generator: Literal["learned", "geometric", "sam", "sam2"] = Field("learned", description="what proposes masks")
     levels: tuple[float, ...] = Field(
-        (0.4, 0.6, 0.8), min_length=1, description="merging costs at which regions are cut, from fine to coarse"
+        (0.4, 0.6, 0.8),
+        min_length=1,
+        description="learned, geometric: merging costs (0 to 1) at which regions are cut, from fine to coarse",
     )
     boundary_network: str | None = Field(
         None, description="ONNX file of the learned generator; default: the shipped one"
     )
-    tracked_level: int = Field(0, ge=0, description="which of the levels is tracked")
+    tracked_level: int = Field(0, ge=0, description="learned, geometric: which of the levels is tracked")
     sam: SamConfig = SamConfig()
+
+    @field_validator("levels")
+    @classmethod
+    def _rise(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if min(value) < 0 or max(value) > 1 or any(a >= b for a, b in pairwise(value)):
+            raise PydanticCustomError("levels", "levels must rise, from fine to coarse, within 0 to 1")
+        return value
 
     @field_validator("tracked_level")
     @classmethod
@@ -165,8 +175,10 @@ class TrackingConfig(Part):
     dormant_view: Literal["points", "last_mask"] = Field(
         "points", description="Algorithm 1: how a dormant object is compared with detections"
     )
-    match_iou: float = Field(0.4, gt=0, lt=1, description="theta of Eq. 9")
-    max_dormant_frames: int = Field(300, ge=1, description="N_max: dormant longer than this is terminated")
+    match_iou: float = Field(0.4, gt=0, lt=1, description="Algorithm 1: theta of Eq. 9")
+    max_dormant_frames: int = Field(
+        300, ge=1, description="Algorithm 1: N_max, an object that is dormant longer than this is terminated"
+    )
     min_mask_px: int = Field(30, ge=1, description="smallest new object, pixels at working resolution")
 
 
@@ -181,7 +193,8 @@ class FinishingConfig(Part):
     """From tracked labels to instances."""
 
     structure: Literal["auto", "planes", "none"] = Field(
-        "auto", description="find walls, floor and ceiling as planes; auto: where the masks do not tell them themselves"
+        "auto",
+        description="votes: find walls, floor and ceiling as planes; auto: where the masks do not tell them themselves",
     )
     joining: Literal["auto", "network", "learned", "votes"] = Field(
         "auto",
@@ -190,8 +203,10 @@ class FinishingConfig(Part):
     join_probability: float = Field(
         0.5, gt=0, le=1, description="learned, network: least probability of being one object that joins two pieces"
     )
-    join_things: float = Field(0.4, gt=0, le=1, description="share of votes that joins two touching pieces")
-    join_patches: float = Field(0.5, gt=0, le=1, description="share of votes that joins two patches of a plane")
+    join_things: float = Field(
+        0.4, gt=0, le=1, description="votes, and the live cloud: share of votes that joins two touching pieces"
+    )
+    join_patches: float = Field(0.5, gt=0, le=1, description="votes: share of votes that joins two patches of a plane")
     min_voxels: int = Field(40, ge=1, description="smallest instance")
 
 

@@ -48,6 +48,10 @@ def test_a_file_takes_the_names_of_settings_as_they_are(tmp_path):
         ),
         ("masks.sam.crop_n_points_downscale_factor=64", r"downscale_factor = 64 is not allowed: layer 1 of the crops"),
         ("masks.sam={points_per_side: 8, crop_n_layers: 4}", r"layer 4 of the crops would have no prompts"),
+        ("masks.levels=[0.8, 0.4]", "is not allowed: levels must rise"),
+        ("masks.levels=[0.4, 0.4]", "is not allowed: levels must rise"),
+        ("masks.levels=[-3, 0.4]", "within 0 to 1"),
+        ("masks.levels=[0.4, 1.5]", "within 0 to 1"),
         ("masks.tracked_level=3", "masks.tracked_level = 3 is not allowed: the last of the levels is 2"),
     ],
 )
