@@ -1,4 +1,4 @@
-"""What the networks of SAM and SAM 2 have in common: where they run, how much at once, and how their files are read.
+"""What networks have in common: where they run, how much at once, what a full memory is, and how their files are read.
 
 Needs PyTorch; whoever imports this module has called `require_packages` first.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,6 +106,19 @@ class Portions:
         logger.warning("The GPU's memory is full (%s): going on with half of %s.", reason, self.settings)
         torch.cuda.empty_cache()
         return self.run(work)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Full memory within it, of the GPU or not, is a UserError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch has a type for the GPU's memory only
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in str(error):
+            raise
+        where = "GPU's memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
+        raise UserError(f"The {where} is too small for this cloud: cut it into rooms, or free some.") from None
 
 
 def read_parameters(file: Path, what: str) -> dict[str, Tensor]:

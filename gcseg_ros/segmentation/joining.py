@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
 
 from gcseg_ros.agglomeration import Floats, Ids
+from gcseg_ros.foundation import memory_errors
 from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.query_masks import together_of
 from gcseg_ros.segmentation.network import ScenePrediction
@@ -105,12 +106,14 @@ def coverage_of(
     return objectness[likely].cpu().numpy().astype(np.float64), coverage
 
 
+@memory_errors()
 def masks_of_pieces(
     segmenter: Segmenter, points: npt.NDArray, colours: npt.NDArray[np.uint8], piece: Ids
 ) -> tuple[Floats, Floats]:
     """What a segmenter's masks say of pieces of a cloud, as `coverage_of`: the means are over a sample of each piece.
 
     piece (P,): of each point, -1 = none. A query starts in the middle of each, QUERIES_BESIDES more elsewhere.
+    Raises UserError.
     """
     inside = np.flatnonzero(piece >= 0)
     if not len(inside):

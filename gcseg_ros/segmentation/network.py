@@ -17,6 +17,8 @@ from gcseg_ros.segmentation.windows import WindowHead, monomials, product
 
 LEVELS = 4
 """The decoder attends to the U-Net's strides 16, 8, 4 and 2."""
+PAIRS_AT_ONCE = 1 << 24
+"""Attention masks are held for this many pairs of a query and a voxel, 12 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -185,12 +187,30 @@ class Mask3D(nn.Module):
                 step = self._step(queries, starts)
                 steps.append(step)
                 keys, seen = shared[i] if shared else self._looked_at(i, level, encoded[i])
-                # A mask's mean over children is the product with the mean feature: masks are linear in the features.
-                blocked = product(step.embeddings.detach(), level.mask_features[keys]) < 0
-                queries = self.cross_attention[0][i](queries, query_positions, seen, blocked)  # type: ignore[index]
+                features, embeddings = level.mask_features[keys], step.embeddings.detach()
+                queries = self._attended(i, queries, query_positions, embeddings, features, seen)
                 queries = self.self_attention[0][i](queries, query_positions)  # type: ignore[index]
                 queries = self.ffn_attention[0][i](queries)  # type: ignore[index]
         return ScenePrediction(finest.mask_features, [*steps, self._step(queries, starts)], anchors)
+
+    def _attended(
+        self,
+        i: int,
+        queries: Tensor,
+        query_positions: Tensor,
+        embeddings: Tensor,
+        features: Tensor,
+        seen: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        """The queries (Q, hidden) after the cross-attention of a level, with its voxels' mask features (N, D); some queries at once."""
+        some = max(1, PAIRS_AT_ONCE // len(features))
+        parts = zip(queries.split(some), query_positions.split(some), embeddings.split(some))
+        # A mask's mean over children is the product with the mean feature: masks are linear in the features.
+        attended = [
+            self.cross_attention[0][i](asked, placed, seen, product(of_masks, features) < 0)  # type: ignore[index]
+            for asked, placed, of_masks in parts
+        ]
+        return torch.cat(attended)
 
     def _encoded(self, positions: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """(N, 3) -> (R, hidden) of these rows. A training's crops and whole scenes are only alike in a box of fixed size."""

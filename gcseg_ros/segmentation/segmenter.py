@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from gcseg_ros.config import build_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.baselines import normals_of
-from gcseg_ros.foundation import device_of
+from gcseg_ros.foundation import device_of, memory_errors
 from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL, normalised_colours, surface_directions
@@ -26,6 +26,10 @@ from gcseg_ros.segmentation.segments import SegmentedCloud, middles
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor, voxel_means
 
 MOST_VOXELS = 2_000_000
+MOST_CUBES = 300_000
+"""Of 8 voxels along each edge, that voxels lie in; the first layer's table takes 7 kB for each. A surface fills about 64 in each."""
+APART = 1000
+"""So many voxels of which hardly two lie in one cube are no surface."""
 
 
 class Look(NamedTuple):
@@ -81,6 +85,7 @@ class Segmenter:
         settings = build_config({**loaded.post_processing, **(changes or {})}, PostProcessing)
         return cls(loaded.network, settings, device, precision, backend, loaded.joining)
 
+    @memory_errors()
     @torch.inference_mode()
     def __call__(
         self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None = None, queries: int | None = None
@@ -91,7 +96,7 @@ class Segmenter:
         colours  (N, 3) uint8 RGB; None: the mean colour of the training is assumed
         queries  most instances, default the checkpoint's
 
-        Raises UserError if the shapes differ, or the cloud has too many voxels or is too wide.
+        Raises UserError if the shapes differ, the cloud has too many voxels, too lonely ones or is too wide, or the memory is full.
         """
         points = np.asarray(points, np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or (colours is not None and colours.shape != points.shape):
@@ -154,9 +159,14 @@ class Segmenter:
         if colours is not None:
             features[:, :COLOUR] = torch.from_numpy(normalised_colours(colours, config))
         x, rows = SparseTensor.of_points(coordinates, features, self.backend)
-        if len(x.level) > MOST_VOXELS:
+        voxels, cubes = len(x.level), len(torch.unique_consecutive(x.level.keys >> 9))
+        if voxels >= APART and voxels < 1.1 * cubes:
             raise UserError(
-                f"The cloud fills {len(x.level):,} voxels of {config.voxel_m} m, at most {MOST_VOXELS:,} are possible: cut it into rooms, or check that it is in metres."
+                f"Hardly two of the cloud's {voxels:,} voxels lie within {8 * config.voxel_m:g} m of each other: check that it is in metres, or give a denser one."
+            )
+        if voxels > MOST_VOXELS or cubes > MOST_CUBES:
+            raise UserError(
+                f"The cloud fills {voxels:,} voxels of {config.voxel_m} m in {cubes:,} cubes of 8 x 8 x 8, at most {MOST_VOXELS:,} in {MOST_CUBES:,} are possible: cut it into rooms, or check that it is in metres."
             )
         relative = torch.from_numpy((points - points.min(0)).astype(np.float32)).to(self.device)
         positions = voxel_means(relative, rows, len(x.level))

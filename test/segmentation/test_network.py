@@ -107,6 +107,23 @@ def test_inference_gives_what_its_layers_say():
         torch.testing.assert_close(a.features, b.features.detach(), atol=1e-10, rtol=1e-10)
 
 
+def test_masks_of_a_few_queries_at_once_change_nothing(monkeypatch):
+    """The memory for attention masks is bounded, whatever the numbers of queries and voxels."""
+    torch.manual_seed(0)
+    model, (x, positions, _) = Mask3D(SMALL).eval(), scenes([300])
+    held = []
+    for layer in model.cross_attention[0]:
+        layer.register_forward_pre_hook(lambda _, inputs: held.append(inputs[3].numel()))
+    with torch.no_grad():
+        (whole,) = model(x, positions)
+        monkeypatch.setattr("gcseg_ros.segmentation.network.PAIRS_AT_ONCE", 1000)
+        held.clear()
+        (parts,) = model(x, positions)
+    assert max(held) <= 1000 < 8 * len(x.level.coarser.level)
+    for a, b in zip(whole.steps, parts.steps, strict=True):
+        torch.testing.assert_close(a.embeddings, b.embeddings, atol=1e-5, rtol=1e-5)
+
+
 def test_fewer_voxels_than_queries_and_a_single_one():
     network = Mask3D(SMALL).eval()
     for count in (1, 5):

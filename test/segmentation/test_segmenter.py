@@ -15,6 +15,7 @@ from gcseg_ros.evaluation.baselines import normals_of  # noqa: E402
 from gcseg_ros.mapping.export import read_cloud, write_cloud  # noqa: E402
 from gcseg_ros.segmentation import checkpoint  # noqa: E402
 from gcseg_ros.segmentation.instances import Instances  # noqa: E402
+from gcseg_ros.segmentation.joining import masks_of_pieces  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig, ScenePrediction, Step  # noqa: E402
 from gcseg_ros.segmentation.post_processing import (  # noqa: E402
     PostProcessing,
@@ -95,6 +96,24 @@ def test_impossible_clouds_are_one_sentence(segmenter, points, words):
     with pytest.raises(UserError, match=words) as error:
         segmenter(points)
     assert "\n" not in str(error.value)
+
+
+def test_a_cloud_in_millimetres_is_one_sentence(segmenter):
+    """Every voxel would get a table of its own in the first layer, 7 kB each."""
+    points, _ = surface(5000)
+    with pytest.raises(UserError, match="check that it is in metres"):
+        segmenter(1000 * points)
+    assert segmenter(points).masks.shape[1] == 5000
+
+
+@pytest.mark.parametrize("full", [lambda: torch.empty(1 << 58), lambda: np.empty(1 << 58)])
+def test_full_memory_is_one_sentence(network, full):
+    segmenter = Segmenter(copy.deepcopy(network), device="cpu")
+    segmenter.network.register_forward_pre_hook(lambda *_: full())
+    with pytest.raises(UserError, match="memory is too small for this cloud"):
+        segmenter(*surface())
+    with pytest.raises(UserError, match="memory is too small for this cloud"):
+        masks_of_pieces(segmenter, *surface(), np.zeros(1500, np.int64))
 
 
 def test_colours_must_belong_to_the_points(segmenter):
