@@ -17,7 +17,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
 from gcseg_ros.evaluation.scannet_text import read_masks
 from gcseg_ros.evaluation.tracking import TrackingQuality, compare_folders
-from gcseg_ros.evaluation.truth import Truth, carry, load_cloud, load_truth
+from gcseg_ros.evaluation.truth import Truth, carry, check_stuff_labels, load_cloud, load_truth
 from gcseg_ros.mapping.export import Cloud, read_instances_json
 
 
@@ -80,6 +80,8 @@ def evaluate(
     """
     output = Path(output)
     full = load_truth(truth, stuff_labels)
+    if stuff_labels is not None:
+        check_stuff_labels(stuff_labels, full.labels(), full.name)
     counted = full.without_stuff() if exclude_stuff else full
     prediction = load_prediction(output, counted)
     best = best_ious(prediction.overlap)

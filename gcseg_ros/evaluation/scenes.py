@@ -13,7 +13,7 @@ from rich.table import Table
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import AveragePrecision, Overlap, average_precision
 from gcseg_ros.evaluation.report import load_prediction, percent, plain
-from gcseg_ros.evaluation.truth import SCENE_CLOUD, load_truth
+from gcseg_ros.evaluation.truth import SCENE_CLOUD, check_stuff_labels, load_truth
 
 SUFFIXES = (".npz", ".ply", ".txt")
 
@@ -68,10 +68,12 @@ def evaluate_scenes(
     pairs = [(name, output_of(outputs, name), truth_of(truths, name)) for name in names]
     overlaps: list[Overlap] = []
     found = []
+    labels: set[int] = set()
     for done, (name, output, truth) in enumerate(pairs):
         if advance:
             advance(done, len(pairs))
         counted = load_truth(truth, stuff_labels)
+        labels |= counted.labels()
         if exclude_stuff:
             counted = counted.without_stuff()
         overlap = load_prediction(output, counted).overlap
@@ -79,6 +81,8 @@ def evaluate_scenes(
         instances = int(overlap.counted.sum())
         found.append(SceneFigures(name, figures.ap, figures.ap50, figures.ap25, instances, len(overlap.scores)))
         overlaps.append(overlap)
+    if stuff_labels is not None:
+        check_stuff_labels(stuff_labels, labels, str(truths))
     return Scenes(found, average_precision(overlaps), exclude_stuff)
 
 

@@ -50,6 +50,18 @@ class Truth:
             )
         return replace(self, instance=np.where(self.stuff, 0, self.instance))
 
+    def labels(self) -> set[int]:
+        """Those of ids that are label x 1000 + number."""
+        return set((np.unique(self.instance) // INSTANCES_PER_LABEL).tolist()) - {0}
+
+
+def check_stuff_labels(wanted: Sequence[int], labels: set[int], name: str) -> None:
+    """Raises UserError where `labels`, those of `name`, have none of the wanted ones."""
+    if not labels & set(wanted):
+        raise UserError(
+            f"{name} has nothing labelled {' or '.join(map(str, wanted))} (--stuff-labels): its labels are {', '.join(map(str, sorted(labels)))}."
+        )
+
 
 def load_truth(path: str | Path, stuff_labels: Sequence[int] | None = None) -> Truth:
     """From NPZ or PLY (points, instance, optional stuff), a scene's folder with gt_cloud.npz, or ScanNet's text.
@@ -77,6 +89,10 @@ def load_truth(path: str | Path, stuff_labels: Sequence[int] | None = None) -> T
         raise UserError(f"{file} has no instance per point: expected `instance`, an id from 1, 0 for none.")
     instance = cloud["instance"].astype(np.int64)
     if stuff_labels is not None:
+        if not (instance >= INSTANCES_PER_LABEL).any():
+            raise UserError(
+                f"{file} has no ids that are label x {INSTANCES_PER_LABEL} + number, so --stuff-labels says nothing of it: use --exclude-stuff where it has `stuff`."
+            )
         cloud["stuff"] = np.isin(instance // INSTANCES_PER_LABEL, stuff_labels)
     return Truth(str(path), instance, cloud["points"], *(cloud.get(name) for name in ("stuff", "normals", "colours")))
 

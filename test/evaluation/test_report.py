@@ -82,6 +82,14 @@ def test_stuff_excluded(scene, output):
     assert evaluate(output, scene).tracking.idf1 < 1
 
 
+def test_labels_of_stuff_that_do_not_occur_are_refused(tmp_path, scene, output):
+    truth = truth_of(scene)
+    np.savez(tmp_path / "scannet.npz", points=truth["points"], instance=1000 * truth["instance"] + 1)
+    assert set(evaluate(output, tmp_path / "scannet.npz", True, [2, 22]).best_iou) == {1001, 3001}
+    with pytest.raises(UserError, match=r"nothing labelled 7 or 22 .*: its labels are 1, 2, 3"):
+        evaluate(output, tmp_path / "scannet.npz", True, [7, 22])
+
+
 def test_clouds_and_where_their_scores_come_from(tmp_path, scene):
     truth = truth_of(scene)
     half = np.where(np.arange(600) % 200 < 120, truth["instance"], 0)

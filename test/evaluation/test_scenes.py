@@ -41,6 +41,12 @@ def folders(tmp_path):
     return tmp_path
 
 
+def test_labels_of_stuff_in_no_scene_are_refused(folders):
+    assert evaluate_scenes(folders / "outputs", folders / "truths", None, True, [2, 22]).exclude_stuff
+    with pytest.raises(UserError, match=r"nothing labelled 22 .*: its labels are 1, 2, 5\."):
+        evaluate_scenes(folders / "outputs", folders / "truths", None, True, [22])
+
+
 def test_scene_by_scene_and_pooled(folders, capsys):
     both = evaluate_scenes(folders / "outputs", folders / "truths")
     assert [s.name for s in both.scenes] == ["a", "b"]

@@ -48,6 +48,12 @@ def test_scannets_text(tmp_path):
     assert truth.points is None
 
 
+def test_labels_of_stuff_mean_nothing_where_ids_have_none(tmp_path):
+    np.savez(tmp_path / "a.npz", **example())
+    with pytest.raises(UserError, match="no ids that are label x 1000"):
+        load_truth(tmp_path / "a.npz", [1])
+
+
 def test_colours_are_known_by_both_spellings(tmp_path):
     for name in ("colors", "colours"):
         np.savez(tmp_path / "a.npz", **example(), **{name: np.full((6, 3), 7, np.uint8)})
