@@ -246,6 +246,8 @@ def evaluate(
         print(json.dumps(result.to_dict(), indent=2))
     else:
         console.print(report.table(result))
+    if result.remark:
+        errors.print(result.remark, style="yellow", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -33,6 +33,8 @@ from gcseg_ros.retrieval.views import VIEWS, StoredView, write_views
 from gcseg_ros.tracked_labels import SUFFIX, read_labels, write_labels
 
 SUMMARY = "summary.json"
+LIVE = "ROS topics"
+"""The recording, in the summary of a node's map. Frames are then named by their number in the map."""
 FILES = ("instances.ply", "instances.json", "labels", "picture.png", STATE, VIEWS, SUMMARY)
 """What an output holds. Anything else in the folder is the user's and survives a replacement."""
 
@@ -228,3 +230,10 @@ def _write_instances_png(tracked: Path, table: npt.NDArray[np.uint16], since: np
     if not cv2.imwrite(str(file), np.take(table * (since <= index), labels)):
         raise UserError(f"{file} cannot be written: is the disk full?")
     tracked.unlink()
+
+
+def mapped_live(output: Path) -> bool:
+    """Whether an output is a node's. Raises UserError where its summary cannot be read."""
+    file = output / SUMMARY
+    summary = read_json(file) if file.is_file() else None
+    return isinstance(summary, dict) and summary.get("recording") == LIVE

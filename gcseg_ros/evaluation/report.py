@@ -19,6 +19,7 @@ from gcseg_ros.evaluation.scannet_text import read_masks
 from gcseg_ros.evaluation.tracking import TrackingQuality, compare_folders
 from gcseg_ros.evaluation.truth import Truth, carry, check_stuff_labels, load_cloud, load_truth
 from gcseg_ros.mapping.export import Cloud, read_instances_json
+from gcseg_ros.output import mapped_live
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Evaluation:
     coverage        share of the truth's instance points that have a predicted point within 5 cm, labelled or not
     scores          where the confidences come from: "instances.json", "points", "file" or "equal"
     tracking        quality of the 2D labels, where the output has labels and the truth is a scene with instance images
+    remark          why these cannot be compared, if they cannot
     """
 
     output: str
@@ -52,6 +54,7 @@ class Evaluation:
     coverage: float
     scores: str
     tracking: TrackingQuality | None = None
+    remark: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: NaN becomes None, keys become text."""
@@ -86,6 +89,7 @@ def evaluate(
     prediction = load_prediction(output, counted)
     best = best_ious(prediction.overlap)
     figures = average_precision([prediction.overlap])
+    tracking, remark = evaluate_tracking(output, Path(truth), full if exclude_stuff else None)
     return Evaluation(
         output=str(output),
         truth=counted.name,
@@ -100,17 +104,25 @@ def evaluate(
         best_iou=best,
         coverage=prediction.coverage,
         scores=prediction.scores,
-        tracking=evaluate_tracking(output, Path(truth), full if exclude_stuff else None),
+        tracking=tracking,
+        remark=remark,
     )
 
 
-def evaluate_tracking(output: Path, scene: Path, stuff_of: Truth | None) -> TrackingQuality | None:
-    """2D quality, where both sides have images. stuff_of: the truth whose instances on stuff are left out."""
+def evaluate_tracking(output: Path, scene: Path, stuff_of: Truth | None) -> tuple[TrackingQuality | None, str | None]:
+    """2D quality, where both sides have images, or why these cannot be compared. stuff_of: the truth whose instances on stuff are left out."""
     labels, instance = output / "labels", scene / "instance"
     if not (labels.is_dir() and instance.is_dir()):
-        return None
+        return None, None
     void = [] if stuff_of is None else np.unique(stuff_of.instance[stuff_of.stuff]).tolist()
-    return compare_folders(instance, labels, void)
+    try:
+        if mapped_live(output):
+            raise UserError(
+                f"those of {output} come from ROS topics and are numbered, not named as the recording's frames."
+            )
+        return compare_folders(instance, labels, void), None
+    except UserError as error:
+        return None, f"The 2D labels are not compared: {error}"
 
 
 def load_prediction(output: Path, truth: Truth) -> Prediction:

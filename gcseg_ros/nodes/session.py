@@ -20,7 +20,7 @@ from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.nodes.map_frame import MapFrame
 from gcseg_ros.nodes.parameters import MappingNodeConfig
 from gcseg_ros.nodes.synchroniser import FrameSet
-from gcseg_ros.output import OutputFolder, recover
+from gcseg_ros.output import LIVE, OutputFolder, recover
 from gcseg_ros.retrieval.views import StoredView
 from gcseg_ros.ros_messages import bends, intrinsics_from_info, lens_from_info, seconds, to_depth_m, to_rgb
 from gcseg_ros.run import summarise
@@ -142,7 +142,7 @@ class MappingSession:
             summary = summarise(self._mapper, instances, mapped, seconds)
             output.add_state(self._mapper.save_state)
             output.add_views(self._mapper.gatherer.views)
-            output.finish(instances, {"recording": "ROS topics", "resumed": self._config.resume or None, **summary})
+            output.finish(instances, {"recording": LIVE, "resumed": self._config.resume or None, **summary})
         where = Path(self._config.output_dir).resolve()
         sentence = f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}"
         since = f"; its labels are those of the {mapped} frames since the map was resumed" if self._resumed else ""

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from gcseg_ros.cli import main
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.report import evaluate, table
 from gcseg_ros.mapping.export import write_cloud, write_instances_json, write_instances_ply
@@ -80,6 +81,25 @@ def test_stuff_excluded(scene, output):
     cv2.imwrite(str(output / "labels" / "000001.png"), labels + 10 * (labels > 0))
     assert evaluate(output, scene, exclude_stuff=True).tracking.idf1 == 1
     assert evaluate(output, scene).tracking.idf1 < 1
+
+
+def test_2d_labels_that_cannot_be_compared_are_a_remark_and_no_more(scene, output, capsys):
+    def remark() -> str:
+        found = evaluate(output, scene)
+        assert (found.ap, found.tracking) == (1, None)
+        return found.remark
+
+    assert evaluate(output, scene).remark is None
+    (output / "summary.json").write_text('{"recording": "ROS topics"}')
+    assert "come from ROS topics" in remark()
+    (output / "summary.json").unlink()
+    cv2.imwrite(str(output / "labels" / "000001.png"), image()[:, :9])
+    assert "sizes must be equal" in remark()
+    for number in range(2):
+        (output / "labels" / f"00000{number}.png").rename(output / "labels" / f"{number}.png")
+    assert "are they of the same recording?" in remark()
+    assert main(["evaluate", str(output), "--truth", str(scene)]) == 0
+    assert "The 2D labels are not compared" in capsys.readouterr().err
 
 
 def test_labels_of_stuff_that_do_not_occur_are_refused(tmp_path, scene, output):
