@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from gcseg_ros import __version__
+from gcseg_ros.consoles import console, errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.retrieval.command import query
 from gcseg_ros.weights.command import app as weights
@@ -28,9 +28,6 @@ BUG = (
     "This is a mistake in gcseg_ros, not yours: please report it with the output of `gcseg doctor` and of this "
     "command with --debug"
 )
-
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
 
 app = typer.Typer(
     help="Class-agnostic 3D instance maps from posed RGB-D video.",

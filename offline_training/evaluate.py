@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from gcseg_ros.consoles import console, errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.report import labels_of, load_instances
 from gcseg_ros.evaluation.scannet_text import write_masks
@@ -19,8 +19,6 @@ from offline_training.commands import run
 
 MESHES = (f"{{0}}/{SCENE_CLOUD}", "{0}/{0}_vh_clean_2.ply", "{0}/scans/mesh_aligned_0.05.ply", "{0}.ply", "{0}.npz")
 """Where the points of a scene may lie: prepared, ScanNet's scans, ScanNet++'s data, or a cloud of any kind."""
-
-console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
 
 
 def main(

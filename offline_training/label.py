@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import gcseg_ros
 from gcseg_ros.config import load_config
+from gcseg_ros.consoles import errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping import joining
 from gcseg_ros.masks import boundary_network
@@ -24,8 +24,6 @@ from offline_training.commands import run
 from offline_training.labelling.engines import label_here, label_with_ray
 from offline_training.labelling.samples import begin, write_index
 from offline_training.labelling.scene import Labelling
-
-errors = Console(stderr=True)
 
 
 def main(

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from gcseg_ros.config import load_config
+from gcseg_ros.consoles import errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.merging import SHARE, VOXEL_M, as_map, keyframe_clouds, merged_bottom_up
 from gcseg_ros.output import OutputFolder
 from gcseg_ros.recordings import open_recording
 from offline_training.commands import run
-
-errors = Console(stderr=True, highlight=False)
 
 
 def main(

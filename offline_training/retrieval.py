@@ -9,8 +9,8 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 
+from gcseg_ros.consoles import console, errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap
 from gcseg_ros.evaluation.scannet200 import (
@@ -31,8 +31,6 @@ from gcseg_ros.retrieval.views import VIEWS
 from offline_training.commands import run
 
 TRUTHS = (".npz", ".ply", ".txt")
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
 
 
 def main(

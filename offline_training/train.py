@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gcseg_ros.consoles import errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.packages import require_packages
 from offline_training.commands import deferred, run
 
-errors = Console(stderr=True)
 INTERRUPTED = "Interrupted: what is predicted and the state as last saved stay; the same command goes on, with --resume if OUT has a state.pt."
 
 

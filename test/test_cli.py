@@ -412,3 +412,4 @@ def test_synthesize_writes_a_scene_with_its_truth(tmp_path, capsys):
     assert len(list((tmp_path / "room" / "color").iterdir())) == 2
     assert "new or empty" in refused(capsys, "synthesize", "synthetic:3:demo:2", "-o", tmp_path / "room")
     assert "no room style" in refused(capsys, "synthesize", "synthetic:3:palace", "-o", tmp_path / "other")
+    assert "synthetic:100:palace" in refused(capsys, "synthesize", "synthetic:100:palace", "-o", tmp_path / "other")

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from scipy.spatial import cKDTree
 
 from gcseg_ros.clustering import dbscan, radius_graph
+from gcseg_ros.consoles import console
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
 from gcseg_ros.evaluation.report import mean, percent, plain
@@ -180,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps(plain(rows), indent=2, allow_nan=False))
     else:
-        Console().print(table(rows))
+        console.print(table(rows))
     return 0
 
 

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gcseg_ros.cli import INTERRUPTED
+from gcseg_ros.consoles import console, errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import graph
 from gcseg_ros.output import check_replaceable
@@ -30,8 +30,6 @@ from gcseg_ros.recordings.synthetic.recording import SyntheticRecording
 SAVE_S = 600.0
 END_S = 15.0
 POLL_S = 0.1
-
-console = Console(highlight=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,10 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
             map_over_ros(given.recording, output, len(recording), given.domain_id)
         report(recording, output)
     except UserError as error:
-        Console(stderr=True, highlight=False).print(f"demo: {error}", style="red", markup=False, soft_wrap=True)
+        errors.print(f"demo: {error}", style="red", markup=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
-        Console(stderr=True).print("demo: interrupted; everything that was started has ended.")
+        errors.print("demo: interrupted; everything that was started has ended.")
         return INTERRUPTED
     return 0
 

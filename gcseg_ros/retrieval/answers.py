@@ -75,7 +75,8 @@ def write_heat(files: Sequence[Path], retrieval: Retrieval, answers: Sequence[An
 
 def answers_table(answer: Answer, most: int) -> Table:
     """The best objects of one answer; the bar has the object's colour in its heat map."""
-    table = Table("", "score", "id", "centre (m)", "size (m)", "points", "views", box=None, title=f"“{answer.text}”")
+    title = Text(f"“{answer.text}”", style="table.title")
+    table = Table("", "score", "id", "centre (m)", "size (m)", "points", "views", box=None, title=title)
     table.title_justify = "left"
     colours = heat_colours(np.array([hit.score for hit in answer.hits])).tolist()
     for hit, (red, green, blue) in list(zip(answer.hits, colours))[:most]:

@@ -26,7 +26,7 @@ def objects_table(objects: Iterable[ObjectInstance]) -> Table:
             str(found.points),
             size,
             f"{found.confidence:.2f}",
-            f"{found.first_seen} - {found.last_seen}",
-            found.state,
+            Text(f"{found.first_seen} - {found.last_seen}"),
+            Text(found.state),
         )
     return table

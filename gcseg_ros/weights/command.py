@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
+
+from gcseg_ros.consoles import console, errors
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
 
 app = typer.Typer(help="Weights of SAM, SAM 2, CLIP and published 3D networks: list, fetch, verify.")
 

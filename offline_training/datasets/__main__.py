@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from gcseg_ros.consoles import errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.truth import SCENE_CLOUD
 from gcseg_ros.files import atomic_path, read_json, write_json_atomic
@@ -23,7 +23,6 @@ from offline_training.datasets.scenes import Dataset, Scene
 
 DATASETS: dict[str, type[Any]] = {"scannet": ScanNet, "scannet200": ScanNet200, "scannetpp": ScanNetPP}
 INDEX = "index.json"
-errors = Console(stderr=True, highlight=False)
 
 
 def main(

@@ -13,7 +13,7 @@ from gcseg_ros.cli import main
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapping.export import read_cloud, write_cloud, write_instances_json, write_instances_ply
-from gcseg_ros.retrieval import Retrieval, heat_colours, write_views
+from gcseg_ros.retrieval import OpenClip, Retrieval, heat_colours, write_views
 from gcseg_ros.retrieval.answers import Answer, as_json, heat_files, write_heat
 from gcseg_ros.retrieval.features import FeatureConfig, Features, instance_features
 
@@ -201,6 +201,13 @@ def test_colours_go_from_green_through_yellow_to_red():
     assert heat_colours(np.full((2, 3), np.nan)).shape == (2, 3, 3)
     np.testing.assert_array_equal(heat_colours(np.array([0.2, 0.2])), [low, low])
     assert heat_colours(np.zeros(0)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("text", ["mug [/] 7", "[red]mug[/red] 7", "mug :key: 7"])
+def test_texts_are_shown_as_they_are(out, capsys, monkeypatch, text):
+    monkeypatch.setattr(OpenClip, "load", lambda *_: ColourEncoder())
+    assert main(["query", str(out), text]) == 0
+    assert f"“{text}”" in capsys.readouterr().out
 
 
 def test_heat_maps_are_clouds(tmp_path, shelf):
