@@ -103,6 +103,15 @@ def read_arrays(path: str | Path, names: Collection[str] | None = None, most: in
     return arrays
 
 
+def check_stored(path: Path) -> None:
+    """Raises ValueError where a ZIP file holds more bytes than it has: torch.save stores them uncompressed."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > path.stat().st_size:
+            raise ValueError(f"compressed content of {size:,} bytes")
+
+
 def plain(value: Any) -> Any:
     """What JSON can hold, for json.dumps(default=...)."""
     if isinstance(value, np.ndarray | np.generic):

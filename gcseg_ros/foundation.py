@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gcseg_ros.config import FoundationConfig
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import check_stored
 from gcseg_ros.network_parameters import mismatched
 
 logger = logging.getLogger(__name__)
@@ -127,6 +128,7 @@ def read_parameters(file: Path, what: str) -> dict[str, Tensor]:
     what: the kind of checkpoint, for the error. Raises UserError.
     """
     try:
+        check_stored(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no common type for broken files
         raise UserError(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path
+from gcseg_ros.files import atomic_path, check_stored
 from gcseg_ros.joining_model import JoiningModel
 from gcseg_ros.network_parameters import mismatched
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig
@@ -106,22 +106,26 @@ def load(path: str | Path) -> Checkpoint:
     joining, notes = None, {}
     try:
         if content.get("format") == FORMAT:
-            network = Mask3D(NetworkConfig(**content["config"]))
+            config = NetworkConfig(**content["config"])
             post_processing, notes = dict(content.get("post_processing", {})), dict(content.get("notes", {}))
             joining = joining_of(content["joining"]) if "joining" in content else None
         else:
             state = converted(state)
-            network = Mask3D(config_of(state))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+            config = config_of(state)
+        with torch.device("meta"):  # what does not fit takes no memory
+            wanted = Mask3D(config).state_dict()
+        if wrong := mismatched(wanted, state):
+            raise UserError(
+                f"{path} does not fit the architecture {config.architecture}: {len(wrong)} parameters are missing, too many or of another shape, "
+                f"first {wrong[0]}."
+            )
+        network = Mask3D(config)
+        network.load_state_dict(state)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"{path} is not a checkpoint of this architecture ({type(error).__name__}: {error}): expected one of gcseg_ros, Mask3D or Segment3D."
+            f"{path} is not a checkpoint of this architecture ({type(error).__name__}: {reason}): expected one of gcseg_ros, Mask3D or Segment3D."
         ) from None
-    if wrong := mismatched(network.state_dict(), state):
-        raise UserError(
-            f"{path} does not fit the architecture {network.config.architecture}: {len(wrong)} parameters are missing, too many or of another shape, "
-            f"first {wrong[0]}."
-        )
-    network.load_state_dict(state)
     return Checkpoint(network.eval(), post_processing, joining, notes)
 
 
@@ -139,6 +143,7 @@ def read(path: Path) -> dict[str, Any]:
         names = f" or one of the names {', '.join(shipped())}" if shipped() else ""
         raise UserError(f"There is no checkpoint {path}: give the file of one{names}.")
     try:
+        check_stored(path)
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         with torch.serialization.safe_globals([(Inert, name) for name in foreign]):
             content = torch.load(path, map_location="cpu", weights_only=True)

@@ -20,6 +20,23 @@ LEVELS = 4
 PAIRS_AT_ONCE = 1 << 24
 """Attention masks are held for this many pairs of a query and a voxel, 12 bytes each."""
 
+LIMITS: dict[str, tuple[float, float]] = {
+    "channels": (3, 6),
+    "hidden": (2, 1024),
+    "heads": (1, 512),
+    "feedforward": (1, 8192),
+    "rounds": (1, 100),
+    "queries": (1, 10_000),
+    "classes": (2, 10_000),
+    "head_classes": (1, 10_000),
+    "keys": (1, 1 << 24),
+    "voxel_m": (1e-4, 100.0),
+    "box_m": (0.0, 1e5),
+    "colour_mean": (-10.0, 10.0),
+    "colour_std": (1e-3, 10.0),
+}
+"""Of the numbers in a NetworkConfig; where these are whole, so are those."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -62,6 +79,12 @@ class NetworkConfig:
             raise UserError(
                 f"There is no architecture {self.architecture!r}: choose one of {', '.join(ARCHITECTURES)}."
             )
+        for name, (low, high) in LIMITS.items():
+            value, default = getattr(self, name), getattr(NetworkConfig, name)
+            numbers, defaults = (x if isinstance(x, tuple) else (x,) for x in (value, default))
+            kinds = int if isinstance(low, int) else (int, float)
+            if len(numbers) != len(defaults) or not all(isinstance(x, kinds) and low <= x <= high for x in numbers):
+                raise UserError(f"{name} of a network is {default} by default, from {low} to {high}; found {value!r}.")
         if self.hidden % (2 * self.heads):
             raise UserError(f"hidden = {self.hidden} must be a multiple of twice the number of heads ({self.heads}).")
 

@@ -1,7 +1,9 @@
 """From any cloud to instances: odd clouds, checkpoints, post-processing, the command."""
 
 import copy
+import math
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 from gcseg_ros.cli import main  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.evaluation.baselines import normals_of  # noqa: E402
+from gcseg_ros.foundation import read_parameters  # noqa: E402
 from gcseg_ros.mapping.export import read_cloud, write_cloud  # noqa: E402
 from gcseg_ros.segmentation import checkpoint  # noqa: E402
 from gcseg_ros.segmentation.instances import Instances  # noqa: E402
@@ -411,6 +414,38 @@ def test_bad_checkpoints_are_one_sentence(network, tmp_path, monkeypatch):
             checkpoint.load(tmp_path / f"{name}.pt")
         assert "\n" not in str(error.value), name
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"classes": -1}, {"hidden": 0}, {"heads": 0}, {"hidden": 2_000_000}, {"hidden": 1024}, {"voxel_m": 0.0}),
+        *({"voxel_m": math.nan}, {"rounds": 10**9}, {"rounds": 1.5}, {"queries": -1}, {"colour_std": (0.0, 0.0, 0.0)}),
+        *({"colour_mean": (0.5,)}, {"keys": 3}, {"channels": "3"}, {"feedforward": 10**12}, {"unknown": 1}),
+    ],
+    ids=str,
+)
+def test_numbers_that_no_network_has_are_one_sentence(network, tmp_path, change):
+    checkpoint.save(network, tmp_path / "c.pt")
+    content = torch.load(tmp_path / "c.pt", weights_only=True)
+    torch.save({**content, "config": {**content["config"], **change}}, tmp_path / "c.pt")
+    with pytest.raises(UserError) as error:
+        checkpoint.load(tmp_path / "c.pt")
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def test_compressed_checkpoints_are_refused(network, tmp_path):
+    """torch would inflate them without bound."""
+    checkpoint.save(network, tmp_path / "c.pt")
+    small = zipfile.ZipFile(tmp_path / "small.pt", "w", zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(tmp_path / "c.pt") as stored, small:
+        for name in stored.namelist():
+            small.writestr(name, stored.read(name))
+        small.writestr("archive/data/999", bytes(1 << 24))
+    for load in (checkpoint.load, lambda file: read_parameters(file, "SAM")):
+        with pytest.raises(UserError, match="cannot be read"):
+            load(tmp_path / "small.pt")
 
 
 def test_the_command_writes_a_labelled_cloud_and_a_picture(network, tmp_path, capsys):
