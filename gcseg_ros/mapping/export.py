@@ -134,12 +134,12 @@ def read_instance_map(out: str | Path) -> InstanceMap:
     )
 
 
-def read_cloud(path: str | Path) -> Cloud:
+def read_cloud(path: str | Path, finite_only: bool = True) -> Cloud:
     """The vertices of a PLY file, ASCII or binary of either byte order, as arrays.
 
     `points` (N,3) float32 always; where the file has them `normals` (N,3) float32, `colours` (N,3) uint8, `instance` (N,)
     int32, `confidence` (N,) float32, `stuff` (N,) bool. Other properties and elements are passed over. Points that are not
-    finite (pixels without depth in organised clouds) are left out. Raises UserError on anything that is not such a file;
+    finite (pixels without depth in organised clouds) are left out where `finite_only`. Raises UserError on anything that is not such a file;
     memory is bounded by the file's size, whatever its header says.
     """
     path = Path(path)
@@ -161,9 +161,9 @@ def read_cloud(path: str | Path) -> Cloud:
             f"{path} has no x, y and z per vertex (it has {', '.join(rows) or 'nothing'}): expected a cloud."
         )
     finite = np.isfinite(cloud["points"]).all(1)
-    if not finite.all():
+    check_near(cloud["points"][finite], f"{path}: its points are")
+    if finite_only and not finite.all():
         cloud = {name: values[finite] for name, values in cloud.items()}
-    check_near(cloud["points"], f"{path}: its points are")
     return cloud
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.export import read_cloud, write_instances_ply
@@ -29,9 +32,11 @@ def segment_file(
     if not file.is_file():
         raise UserError(f"There is no cloud {file}: expected a PLY file or a folder written by `gcseg map`.")
     segmenter = Segmenter.load(checkpoint, changes, device)
-    content = read_cloud(file)
+    content = read_cloud(file, finite_only=False)
     points, colours = content["points"], content.get("colours")
     result = segmenter(points, colours).as_map(points, colours)
     write_instances_ply(output, result)
-    write_picture(result, output.with_suffix(".png"))
+    finite = np.isfinite(points).all(1)
+    shown = {name: getattr(result, name)[finite] for name in ("points", "colours", "instance", "confidence")}
+    write_picture(replace(result, **shown), output.with_suffix(".png"))
     return result

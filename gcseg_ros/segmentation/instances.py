@@ -33,6 +33,6 @@ class Instances:
         return labels
 
     def as_map(self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None = None) -> InstanceMap:
-        """With the cloud, as `gcseg map` gives it. points (N, 3) finite; without colours grey."""
+        """With the cloud, as `gcseg map` gives it. points (N, 3), finite in instances; without colours grey."""
         labels = self.labels()
         return labelled_map(points, colours, labels, np.append(np.float32(0), self.scores)[labels])

@@ -478,6 +478,19 @@ def test_the_command_writes_a_labelled_cloud_and_a_picture(network, tmp_path, ca
     assert main(["segment", str(bare), "-o", str(out), "--checkpoint", str(tmp_path / "c.pt")]) == 0
 
 
+def test_points_that_are_not_finite_keep_their_rows(network, tmp_path):
+    points, _ = surface(300)
+    points[::30] = np.nan
+    write_cloud(tmp_path / "cloud.ply", {"points": points.astype(np.float32)})
+    checkpoint.save(network, tmp_path / "c.pt")
+    command = ["segment", str(tmp_path / "cloud.ply"), "-o", str(tmp_path / "out.ply"), "--min-score", "0"]
+    assert main([*command, "--checkpoint", str(tmp_path / "c.pt")]) == 0
+    found = read_cloud(tmp_path / "out.ply", finite_only=False)
+    np.testing.assert_array_equal(found["points"], points.astype(np.float32))
+    assert not found["instance"][::30].any()
+    assert len(read_cloud(tmp_path / "out.ply")["points"]) == 290
+
+
 def test_checkpoints_are_known_by_the_names_of_the_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("GCSEG_WEIGHTS_DIR", str(tmp_path))
     with pytest.raises(UserError, match="gcseg weights fetch mask3d-scannet200"):
