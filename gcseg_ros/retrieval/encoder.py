@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import re
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from gcseg_ros.errors import UserError
 from gcseg_ros.packages import extra
 from gcseg_ros.weights import TABLE, locate
+from gcseg_ros.weights.store import sha256
 
 if TYPE_CHECKING:
     import torch
@@ -160,10 +160,8 @@ def resolve(model: str | Path, weights: str | Path | None = None) -> tuple[str, 
 
 
 def _marked(name: str, file: Path) -> str:
-    """The name with a few digits that tell the file of weights from others."""
-    with file.open("rb") as start:
-        digest = hashlib.sha256(start.read(1 << 20) + str(file.stat().st_size).encode()).hexdigest()
-    return f"{name}-{digest[:8]}"
+    """The name with a few digits that tell the file of weights from others; takes a second for each GB."""
+    return f"{name}-{sha256(file)[:8]}"
 
 
 def _units(vectors: torch.Tensor) -> Vectors:

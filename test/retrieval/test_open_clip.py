@@ -76,6 +76,18 @@ def test_an_architecture_with_a_file_of_weights(folder, encoder, architectures):
     np.testing.assert_allclose(loaded.texts(["mug"]), encoder.texts(["mug"]), atol=1e-6)
 
 
+def test_other_weights_have_another_name_wherever_they_differ(tmp_path):
+    """Features that are kept belong to the name."""
+    names = set()
+    for place in (None, 0, 1 << 20, (1 << 21) - 1):
+        content = bytearray(1 << 21)
+        if place is not None:
+            content[place] = 1
+        (tmp_path / "weights.pt").write_bytes(content)
+        names.add(resolve("ViT-B-32", tmp_path / "weights.pt")[2])
+    assert len(names) == 4
+
+
 class Trap:
     """What would leave a file behind if it were unpickled."""
 
