@@ -60,7 +60,13 @@ class OpenClip:
     """A model of open_clip (Ilharco et al., 2021; CLIP: Radford et al., ICML 2021) in evaluation mode."""
 
     def __init__(
-        self, name: str, model: torch.nn.Module, preprocess: Any, tokenize: Any, device: str, multilingual: bool = False
+        self,
+        name: str,
+        model: torch.nn.Module,
+        preprocess: Any,
+        tokenize: Any,
+        device: torch.device | str,
+        multilingual: bool = False,
     ) -> None:
         """preprocess: PIL image -> (3, S, S) tensor; tokenize: list of texts -> (T, L) tensor."""
         self.name = name
@@ -75,21 +81,17 @@ class OpenClip:
         cls, model: str | Path = DEFAULT_MODEL, weights: str | Path | None = None, device: str | None = None
     ) -> OpenClip:
         """model: a CLIP of `gcseg weights list`; a folder with open_clip_config.json and weights; or one of open_clip's
-        architectures, with the file `weights`. device: "cpu", "cuda"; default: a GPU where there is one.
+        architectures, with the file `weights`. device: "cpu", "cuda", "cuda:1"; default: a GPU where there is one.
 
         Weights are not fetched here, and nothing pickled is run. Raises UserError if the package or the weights are missing or do not fit.
         """
         require_open_clip()
         source, file, name = resolve(model, weights)
         import open_clip
-        import torch
 
-        gpu = torch.cuda.is_available()
-        device = device or ("cuda" if gpu else "cpu")
-        if device.split(":")[0] not in ("cpu", "cuda") or (device.startswith("cuda") and not gpu):
-            raise UserError(
-                f"CLIP cannot run on {device!r}: give cpu, or cuda where PyTorch finds a GPU (it finds {'one' if gpu else 'none'})."
-            )
+        from gcseg_ros.foundation import device_of
+
+        where = device_of(device or "auto")
         if file is not None and source not in open_clip.list_models():
             close = get_close_matches(source, open_clip.list_models(), 1)
             hint = f"did you mean {close[0]}?" if close else "see open_clip.list_models()."
@@ -105,7 +107,7 @@ class OpenClip:
                 f"{file or model} cannot be loaded as {source.removeprefix(LOCAL)} ({' '.join(reason.split())[:300]}): give weights "
                 "that belong to the architecture."
             ) from None
-        return cls(name, network, preprocess, tokenize, device, bool(MULTILINGUAL.search(name)))
+        return cls(name, network, preprocess, tokenize, where, bool(MULTILINGUAL.search(name)))
 
     def images(self, crops: Sequence[npt.NDArray[np.uint8]]) -> Vectors:
         import torch

@@ -117,7 +117,8 @@ def test_what_does_not_fit_is_said(tmp_path, folder, architectures):
     assert "did you mean ViT-B-32" in refusal("ViT-B-33", weights)
     assert "cannot be loaded as tiny-wide" in refusal("tiny-wide", weights)
     assert "There is no file" in refusal("ViT-B-32", tmp_path / "none.pt")
-    assert "cuda" in refusal(folder, None, "gpu")
+    for device in ("gpu", "cpu:x"):
+        assert "device must be auto, cpu, cuda" in refusal(folder, None, device)
     assert "no open_clip_config.json" in refusal(tmp_path)
     (tmp_path / "open_clip_config.json").write_text("{}")
     assert "no weights" in refusal(tmp_path)
