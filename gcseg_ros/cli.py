@@ -94,7 +94,7 @@ def explanation(error: BaseException) -> str:
     if isinstance(error, NO_FOLDER):
         return f"{error.filename} cannot be made or entered ({error.strerror}): name a folder that is free or yours."
     if isinstance(error, MemoryError):
-        return "Out of memory: map fewer frames (--max-frames) or larger voxels (--set map.voxel_m=0.05)."
+        return "Out of memory: this takes more than is free on this machine."
     return f"{BUG} ({type(error).__name__}: {' '.join(str(error).split())})."
 
 
@@ -200,9 +200,14 @@ def map_(
     total = len(range(*chosen.indices(len(source))))
     signals: Signals = context.obj
     with signals.patient(), _progress("mapping", total) as advance:
-        _, summary = map_recording(
-            source, output, loaded, chosen, overwrite, resume, state, advance, signals.interrupted
-        )
+        try:
+            _, summary = map_recording(
+                source, output, loaded, chosen, overwrite, resume, state, advance, signals.interrupted
+            )
+        except MemoryError:
+            raise UserError(
+                "Out of memory: map fewer frames (--max-frames) or larger voxels (--set map.voxel_m=0.05)."
+            ) from None
     skipped = sum(summary["skipped_frames"].values())
     console.print(
         f"{summary['instances']} instances from {summary['frames']} frames in {summary['wall_seconds']:.1f} s "

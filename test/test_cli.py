@@ -336,6 +336,18 @@ def test_an_unforeseen_error_asks_for_a_report_and_debug_shows_where(monkeypatch
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_full_memory_is_said_with_what_the_command_has_against_it(monkeypatch, capsys, mapped, walk, tmp_path):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("gcseg_ros.mapping.export.read_instance_map", full)
+    assert main(["view", str(mapped[0])]) == 1
+    assert capsys.readouterr().err == "gcseg: Out of memory: this takes more than is free on this machine.\n"
+    monkeypatch.setattr("gcseg_ros.mapper.Mapper.track", full)
+    assert "--max-frames" in refused(capsys, "map", walk, "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_help_needs_no_heavy_import():
     code = "import sys; from gcseg_ros.cli import main; main(['--help']); print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -132,9 +132,10 @@ class Retrieval:
     def per_point(self, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Scores (I,) -> (N,) float32, one for each point of the map; NaN where there is no instance or no view."""
         labels = self.instances.instance
-        table = np.full(1 + max(int(self.ids.max(initial=0)), int(labels.max(initial=0))), np.nan, np.float32)
-        table[self.ids] = scores
-        return table[labels]
+        mine = np.isin(labels, self.ids)
+        found = np.full(len(labels), np.nan, np.float32)
+        found[mine] = scores[np.searchsorted(self.ids, labels[mine])]
+        return found
 
     def remarks(self, texts: Sequence[str]) -> list[str]:
         """What the user should know about the answers: one sentence each."""

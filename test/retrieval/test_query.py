@@ -1,6 +1,7 @@
 """Texts and scores, features that are kept, the command line's answers."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,9 +68,12 @@ def test_scores_of_points_are_those_of_their_instances(shelf):
     per_point = retrieval.per_point(row)
     for id, score in zip(retrieval.ids, row):
         np.testing.assert_array_equal(per_point[retrieval.instances.instance == id], score)
-    loose = instance_map(np.zeros((3, 3)), np.array([0, 0, 5]))
+    loose = instance_map(np.zeros((3, 3)), np.array([0, 0, 2**31 - 1]))
     one = Retrieval(loose, Features(np.ones((1, 64), np.float32) / 8, np.array([1])), ColourEncoder())
+    tracemalloc.start()
     assert np.isnan(one.per_point(np.array([0.5]))).tolist() == [True, True, False]
+    assert tracemalloc.get_traced_memory()[1] < 1e6  # whatever the ids
+    tracemalloc.stop()
 
 
 def test_features_are_the_mean_over_the_crops(shelf):
