@@ -31,11 +31,12 @@ def read_masks(text: Path, points: int) -> tuple[sparse.csr_array, list[float]]:
     folder = text.parent.resolve()
     masks, scores = [], []
     for name, score in entries:
-        file = (folder / name).resolve()
-        if not name or not file.is_relative_to(folder) or not math.isfinite(score):
+        inside = name and "\0" not in name and (folder / name).resolve().is_relative_to(folder)
+        if not inside or not math.isfinite(score):
             raise UserError(
                 f"{text} must name mask files in its own folder with finite scores; found {name!r} with {score}."
             )
+        file = folder / name
         mask = read_numbers(file) != 0
         if len(mask) != points:
             raise UserError(f"{file} has {len(mask)} lines, but its scene {points} points: one line a point.")
@@ -70,9 +71,11 @@ def write_masks(
 def write_ids(text: Path, instance: npt.NDArray[np.integer], class_label: int = 1) -> None:
     """Write a truth. instance (N,) ids that already are label x 1000 + number, else numbered anew with this label. Raises UserError."""
     ids = np.unique(instance[instance > 0])
-    if len(ids) >= INSTANCES_PER_LABEL:
-        raise UserError(f"{text} cannot hold {len(ids)} instances: at most {INSTANCES_PER_LABEL - 1} have a number.")
     if len(ids) and ids[0] < INSTANCES_PER_LABEL:
+        if len(ids) >= INSTANCES_PER_LABEL:
+            raise UserError(
+                f"{text} cannot hold {len(ids)} instances of one label: at most {INSTANCES_PER_LABEL - 1} have a number."
+            )
         numbers = class_label * INSTANCES_PER_LABEL + 1 + np.searchsorted(ids, instance)
         instance = np.where(instance > 0, numbers, 0)
     with atomic_path(text) as temporary:

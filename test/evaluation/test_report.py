@@ -178,6 +178,7 @@ def test_several_scannet_predictions_in_a_folder(tmp_path, scene):
         ("1 0.5", "mask files in its own folder"),
         ("../scene.txt 1 0.5", "own folder"),
         ("/etc/hostname 1 0.5", "own folder"),
+        ("masks/a\0.txt 1 0.5", "own folder"),
         ("masks/none.txt 1 0.5", "cannot be read"),
         ("masks/short.txt 1 0.5", "3 lines, but"),
         ("masks/words.txt 1 0.5", "one integer a line"),

@@ -116,6 +116,12 @@ def test_ids_without_labels_are_numbered(tmp_path):
     assert not (tmp_path / "u.txt").exists()
 
 
+def test_a_thousand_instances_of_several_labels_are_written(tmp_path):
+    ids = np.add.outer([1000, 2000], np.arange(1, 601)).ravel()
+    write_ids(tmp_path / "t.txt", ids)
+    np.testing.assert_array_equal(load_truth(tmp_path / "t.txt").instance, ids)
+
+
 def test_nothing_found_is_a_prediction_too(tmp_path):
     assert write_masks(tmp_path / "s.txt", np.zeros(5, int), {}) == 0
     masks, scores = read_masks(tmp_path / "s.txt", 5)
