@@ -75,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
             if debug:
                 traceback.print_exc()
             # a signal within compiled code may come out as any exception
-            sentence, status = ABORTED if signals.status else explanation(error), signals.status or exit_status(error)
+            sentence = signals.aborted if signals.status else explanation(error)
+            status = signals.status or exit_status(error)
             if sentence:
                 errors.print(f"gcseg: {sentence}", style="red", markup=False, soft_wrap=True)
             return status
@@ -106,12 +107,14 @@ def exit_status(error: BaseException) -> int:
 class Signals:
     """SIGINT and SIGTERM, within it, unwind like an error, so that what is half done is cleaned up.
 
-    status  the exit status once that has happened
-    asked   within `patient`: Ctrl-C was pressed once, which is a wish; the second time it unwinds
+    status   the exit status once that has happened
+    aborted  what is then said
+    asked    within `patient`: Ctrl-C was pressed once, which is a wish; the second time it unwinds
     """
 
     def __init__(self) -> None:
         self.status = 0
+        self.aborted = ABORTED
         self.asked = self._patient = False
 
     def __enter__(self) -> Signals:

@@ -44,6 +44,7 @@ def list_(folder: Folder = None) -> None:
 
 @app.command("fetch")
 def fetch_(
+    context: typer.Context,
     names: Annotated[list[str], typer.Argument(metavar="NAME", help="One or more of `gcseg weights list`.")],
     folder: Folder = None,
 ) -> None:
@@ -52,6 +53,7 @@ def fetch_(
 
     from gcseg_ros.weights import FOLDER_VARIABLE, State, fetch, named, weights_folder
 
+    context.obj.aborted = "Aborted: the next `gcseg weights fetch` goes on where this one stopped."
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     for entry in [named(name) for name in names]:
         with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as bar:

@@ -1,6 +1,8 @@
 """Weights: found by name or path, downloaded from a server that breaks off, verified; every failure is one sentence."""
 
 import hashlib
+import os
+import signal
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -180,6 +182,17 @@ def test_the_table():
     for entry in TABLE:
         assert entry.url.startswith("https://")
         assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32
+
+
+def test_a_download_that_is_aborted_is_gone_on_with(server, entry, tmp_path, capsys, monkeypatch):
+    def interrupt(handler):
+        BaseHTTPRequestHandler.end_headers(handler)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("gcseg_ros.weights.table.TABLE", (entry,))
+    monkeypatch.setattr(Handler, "end_headers", interrupt)
+    assert main(["weights", "fetch", "net", "--weights-dir", str(tmp_path)]) == 130
+    assert "gcseg: Aborted: the next `gcseg weights fetch` goes on where this one stopped." in capsys.readouterr().err
 
 
 def test_commands(entry, tmp_path, capsys, monkeypatch):
