@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.config import load_config
+from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.baselines import measure
 from gcseg_ros.evaluation.truth import carry, load_truth
@@ -76,11 +77,13 @@ def add_room_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def rooms(options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
-    """Names and folders of the recordings asked for; generated ones are rendered first."""
+    """Names and folders of the recordings asked for; generated ones are rendered first. Raises UserError where there are none."""
     held_out = [
         f"synthetic:{FIRST_SEED + i}:{HELD_OUT_STYLES[i % len(HELD_OUT_STYLES)]}:{options.frames}"
         for i in range(options.held_out)
     ]
+    if not (options.recordings or held_out):
+        raise UserError("There is no room to measure: name recordings, or a number of rooms with --held-out.")
     with tempfile.TemporaryDirectory() as temporary:
         for name in (*options.recordings, *held_out):
             folder = Path(name)

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.config import InputConfig, MapConfig
+from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.recordings import open_recording
@@ -64,7 +65,10 @@ def main() -> None:
         grid.integrate(blocks, depth, colour, K, K, extrinsic, 1000.0, InputConfig().depth_max_m)
         times["Open3D VoxelBlockGrid"].append(time.perf_counter() - start)
 
-    half = options.frames // 2
+    frames = len(times["Open3D VoxelBlockGrid"])
+    half = frames // 2
+    if half <= 5:
+        raise UserError(f"There are {frames} frames: expected at least 12, of which the first 5 are not counted.")
     rows = [
         {
             "engine": name,

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.config import load_config
+from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording, prefetch
@@ -39,6 +40,8 @@ def run(name: str, settings: list[str]) -> dict[str, float | str]:
         memory.append(resident_mb())
     each = 1000 * np.diff(ends)[5:]  # the first frames compile
     half = len(each) // 2
+    if not half:
+        raise UserError(f"{name} has {len(memory)} frames: expected at least 7, of which the first 5 are not counted.")
     return {
         "recording": name,
         "frames": frames,

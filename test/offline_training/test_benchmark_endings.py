@@ -52,6 +52,12 @@ def test_a_signal_that_is_lost_or_comes_out_as_another_exception(capsys):
         assert capsys.readouterr().err == "error: Interrupted.\n"
 
 
+def test_a_benchmark_of_nothing():
+    ended = subprocess.run([sys.executable, BENCHMARKS / "accuracy.py"], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: There is no room to measure")
+
+
 def test_a_benchmark_of_a_recording_that_is_not_there(tmp_path):
     command = [sys.executable, BENCHMARKS / "masks.py", tmp_path / "none"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
