@@ -61,8 +61,8 @@ def scores_of(room: LabelledGraph, truth: Ids, confidence: Floats) -> list[list[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="of offline_training.joining, with its mapped rooms")
-    parser.add_argument("--rooms", type=int, default=234, help="of all training styles in turn")
-    parser.add_argument("--invented", type=int, default=52, help="more, of invented things")
+    parser.add_argument("--rooms", type=int, default=149, help="of all training styles in turn")
+    parser.add_argument("--invented", type=int, default=34, help="more, of invented things")
     parser.add_argument("--frames", type=int, default=80)
     parser.add_argument("--seed", type=int, default=1100, help="of the rooms")
     parser.add_argument("--parts", type=int, default=3, help="that the styles are dealt into")
@@ -77,7 +77,7 @@ def main() -> None:
     names = training_rooms(options.rooms, options.invented, options.frames, options.seed)
     rooms = [
         room.labelled(None)
-        for room in track(mapped_rooms(names, options.folder / "rooms"), "rooms", total=len(names), console=console)
+        for (room,) in track(mapped_rooms(names, options.folder / "rooms"), "rooms", total=len(names), console=console)
     ]
     designed = [style for style in TRAINING_STYLES if style not in INVENTED_STYLES]
     order = np.random.default_rng(0).permutation(designed).tolist()

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from gcseg_ros.agglomeration import AREA
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.jit import njit
+from gcseg_ros.mapping.described_pieces import with_appearance
 from gcseg_ros.mapping.joining import shipped_model
 from gcseg_ros.mapping.masked_pieces import seen_by_network
 from gcseg_ros.mapping.piece_graph import LEAST_VOXELS, piece_graph
@@ -63,10 +64,10 @@ def finish(
 
 
 def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig) -> Joined:
-    graph, piece = piece_graph(surface, evidence, borders)
+    pieces, piece = piece_graph(surface, evidence, borders)
     model = shipped_model(config.joining)
-    if config.joining == "network":
-        graph = seen_by_network(graph, surface, piece)
+    network = config.joining == "network"
+    graph = seen_by_network(pieces, surface, piece) if network else with_appearance(pieces, evidence)
     joined, roots, iou = model.join(graph, config.join_probability)
     # an object goes by the label that its root is a facet of; where several do, only the largest of them
     taken: set[int] = set()

@@ -15,6 +15,7 @@ import numpy as np
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.joining_model import JoiningModel
+from gcseg_ros.mapping.described_pieces import DescribedPieceGraph
 from gcseg_ros.mapping.masked_pieces import MaskedPieceGraph
 from gcseg_ros.mapping.pieces import PieceGraph
 
@@ -23,7 +24,7 @@ WEIGHTS: dict[Joining, Path] = {
     "learned": Path(__file__).with_name("joining.npz"),
     "network": Path(__file__).with_name("joining_network.npz"),
 }
-GRAPHS: dict[Joining, type[PieceGraph]] = {"learned": PieceGraph, "network": MaskedPieceGraph}
+GRAPHS: dict[Joining, type[PieceGraph]] = {"learned": DescribedPieceGraph, "network": MaskedPieceGraph}
 
 
 def load_model(file: Path, joining: Joining) -> JoiningModel:

@@ -53,7 +53,7 @@ class MaskedPieceGraph(PieceGraph):
 def with_masks(graph: PieceGraph, objectness: Floats, coverage: Floats) -> MaskedPieceGraph:
     """objectness (q,) of queries; coverage (q, n) the mean probability of their masks over each piece."""
     covered = coverage.T * graph.nodes[:, [AREA]]
-    nodes, masks = np.concatenate([graph.nodes, covered], axis=1), QueryMasks(objectness, covered.sum(0))
+    nodes, masks = np.concatenate([graph.nodes[:, :NODE], covered], axis=1), QueryMasks(objectness, covered.sum(0))
     return MaskedPieceGraph(nodes, graph.low, graph.high, graph.pairs, graph.edges, graph.labels, masks)
 
 

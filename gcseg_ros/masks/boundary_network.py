@@ -1,4 +1,4 @@
-"""Object boundaries, affinities and structure of an RGB-D view, by a small network of our own (`boundary.onnx`).
+"""Object boundaries, affinities, structure and appearance of an RGB-D view, by a small network of our own (`boundary.onnx`).
 
 Trained on generated rooms only by `python -m offline_training.boundaries`; its card is docs/boundary_network.md.
 """
@@ -22,23 +22,28 @@ CHANNELS = 11  # of `features`
 STRIDE = 16  # image sides are padded to multiples of this
 AFFINITY_STEP = 2  # affinities are given for every second pixel of every second row
 AFFINITY_OFFSETS = tuple((dv * d, du * d) for d in (2, 6, 16) for dv, du in ((0, 1), (1, 0), (1, 1), (1, -1)))
+APPEARANCE_STEP, APPEARANCE_CHANNELS = 4, 24  # one appearance for so many pixels each way, and its numbers
+APPEARANCE_PIXELS = np.s_[1::APPEARANCE_STEP, 1::APPEARANCE_STEP]  # those that stand for all that share one
 LEVEL_CAMERA = (0.0, -1.0, 0.0)  # "up" of a camera held level, in its optical frame
 LEAST_UPRIGHT = -0.3  # an "up" over 72 degrees off the image's belongs to a world whose z axis is not up: not believed
 
 
 @dataclass(frozen=True)
 class BoundaryMaps:
-    """What the network says about a view of H x W pixels. All values are probabilities, float32 in 0..1.
+    """What the network says about a view of H x W pixels. All values are float32, but for the appearance probabilities in 0..1.
 
     boundary    (H, W): an object boundary passes between the pixel and one of its four neighbours
     affinities  (K, ceil(H/2), ceil(W/2)): the pixels (2i, 2j) and (2i + 2dv, 2j + 2du) belong to the same object, where
                 (dv, du) = AFFINITY_OFFSETS[k]; meaningless where the second pixel lies outside of the image
     structure   (H, W): the pixel is part of the room itself (wall, floor, ceiling, window, door)
+    appearance  (APPEARANCE_CHANNELS, ceil(H/4), ceil(W/4)): principal components of what the network knows of 4x4 pixels, the first
+                say most; of spread about 1. Things of one kind are near each other. None: a network in training does not say
     """
 
     boundary: Image
     affinities: Image
     structure: Image
+    appearance: Image | None = None
 
 
 class BoundaryNetwork:
@@ -68,9 +73,10 @@ class BoundaryNetwork:
             ) from None
         inputs = [(item.name, item.shape[1:2]) for item in self._session.get_inputs()]
         outputs = [(item.name, item.shape[1:2]) for item in self._session.get_outputs()]
-        if inputs != [("features", [CHANNELS])] or outputs != [("maps", [2]), ("affinities", [len(AFFINITY_OFFSETS)])]:
+        expected = [("maps", [2]), ("affinities", [len(AFFINITY_OFFSETS)]), ("appearance", [APPEARANCE_CHANNELS])]
+        if inputs != [("features", [CHANNELS])] or outputs != expected:
             raise UserError(
-                f"The boundary weights {file} have inputs {inputs} and outputs {outputs}: expected {CHANNELS} features and maps, affinities; train them again."
+                f"The boundary weights {file} have inputs {inputs} and outputs {outputs}: expected {CHANNELS} features and maps, affinities, appearance; train them again."
             )
 
     def __call__(
@@ -93,12 +99,15 @@ class BoundaryNetwork:
         below, right = -height % STRIDE, -width % STRIDE
         if below or right:
             inputs = np.pad(inputs, ((0, 0), (0, below), (0, right)), mode="edge")
-        maps, affinities = self._session.run(None, {"features": inputs[None]})
-        half_height, half_width = -(-height // AFFINITY_STEP), -(-width // AFFINITY_STEP)
+        maps, affinities, appearance = self._session.run(None, {"features": inputs[None]})
+        half, quarter = (
+            np.s_[0, :, : -(-height // step), : -(-width // step)] for step in (AFFINITY_STEP, APPEARANCE_STEP)
+        )
         return BoundaryMaps(
             boundary=maps[0, 0, :height, :width],
-            affinities=affinities[0, :, :half_height, :half_width],
+            affinities=affinities[half],
             structure=maps[0, 1, :height, :width],
+            appearance=appearance[quarter],
         )
 
 

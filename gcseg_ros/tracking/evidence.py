@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.mapping.state import Saved
+from gcseg_ros.masks.boundary_network import APPEARANCE_CHANNELS, APPEARANCE_PIXELS
 from gcseg_ros.masks.masks import Labels, overlaps
 from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.views import Image
@@ -27,7 +28,9 @@ MIN_SIZE_PX = 15
 DOUBT = 3.0  # the weight of a prior "no"
 TINY = 1e-300  # the least weight of a vote
 
+
 Pair = tuple[int, int]
+Floats = npt.NDArray[np.float64]
 
 
 class Evidence:
@@ -35,6 +38,7 @@ class Evidence:
 
     weight, same       per pair of labels (a < b): the weight of the votes, and of those that say "same object"
     seen, structural   per label: the weight of the views, and of those that say "part of the room itself"
+    looks              per label: (1 + APPEARANCE_CHANNELS,) the weight of the views, and the sum of its mean appearance in each times that
     """
 
     def __init__(self) -> None:
@@ -42,6 +46,7 @@ class Evidence:
         self.same: dict[Pair, float] = {}
         self.seen: dict[int, float] = {}
         self.structural: dict[int, float] = {}
+        self.looks: dict[int, Floats] = {}
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -60,6 +65,8 @@ class Evidence:
         masked = np.where(valid, in_map, 0)
         if proposals.maps is not None:
             self._add_structure(masked, proposals.maps.structure)
+            if proposals.maps.appearance is not None:
+                self._add_looks(masked, proposals.maps.appearance)
         pairs = _touching_pairs(in_map, depth_m, valid)
         if not len(pairs):
             return
@@ -78,7 +85,7 @@ class Evidence:
         for of_pair in (self.weight, self.same):
             for pair in [pair for pair in of_pair if pair[0] in labels or pair[1] in labels]:
                 del of_pair[pair]
-        for of_label in (self.seen, self.structural):
+        for of_label in (self.seen, self.structural, self.looks):
             for label in labels & of_label.keys():
                 del of_label[label]
 
@@ -90,8 +97,18 @@ class Evidence:
             self.seen[label] = self.seen.get(label, 0.0) + weight
             self.structural[label] = self.structural.get(label, 0.0) + weight * float(said[label] / pixels[label])
 
+    def _add_looks(self, masked: Labels, appearance: Image) -> None:
+        label = masked[APPEARANCE_PIXELS]
+        known = label > 0
+        labels, at, pixels = np.unique(label[known], return_inverse=True, return_counts=True)
+        channels = appearance[:, : label.shape[0], : label.shape[1]][:, known]
+        sums = np.array([pixels, *(np.bincount(at, channel, len(labels)) for channel in channels)])
+        for of, row in zip(labels.tolist(), (sums / np.sqrt(pixels)).T):
+            self.looks[of] = self.looks[of] + row if of in self.looks else row
+
     def state(self) -> dict[str, Any]:
-        """Pairs (m, 2) with their `weight` and `same`; labels (k,) with `seen` and `structural`. The order matters to ties."""
+        """Pairs (m, 2) with their `weight` and `same`; labels (k,) with `seen` and `structural`;
+        `described` labels (j,) with `looks`. The order matters to ties."""
         return {
             "pairs": np.array(list(self.weight), np.int64).reshape(-1, 2),
             "weight": np.array(list(self.weight.values())),
@@ -99,19 +116,26 @@ class Evidence:
             "labels": np.array(list(self.seen), np.int64),
             "seen": np.array(list(self.seen.values())),
             "structural": np.array(list(self.structural.values())),
+            "described": np.array(list(self.looks), np.int64),
+            "looks": np.array(list(self.looks.values())).reshape(-1, 1 + APPEARANCE_CHANNELS),
         }
 
     def restore(self, saved: Saved) -> None:
         """Take over the `state` of other evidence. Raises UserError."""
         pairs = saved.array("pairs", np.int64, (None, 2), 1, saved.objects)
         labels = saved.array("labels", np.int64, (None,), 1, saved.objects).tolist()
+        described = saved.array("described", np.int64, (None,), 1, saved.objects).tolist()
+        looks = saved.array("looks", np.float64, (len(described), 1 + APPEARANCE_CHANNELS))
         keys = [(a, b) for a, b in pairs.tolist()]
         if len({*keys}) < len(keys) or len({*labels}) < len(labels) or (pairs[:, 0] >= pairs[:, 1]).any():
             raise saved.wrong("pairs and labels", "all different, pairs with the smaller label first", "others")
+        if len({*described}) < len(described) or (looks[:, 0] < TINY).any():
+            raise saved.wrong("described and looks", "different labels, weights above 0", "others")
         self.weight = dict(zip(keys, saved.array("weight", np.float64, (len(keys),), TINY).tolist()))
         self.same = dict(zip(keys, saved.array("same", np.float64, (len(keys),), 0).tolist()))
         self.seen = dict(zip(labels, saved.array("seen", np.float64, (len(labels),), 0).tolist()))
         self.structural = dict(zip(labels, saved.array("structural", np.float64, (len(labels),), 0).tolist()))
+        self.looks = dict(zip(described, looks))
 
     def structure(self, label: int) -> float:
         """0 = a thing, 1 = part of the room itself, 0.5 = nobody knows."""

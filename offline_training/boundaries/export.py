@@ -9,12 +9,17 @@ from pathlib import Path
 import torch
 
 from gcseg_ros.masks.boundary_network import CHANNELS
+from offline_training.boundaries.appearance import Floats
 from offline_training.boundaries.network import BoundaryUNet, Calibrated
 
+OUTPUTS = ("maps", "affinities", "appearance")
 
-def export(network: BoundaryUNet, scale: float, bias: float, path: Path) -> None:
-    """Write `network`, calibrated, to `path`: input `features` (1, CHANNELS, H, W), outputs `maps` (1, 2, H, W), `affinities` (1, K, H/2, W/2)."""
-    model = Calibrated(network, scale, bias).eval()
+
+def export(network: BoundaryUNet, scale: float, bias: float, mean: Floats, components: Floats, path: Path) -> None:
+    """Write `network`, calibrated, with the `principal_components` of what it knows, to `path`: input `features` (1, CHANNELS, H, W),
+    outputs `maps` (1, 2, H, W), `affinities` (1, K, H/2, W/2), `appearance` (1, APPEARANCE_CHANNELS, H/4, W/4)."""
+    known = (torch.from_numpy(x).float() for x in (mean, components))
+    model = Calibrated(network, scale, bias, *known).eval()
     temporary = path.with_name(path.name + ".tmp")
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -25,10 +30,8 @@ def export(network: BoundaryUNet, scale: float, bias: float, path: Path) -> None
             (torch.zeros(1, CHANNELS, 240, 320),),
             str(temporary),
             input_names=["features"],
-            output_names=["maps", "affinities"],
-            dynamic_axes={
-                name: {2: f"{name}_rows", 3: f"{name}_columns"} for name in ("features", "maps", "affinities")
-            },
+            output_names=[*OUTPUTS],
+            dynamic_axes={name: {2: f"{name}_rows", 3: f"{name}_columns"} for name in ("features", *OUTPUTS)},
             opset_version=17,
             dynamo=False,
         )

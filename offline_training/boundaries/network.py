@@ -56,26 +56,52 @@ class BoundaryUNet(nn.Module):
         self.affinities = nn.Conv2d(half, len(AFFINITY_OFFSETS), 1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.said(self.known(features)[-1])
+
+    def known(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the decoder makes of them at 1/8, 1/4 and 1/2 of the image's size."""
         x = functional.relu(self.stem(functional.pixel_unshuffle(features, 2)))
         x = self.encoders[0](x)
         skips = []
         for down, encoder in zip(self.down, self.encoders[1:]):
             skips.append(x)
             x = encoder(functional.relu(down(x)))
+        decoded = []
         for lateral, decoder in zip(reversed(self.lateral), reversed(self.decoders)):
             x = functional.interpolate(lateral(x), scale_factor=2.0, mode="nearest") + skips.pop()
             x = x + functional.relu(decoder(x))
-        return functional.pixel_shuffle(self.maps(x), 2), self.affinities(x)
+            decoded.append(x)
+        eighth, quarter, half = decoded
+        return eighth, quarter, half
+
+    def said(self, half: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits."""
+        return functional.pixel_shuffle(self.maps(half), 2), self.affinities(half)
+
+
+def gathered(known: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """What the network knows of every 4x4 pixels, (B, C, H/4, W/4): from the finest to the coarsest."""
+    eighth, quarter, half = known
+    coarse = functional.interpolate(eighth, scale_factor=2.0, mode="nearest")
+    return torch.cat([functional.avg_pool2d(half, 2), quarter, coarse], 1)
 
 
 class Calibrated(nn.Module):
-    """The network with probabilities for output; a boundary's is sigmoid(scale * logit + bias)."""
+    """The network with probabilities for output, and the appearance; a boundary's is sigmoid(scale * logit + bias).
 
-    def __init__(self, network: nn.Module, scale: float, bias: float) -> None:
+    mean (C,), components (C, APPEARANCE_CHANNELS): of what is `gathered`
+    """
+
+    def __init__(self, network: BoundaryUNet, scale: float, bias: float, mean: Tensor, components: Tensor) -> None:
         super().__init__()
         self.network, self.scale, self.bias = network, scale, bias
+        self.appearance = nn.Conv2d(*components.shape, 1)
+        self.appearance.weight.data = components.T[:, :, None, None].clone()
+        self.appearance.bias.data = -(mean @ components)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        maps, affinities = self.network(features)
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        known = self.network.known(features)
+        maps, affinities = self.network.said(known[-1])
         boundary, structure = maps[:, :1] * self.scale + self.bias, maps[:, 1:]
-        return torch.sigmoid(torch.cat([boundary, structure], 1)), torch.sigmoid(affinities)
+        probabilities = torch.sigmoid(torch.cat([boundary, structure], 1))
+        return probabilities, torch.sigmoid(affinities), self.appearance(gathered(known))

@@ -19,16 +19,18 @@ from torch.utils.data import DataLoader
 from gcseg_ros.errors import UserError
 from gcseg_ros.masks.boundary_network import BoundaryMaps, features
 from gcseg_ros.recordings.synthetic.styles import HELD_OUT_STYLES, TRAINING_STYLES
+from offline_training.boundaries.appearance import principal_components
 from offline_training.boundaries.calibration import calibrate
 from offline_training.boundaries.evaluation import evaluate
 from offline_training.boundaries.export import export
 from offline_training.boundaries.loss import PARTS, boundary_loss
-from offline_training.boundaries.network import BoundaryUNet
+from offline_training.boundaries.network import BoundaryUNet, gathered
 from offline_training.boundaries.views import Examples, LabelledView, ViewCache
 
 WARMUP_STEPS = 200
 AVERAGED_STEPS = 500
 CALIBRATION_VIEWS = 40
+APPEARANCE_VIEWS = 200
 SHOWN_EVERY = 10  # steps; to look at the loss is to wait for the device
 
 
@@ -125,12 +127,14 @@ def train(
 
 
 def finish(network: BoundaryUNet, known: ViewCache, settings: Settings, output: Path) -> Path:
-    """Calibrate on training styles' views beyond the pool, and export."""
+    """Calibrate on training styles' views beyond the pool, find the components of appearance in some of the pool's, and export."""
     network.cpu().eval()
-    numbers = range(settings.pool, settings.pool + CALIBRATION_VIEWS)
-    scale, bias = calibrate((logits(network, view)[0][0], view.instance) for view in map(known, numbers))
+    beyond = range(settings.pool, settings.pool + CALIBRATION_VIEWS)
+    scale, bias = calibrate((logits(network, view)[0][0], view.instance) for view in map(known, beyond))
+    some = range(0, settings.pool, max(1, settings.pool // APPEARANCE_VIEWS))
+    mean, components = principal_components((knowledge(network, view), view.instance) for view in map(known, some))
     file = output / "boundary.onnx"
-    export(network, scale, bias, file)
+    export(network, scale, bias, mean, components, file)
     return file
 
 
@@ -149,12 +153,23 @@ def learning_rate(step: int, settings: Settings) -> float:
     return settings.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / settings.steps))))
 
 
-def logits(network: BoundaryUNet, view: LabelledView) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of a whole view whose sides are multiples of 16: maps (2, H, W), affinities (K, H/2, W/2)."""
+def inputs_of(network: BoundaryUNet, view: LabelledView) -> torch.Tensor:
+    """A whole view whose sides are multiples of 16."""
     inputs = torch.from_numpy(features(view.colour, view.depth_m, view.intrinsics, view.up))[None]
+    return inputs.to(network.maps.weight.device, memory_format=torch.channels_last)
+
+
+def logits(network: BoundaryUNet, view: LabelledView) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a view: maps (2, H, W), affinities (K, H/2, W/2)."""
     with torch.inference_mode():
-        maps, affinities = network(inputs.to(network.maps.weight.device, memory_format=torch.channels_last))
+        maps, affinities = network(inputs_of(network, view))
     return maps[0].cpu().numpy(), affinities[0].cpu().numpy()
+
+
+def knowledge(network: BoundaryUNet, view: LabelledView) -> np.ndarray:
+    """(C, H/4, W/4) What the network knows of a view."""
+    with torch.inference_mode():
+        return gathered(network.known(inputs_of(network, view)))[0].cpu().numpy()
 
 
 def predictor(network: BoundaryUNet):  # type: ignore[no-untyped-def]

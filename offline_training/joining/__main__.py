@@ -13,8 +13,10 @@ from rich.progress import track
 
 from gcseg_ros.files import atomic_path, write_json_atomic
 from gcseg_ros.packages import require_packages
+from gcseg_ros.recordings.synthetic.recording import DRIFTING, EXACT
 from offline_training.commands import run
 
+POSES = (EXACT, DRIFTING)  # of the rooms that the first model learns from, and the second
 SEEDS_APART = 1000  # a model's seed and those that it counts up from it, from the next one's
 
 
@@ -27,7 +29,12 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="of the rooms and of the trees")] = 1100,
     rounds: Annotated[int, typer.Option(min=0, help="rounds of agglomeration and training of the trees")] = 2,
     epochs: Annotated[int, typer.Option(min=1, help="of the network that sees pieces in their surroundings")] = 40,
-    models: Annotated[int, typer.Option(min=1, help="trained one after the other; their mean counts")] = 2,
+    models: Annotated[
+        int,
+        typer.Option(
+            min=1, help="the first of maps of exact poses, the second of drifting ones, in turn; their mean counts"
+        ),
+    ] = 2,
     networks: Annotated[int, typer.Option(min=1, help="of other seeds, in each of the models")] = 1,
     network: Annotated[
         bool, typer.Option(help="for joining: network, with what the shipped 3D segmenter says")
@@ -38,6 +45,7 @@ def main(
     from gcseg_ros.config import FinishingConfig
     from gcseg_ros.joining_model import JoiningModel
     from gcseg_ros.mapping.joining import WEIGHTS, Joining, save_model
+    from offline_training.joining.labelled import LabelledGraph
     from offline_training.joining.rooms import mapped_rooms, room_names, training_rooms
     from offline_training.joining.training import Settings, measure, train
 
@@ -49,15 +57,20 @@ def main(
 
         segmenter = Segmenter.load(device="cpu")
     names = training_rooms(rooms, invented, frames, seed) + room_names(rooms + test_rooms, frames, seed)[rooms:]
-    count = rooms + invented
-    mapped = track(mapped_rooms(names, output / "rooms"), "mapping", total=len(names), console=console)
-    graphs = [room.labelled(segmenter) for room in mapped]
+    count, poses = rooms + invented, POSES[:models]
+    graphs: list[list[LabelledGraph]] = [[] for _ in poses]
+    for room in track(mapped_rooms(names, output / "rooms", poses), "mapping", total=len(names), console=console):
+        for kind, mapped in zip(graphs, room):
+            kind.append(mapped.labelled(segmenter))
     settings = Settings(
         finishing.join_probability, finishing.min_voxels, rounds=rounds, epochs=epochs, networks=networks
     )
-    seeds = [seed + SEEDS_APART * i for i in range(models)]
-    model = JoiningModel.mean([train(graphs[:count], replace(settings, seed=own), console.print) for own in seeds])
-    figures = measure(graphs[count:], model.trees)
+    learned = []
+    for i in range(models):
+        own = replace(settings, seed=seed + SEEDS_APART * i)
+        learned.append(train(graphs[i % len(poses)][:count], own, console.print))
+    model = JoiningModel.mean(learned)
+    figures = measure(graphs[0][count:], model.trees)
     file = output / WEIGHTS[joining].name
     with atomic_path(file) as part, open(part, "wb") as out:
         save_model(model, out, joining)

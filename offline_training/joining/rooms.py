@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,15 @@ from gcseg_ros.agglomeration import Ids
 from gcseg_ros.config import Config, FinishingConfig, ViewsConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapper import Mapper
+from gcseg_ros.mapping.described_pieces import DescribedPieceGraph, with_appearance
 from gcseg_ros.mapping.masked_pieces import with_masks
 from gcseg_ros.mapping.piece_graph import piece_graph
-from gcseg_ros.mapping.pieces import PieceGraph
+from gcseg_ros.mapping.pose_refinement import moved
 from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording, synthetic
 from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES, SyntheticRecording
-from gcseg_ros.recordings.synthetic.recording import TruthBuilder
+from gcseg_ros.recordings.synthetic.recording import DRIFTING, EXACT, TruthBuilder
 from offline_training.joining.labelled import LabelledGraph
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ def training_rooms(rooms: int, invented: int, frames: int, seed: int) -> list[st
 class MappedRoom:
     """The pieces of a mapped room.
 
-    graph            of the pieces
+    graph            of the pieces, with their appearance
     truth            (n, instances) voxels of each piece that belong to each true instance, column 0 = to none
     points, colours  (v, 3) m, uint8 RGB: the map's voxels
     piece            (v,) of each voxel, -1 = none
     """
 
-    graph: PieceGraph
+    graph: DescribedPieceGraph
     truth: Ids
     points: npt.NDArray[np.float32]
     colours: npt.NDArray[np.uint8]
@@ -73,34 +74,40 @@ class MappedRoom:
         return LabelledGraph(with_masks(self.graph, *masks), self.truth)
 
 
-def mapped_rooms(names: list[str], cache: Path) -> Iterator[MappedRoom]:
-    """Map the rooms one after the other; what is in the cache already is read from there. Raises UserError."""
+def mapped_rooms(names: list[str], cache: Path, poses: Sequence[str] = (EXACT,)) -> Iterator[list[MappedRoom]]:
+    """Map the rooms one after the other, each with exact and drifting `poses`, or one of these; what is in the cache already is read
+    from there. Raises UserError."""
     cache.mkdir(parents=True, exist_ok=True)
     key = _digest()
     for name in names:
-        file = cache / f"{name.replace(':', '_')}_{key}.npz"
-        if not file.is_file():
-            map_room(name, file)
+        files = {kind: cache / f"{name.replace(':', '_')}_{kind}_{key}.npz" for kind in poses}
+        map_room(name, {kind: file for kind, file in files.items() if not file.is_file()})
         try:
-            room = mapped_room(file)
+            rooms = [mapped_room(file) for file in files.values()]
         except UserError as error:
             raise UserError(f"{error} Delete it, and the same command maps the room anew.") from None
-        yield room
+        yield rooms
 
 
-def map_room(name: str, file: Path) -> None:
-    """Map a generated room into a file, as `gcseg map` keeps its maps, with its truth."""
+def map_room(name: str, files: Mapping[str, Path]) -> None:
+    """Map a generated room, with each of the poses that files are given for, as `gcseg map` keeps its maps, with its truth."""
+    if not files:
+        return
     recording = open_recording(name)
     assert isinstance(recording, SyntheticRecording)
-    mapper, truth = _mapper_and_truth()
-    seen = TruthBuilder(recording.room)
-    for frame, view in recording.views():
-        mapper.step(frame)
-        seen.add(view, recording.intrinsics, frame.pose, TRUTH_STRIDE)
-    cloud = seen.cloud()
-    _, nearest = cKDTree(cloud.points).query(mapper.voxel_map.surface().points, distance_upper_bound=TRUTH_REACH_M)
-    truth.instance = np.append(cloud.instance, 0)[nearest].astype(np.int32)
-    mapper.save_state(file)
+    given = {EXACT: recording.poses, DRIFTING: recording.drifted}
+    maps = {kind: (*_mapper_and_truth(), TruthBuilder(recording.room)) for kind in files}
+    for i, (frame, view) in enumerate(recording.views()):
+        for kind, (mapper, _, seen) in maps.items():
+            pose = given[kind][i]
+            mapper.step(replace(frame, pose=pose))
+            # true things are where they were mapped
+            seen.add(view, recording.intrinsics, moved(pose, mapper.refine.correction), TRUTH_STRIDE)
+    for kind, (mapper, truth, seen) in maps.items():
+        cloud, points = seen.cloud(), mapper.voxel_map.surface().points
+        _, nearest = cKDTree(cloud.points).query(points, distance_upper_bound=TRUTH_REACH_M)
+        truth.instance = np.append(cloud.instance, 0)[nearest].astype(np.int32)
+        mapper.save_state(files[kind])
 
 
 def mapped_room(file: Path) -> MappedRoom:
@@ -111,7 +118,7 @@ def mapped_room(file: Path) -> MappedRoom:
     graph, piece = piece_graph(surface, mapper.tracker.evidence, mapper.tracker.borders)
     counts = np.zeros((len(graph), int(truth.instance.max(initial=0)) + 1), np.int64)
     np.add.at(counts, (piece[piece >= 0], truth.instance[piece >= 0]), 1)
-    return MappedRoom(graph, counts, surface.points, surface.colours, piece)
+    return MappedRoom(with_appearance(graph, mapper.tracker.evidence), counts, surface.points, surface.colours, piece)
 
 
 class TrueInstances:

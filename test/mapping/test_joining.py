@@ -15,8 +15,9 @@ from gcseg_ros.config import FinishingConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.graph_network import GraphNetwork, ranges, shapes
 from gcseg_ros.joining_model import JoiningModel
+from gcseg_ros.mapping.described_pieces import with_appearance
 from gcseg_ros.mapping.finishing import finish
-from gcseg_ros.mapping.joining import load_model, save_model, shipped_model
+from gcseg_ros.mapping.joining import GRAPHS, load_model, save_model, shipped_model
 from gcseg_ros.mapping.piece_graph import piece_graph
 from gcseg_ros.mapping.piece_sums import ONE_LABEL, VOTES
 from gcseg_ros.mapping.pieces import PieceGraph
@@ -46,9 +47,9 @@ def step(feature: int, threshold: float, low: float, high: float) -> Trees:
     return Trees(index, np.array([threshold, 0, 0]), left, right, end, np.array([0, low, high]), root, 0.0)
 
 
-def network_that_says(log_odds: float, quality: float) -> GraphNetwork:
+def network_that_says(log_odds: float, quality: float, kind: type[PieceGraph] = PieceGraph) -> GraphNetwork:
     """The same of everything."""
-    of = len(PieceGraph.PIECE_NAMES), len(PieceGraph.NAMES)
+    of = len(kind.PIECE_NAMES), len(kind.NAMES)
     weights = {name: np.zeros((1, *shape), np.float32) for name, shape in (shapes(*of) | ranges(*of)).items()}
     weights["pieces.spread"] += 1
     weights["pairs.spread"] += 1
@@ -265,18 +266,20 @@ def test_it_does_not_matter_which_piece_comes_first_nor_where_they_are(seed):
 
 def test_trees_say_what_scikit_learn_says(tmp_path):
     rng = np.random.default_rng(3)
-    x = rng.normal(size=(600, len(PieceGraph.NAMES)))
+    kind = GRAPHS["learned"]
+    x = rng.normal(size=(600, len(kind.NAMES)))
     x[rng.random(x.shape) < 0.1] = np.nan
     y = np.nansum(x[:, :3], axis=1) > 0
     model = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=64, min_samples_leaf=4).fit(x, y)
     assert (as_trees(model).feature < 0).sum() > 20 * 40, "trees with many leaves"
     assert as_trees(model)(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
     with open(tmp_path / "model.npz", "wb") as file:
-        save_model(JoiningModel(as_trees(model), network_that_says(2.0, 0.3), step(2, 1.0, 0.4, 0.7)), file, "learned")
+        network = network_that_says(2.0, 0.3, kind)
+        save_model(JoiningModel(as_trees(model), network, step(2, 1.0, 0.4, 0.7)), file, "learned")
     read = load_model(tmp_path / "model.npz", "learned")
     assert read.trees(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
     assert read.confidence.total(np.array([[9.0, 9, 1, *[0] * 14], [0, 0, 2, *[0] * 14]])).tolist() == [0.4, 0.7]
-    same, quality = read.network(np.zeros((1, len(PieceGraph.PIECE_NAMES))), np.array([[0, 0]]), x[:1])
+    same, quality = read.network(np.zeros((1, len(kind.PIECE_NAMES))), np.array([[0, 0]]), x[:1])
     assert (same[0], quality[0]) == pytest.approx((2, 0.3))
 
 
@@ -431,7 +434,7 @@ def test_the_shipped_decision_tells_a_box_on_the_floor_from_the_floor():
     seen = surface([(floor, 1), (box, 2)])  # type: ignore[list-item]
     g, piece = piece_graph(seen, evidence, Borders())
     assert len(g) == 6
-    root = shipped_model("learned").join(g, 0.4)[0].groups()
+    root = shipped_model("learned").join(with_appearance(g, evidence), 0.4)[0].groups()
     assert len(set(root[piece[len(floor[0]) :]].tolist())) == 1
     assert len(set(root.tolist())) == 2
 

@@ -43,6 +43,7 @@ def frame(i):
 FAST = ("masks.generator=geometric", "input.working_width_px=96", "finishing.structure=none")
 WAYS = {
     "map": (),
+    "learned": ("masks.generator=learned",),
     "algorithm1": ("tracking.association=algorithm1", "tracking.dormant_view=last_mask"),
     "terminating": ("tracking.association=algorithm1", "tracking.max_dormant_frames=2"),
 }
@@ -65,6 +66,17 @@ def saved(frames, tmp_path_factory):
         mapper.step(f)
     mapper.instances()
     path = tmp_path_factory.mktemp("state") / "state.npz"
+    mapper.save_state(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def described(frames, tmp_path_factory):
+    """The same with learned masks, which also tell what labels look like."""
+    mapper = mapper_of("learned")
+    for f in frames[:5]:
+        mapper.step(f)
+    path = tmp_path_factory.mktemp("described") / "state.npz"
     mapper.save_state(path)
     return path
 
@@ -99,7 +111,9 @@ def remembered(mapper):
     return {**here, "tracker": tracker, "voxel_map": mapper.voxel_map.state()}
 
 
-@pytest.mark.parametrize(("way", "cut"), [("map", 0), ("map", 4), ("map", 5), ("algorithm1", 5), ("terminating", 5)])
+@pytest.mark.parametrize(
+    ("way", "cut"), [("map", 0), ("map", 4), ("map", 5), ("learned", 5), ("algorithm1", 5), ("terminating", 5)]
+)
 def test_two_halves_are_the_whole(frames, tmp_path, way, cut):
     whole, first, second = mapper_of(way), mapper_of(way), mapper_of(way)
     labels = [whole.step(f).labels for f in frames]
@@ -351,6 +365,25 @@ def rewritten(saved, path, change=None, header=None, compress=zipfile.ZIP_STORED
     ],
 )
 def test_arrays_are_checked(saved, tmp_path, name, value):
+    assert_refused(saved, tmp_path, name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("evidence/looks", lambda a: a * 0),
+        ("evidence/looks", lambda a: a[:-1]),
+        ("evidence/looks", lambda a: a * np.nan),
+        ("evidence/described", lambda a: a * 0 + 1),
+        ("evidence/described", lambda a: a + 70000),
+    ],
+)
+def test_looks_are_checked(described, tmp_path, name, value):
+    assert_refused(described, tmp_path, name, value)
+
+
+def assert_refused(saved, tmp_path, name, value):
+    """One array of a file is changed: the file is refused with one sentence that names it."""
     with np.load(saved) as file:
         changed = value(file[name]) if callable(value) else value
         assert (

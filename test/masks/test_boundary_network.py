@@ -6,7 +6,7 @@ import pytest
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics
-from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, CHANNELS, BoundaryNetwork, features
+from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, APPEARANCE_CHANNELS, CHANNELS, BoundaryNetwork, features
 
 
 def camera(width: int, height: int) -> CameraIntrinsics:
@@ -38,6 +38,9 @@ def test_shapes_ranges_and_types(network, width, height):
     maps = network(*a_view(width, height))
     assert maps.boundary.shape == maps.structure.shape == (height, width)
     assert maps.affinities.shape == (len(AFFINITY_OFFSETS), (height + 1) // 2, (width + 1) // 2)
+    assert maps.appearance.shape == (APPEARANCE_CHANNELS, -(-height // 4), -(-width // 4))
+    assert maps.appearance.dtype == np.float32
+    assert np.isfinite(maps.appearance).all()
     for values in (maps.boundary, maps.structure, maps.affinities):
         assert values.dtype == np.float32
         assert np.isfinite(values).all()
@@ -50,6 +53,7 @@ def test_same_input_same_output(network):
     assert np.array_equal(first.boundary, second.boundary)
     assert np.array_equal(first.affinities, second.affinities)
     assert np.array_equal(first.structure, second.structure)
+    assert np.array_equal(first.appearance, second.appearance)
 
 
 def test_without_depth_and_without_colour(network):
@@ -195,7 +199,7 @@ class TestTraining:
         from offline_training.boundaries.export import export
         from offline_training.boundaries.loss import boundary_loss
         from offline_training.boundaries.network import BoundaryUNet
-        from offline_training.boundaries.training import logits
+        from offline_training.boundaries.training import knowledge, logits
         from offline_training.boundaries.views import targets
 
         torch = self.torch
@@ -219,10 +223,15 @@ class TestTraining:
         with torch.no_grad():
             network(inputs)
         network.eval()
-        export(network, 1.0, 0.0, tmp_path / "b.onnx")
+        known = knowledge(network, view)
+        rng = np.random.default_rng(0)
+        mean, components = rng.normal(size=len(known)), rng.normal(size=(len(known), APPEARANCE_CHANNELS)) / 12
+        export(network, 1.0, 0.0, mean, components, tmp_path / "b.onnx")
         run = BoundaryNetwork(tmp_path / "b.onnx", threads=1)
         maps = run(view.colour, view.depth_m, view.intrinsics, view.up)
         assert np.allclose(maps.boundary, 1 / (1 + np.exp(-logits(network, view)[0][0])), atol=1e-4)
+        appearance = np.einsum("chw,ck->khw", known - mean[:, None, None], components)
+        assert np.allclose(maps.appearance, appearance, atol=1e-3 * np.abs(appearance).max())
         figures = evaluate(lambda v: run(v.colour, v.depth_m, v.intrinsics, v.up), [view])
         assert figures["f1"] > 0.9
         assert figures["iou"] > 0.8
@@ -280,3 +289,39 @@ class TestTraining:
         assert first["boundary"].shape == (CROP[1], CROP[0])
         assert all(np.array_equal(first[name], again[name]) for name in first)
         assert not np.array_equal(first["features"], other["features"])
+
+    def test_components_are_those_of_scikit_learn(self):
+        """Of the instances' means; they are scaled to spread 1, what varies little to less."""
+        from sklearn.decomposition import PCA
+        from sklearn.preprocessing import StandardScaler
+
+        from offline_training.boundaries.appearance import principal_components
+
+        rng = np.random.default_rng(1)
+        mixing = rng.normal(size=(40, 40)) * np.linspace(1, 0.2, 40)
+        views, means = [], []
+        for _ in range(30):
+            instance = np.repeat(np.arange(5, dtype=np.uint16), 16)[:, None].repeat(48, axis=1)  # 0: nothing is known
+            known = (mixing @ rng.normal(size=(40, 20 * 12))).reshape(40, 20, 12).astype(np.float32)
+            known += (mixing @ rng.normal(size=(40, 5))).repeat(4, axis=1)[:, :, None]
+            views.append((known, instance))
+            means += [known[:, 4 * k : 4 * k + 4].mean((1, 2)) for k in range(1, 5)]
+        mean, components = principal_components(iter(views))
+        found = (np.array(means) - mean) @ components
+        scaled = StandardScaler().fit_transform(np.array(means))
+        expected = PCA(APPEARANCE_CHANNELS).fit_transform(scaled)
+        likeness = [abs(np.corrcoef(a, b)[0, 1]) for a, b in zip(found.T, expected.T)]
+        assert min(likeness[:8]) > 0.99
+        assert found.mean(0) == pytest.approx(0, abs=1e-6)
+        assert found.std(0)[0] == pytest.approx(1, abs=0.02)
+        assert (found.std(0) < 1.01).all()
+
+    def test_few_instances_have_few_components(self):
+        from offline_training.boundaries.appearance import principal_components
+
+        instance = np.repeat(np.arange(1, 4, dtype=np.uint16), 16)[:, None].repeat(16, axis=1)
+        known = np.random.default_rng(0).normal(size=(30, 12, 4)).astype(np.float32)
+        mean, components = principal_components([(known, instance)])
+        assert mean.shape == (30,)
+        assert components.shape == (30, APPEARANCE_CHANNELS)
+        assert np.isfinite(components).all()

@@ -1,9 +1,10 @@
 """Granularity by accumulated evidence."""
 
 import numpy as np
+import pytest
 
 from gcseg_ros.masks import Proposals
-from gcseg_ros.masks.boundary_network import BoundaryMaps
+from gcseg_ros.masks.boundary_network import APPEARANCE_CHANNELS, APPEARANCE_PIXELS, BoundaryMaps
 from gcseg_ros.tracking.evidence import Evidence
 
 DEPTH = np.ones((30, 40), np.float32)
@@ -101,3 +102,27 @@ def test_votes_count_the_less_the_less_alike_two_labels_are():
     evidence.put((1, 2), 0.9, 50)
     assert evidence.join(0.5).of(2) == 1
     assert evidence.join(0.5, alike=lambda a, b: 0.3).of(2) == 2
+
+
+def test_a_label_looks_like_the_mean_of_its_views_by_the_root_of_their_pixels():
+    labels = columns(1, 2)
+    one = np.ones_like(labels)
+    height, width = labels.shape
+    evidence = Evidence()
+    for of_one in (0.0, 6.0):
+        appearance = np.zeros((APPEARANCE_CHANNELS, -(-height // 4), -(-width // 4)), np.float32)
+        appearance[:, labels[APPEARANCE_PIXELS] == 1] = of_one
+        in_map = labels.copy()
+        if of_one:
+            in_map[height // 2 :] = 0  # half of it is seen
+        maps = BoundaryMaps(
+            np.zeros(labels.shape, np.float32), np.zeros((0, 1, 1), np.float32), one.astype(np.float32), appearance
+        )
+        evidence.add(in_map, Proposals(one, (one,), maps), DEPTH[:, :width])
+    pixels = [(in_map[APPEARANCE_PIXELS] == 1).sum() for in_map in (labels, in_map)]
+    weight = np.sqrt(pixels)
+    assert evidence.looks[1][0] == pytest.approx(weight.sum())
+    assert evidence.looks[1][1:] / evidence.looks[1][0] == pytest.approx(6 * weight[1] / weight.sum())
+    assert not evidence.looks[2][1:].any()
+    evidence.forget({1})
+    assert list(evidence.looks) == [2]
