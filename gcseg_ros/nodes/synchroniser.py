@@ -72,6 +72,7 @@ class Synchroniser:
         self._queues: dict[str, list[tuple[int, int, str, Any]]] = {"colour": [], "depth": []}
         self._waiting: deque[tuple[int, str, Any, Any]] = deque()
         self._newest: dict[str, int] = {}
+        self._last: dict[str, int] = {}  # stamps of the images
         self._gap_ns = 0  # the least between successive images of a stream, 0 while it is not known
         self._arrivals = 0
 
@@ -81,10 +82,10 @@ class Synchroniser:
 
     def add(self, stream: str, stamp_ns: int, frame_id: str, message: Any) -> None:
         """An image of the stream "colour" or "depth"."""
-        gap_ns = abs(stamp_ns - self._newest.get(stream, stamp_ns))
-        if gap_ns:
-            self._gap_ns = min(gap_ns, self._gap_ns or gap_ns)
         self.watch(stream, stamp_ns)
+        if gap_ns := abs(stamp_ns - self._last.get(stream, stamp_ns)):
+            self._gap_ns = min(gap_ns, self._gap_ns or gap_ns)
+        self._last[stream] = stamp_ns
         self._arrivals += 1  # orders equal stamps without comparing messages
         queue = self._queues[stream]
         insort(queue, (stamp_ns, self._arrivals, frame_id, message))
@@ -107,6 +108,7 @@ class Synchroniser:
         # every stream goes back, but only the first to do so is news
         first = self._newest[stream] == max(self._newest.values())
         self._newest = {name: min(newest, stamp_ns) for name, newest in self._newest.items()}
+        self._last, self._gap_ns = {}, 0
         self._poses.forget()
         for _ in range(lost):
             self._drop("clock went back")
@@ -143,6 +145,7 @@ class Synchroniser:
             queue.clear()
         self._waiting.clear()
         self._newest.clear()
+        self._last, self._gap_ns = {}, 0
 
     def _pair(self) -> None:
         """Merge the two queues: the earlier head goes with the other head, or can have no partner any more."""

@@ -123,6 +123,16 @@ def test_a_bag_that_starts_again_goes_on():
     assert poses.forgotten == 1
 
 
+def test_pairs_are_as_early_after_a_bag_began_again():
+    """Depth comes 2 ms after colour: that is no gap between images of one stream."""
+    synchroniser, drops, _ = make(slop_ms=20)
+    once = [(stream, 33 * i + later) for i in range(100) for stream, later in ((C, 0), (D, 2))]
+    feed(synchroniser, once)
+    feed(synchroniser, once[:4])
+    assert feed(synchroniser, once[4:6]) == [(66, 68)]
+    assert drops == {}
+
+
 def test_small_disorder_is_not_a_jump():
     synchroniser, _, jumps = make()
     feed(synchroniser, [(C, 1000), (C, 500)])
