@@ -113,8 +113,7 @@ class Worker(Generic[T]):
         with self._changed:
             if or_go_on and not self._ended:
                 self._stopped = False
-                return False
-        return not self._thread.is_alive()
+            return self._ended
 
     def _run(self) -> None:
         while True:

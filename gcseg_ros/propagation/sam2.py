@@ -53,8 +53,9 @@ class Sam2Propagator:
             self._problem = error
 
     def __call__(self, view: View) -> Labels:
-        if self._problem is not None:
-            raise self._problem
+        if self._problem is not None:  # told once: until the next keyframe there is nothing to propagate
+            problem, self._problem = self._problem, None
+            raise problem
         if not self.window.groups or view.depth_m.shape != self.shape:
             return np.zeros(view.depth_m.shape, np.int32)
         self._look(view)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
@@ -161,11 +161,12 @@ class RosBag(Recording):
         tree, camera = TransformTree(), ""
         for _, _, depth in islice(self._messages({self.topics.depth}), 1):
             camera = depth.header.frame_id
-        for _, _, message in self._messages(self.topics.tf):
-            for transform in message.transforms:
-                tree.add(transform.header.frame_id, transform.child_frame_id, 0, np.eye(4))
-            if tree.connected(FIXED_FRAMES[0], camera):
-                break
+        with suppress(UserError):  # a bag that is cut off: what is before that counts
+            for _, _, message in self._messages(self.topics.tf):
+                for transform in message.transforms:
+                    tree.add(transform.header.frame_id, transform.child_frame_id, 0, np.eye(4))
+                if tree.connected(FIXED_FRAMES[0], camera):
+                    break
         return next((world for world in FIXED_FRAMES if tree.connected(world, camera)), None)
 
     def _calibrated(self, topics: Topics) -> Topics:

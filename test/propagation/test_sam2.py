@@ -352,6 +352,7 @@ def test_a_full_gpu_costs_the_next_window_frame_and_nothing_before_it(network, f
             full = False
         if fails == 0:
             assert ours.state() == {}
+            assert not ours(seen[i]).any(), "told once; a live map goes on without a window"
             ours.prompt(seen[0], labels)
             fails = None
         np.testing.assert_array_equal(ours(seen[i]), expected(seen[i]))
