@@ -20,7 +20,6 @@ from offline_training.joining.training import Samples, Settings, fit, untouched,
 def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     arguments = {"rooms": 2, "invented": 1, "frames": 6, "test_rooms": 1, "seed": 40, "rounds": 1, "epochs": 2}
     main(tmp_path, **arguments, models=1)
-    weights = (tmp_path / "joining.npz").read_bytes()
     figures = json.loads((tmp_path / "joining.json").read_text())
     assert figures["rooms"] == ["synthetic:40:house:6", "synthetic:41:living:6", "synthetic:540:invented:6"]
     assert figures["test"] == ["synthetic:42:scandinavian:6"]
@@ -28,13 +27,10 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     mapped = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()}
     assert len(mapped) == 4
 
-    main(tmp_path, **arguments, models=1)
-    assert {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()} == mapped
-    assert (tmp_path / "joining.npz").read_bytes() == weights
     first = load_model(tmp_path / "joining.npz", "learned")
     main(tmp_path, **arguments)
     after = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()}
-    assert after.items() >= mapped.items()
+    assert after.items() >= mapped.items(), "what is there is not mapped again"
     drifting = {name.replace("_pose_", "_pose_noisy_") for name in mapped}
     assert set(after) == set(mapped) | drifting  # which the second model learned from
     model = load_model(tmp_path / "joining.npz", "learned")
