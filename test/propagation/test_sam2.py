@@ -409,6 +409,7 @@ def test_weights_and_configuration(network, tmp_path, monkeypatch):
 @pytest.mark.parametrize("version", ["sam2", "sam2.1"])
 @pytest.mark.parametrize("size", ["t", "s", "b+", "l"])
 def test_the_configuration_is_found_by_the_shape_of_the_parameters(version, size, tmp_path):
+    pytest.importorskip("sam2")  # tells Hydra where its configurations are
     name = f"configs/{version}/{version}_hiera_{size}.yaml"
     model = compose(config_name=name).model
     trunk = model.image_encoder.trunk
