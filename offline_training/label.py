@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from gcseg_ros.consoles import errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping import joining
 from gcseg_ros.masks import boundary_network
+from gcseg_ros.weights.store import sha256
 from offline_training.commands import run
 from offline_training.labelling.engines import label_here, label_with_ray
 from offline_training.labelling.samples import begin, write_index
@@ -88,7 +88,7 @@ def versions() -> dict[str, str]:
     """What the labels may depend on beside the settings."""
     found = {"gcseg_ros": gcseg_ros.__version__, "python": platform.python_version()}
     for weights in (boundary_network.WEIGHTS, *joining.WEIGHTS.values()):
-        found[weights.name] = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+        found[weights.name] = sha256(weights)[:16]
     for name in ("numpy", "scipy", "numba", "opencv-python-headless", "onnxruntime"):
         try:
             found[name] = version(name)

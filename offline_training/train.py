@@ -65,12 +65,12 @@ def main(
     if stage == 3:
         assert start is not None
         load_parameters(Mask3D(chosen.network), start)  # another architecture is found before hours of predictions
-        labels, device = output / "labels", None if accelerator == "auto" else accelerator
+        labels = output / "labels"
         if rank():  # one process predicts, the others wait
             folders = [await_labels(folders, labels, chosen)]
         else:
             with progress_bar("predicting") as advance:
-                folders = [predict_labels(start, folders, labels, chosen, device, advance)]
+                folders = [predict_labels(start, folders, labels, chosen, accelerator, advance)]
     entries = [(folder, entry) for folder in folders for entry in folder.choose(chosen.kinds)]
     with progress_bar("training") as advance, deferred() as asked:
         network = train(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from gcseg_ros.errors import UserError
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.segmenter import Segmenter
+from gcseg_ros.weights.store import sha256
 from offline_training.labelling.samples import (
     INDEX,
     PROTOCOL,
@@ -51,11 +51,10 @@ def predict_labels(
         "split_neighbours": filters.split_neighbours,
     }
     segmenter = Segmenter.load(checkpoint, changes, device)
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:16]
     protocol = {
         "stage": 3,
         "labels": FORMAT,
-        "network": digest,
+        "network": sha256(checkpoint)[:16],
         "kinds": settings.kinds,
         **filters.model_dump(mode="json"),
     }
