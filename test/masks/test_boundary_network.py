@@ -152,10 +152,6 @@ class TestTraining:
     @pytest.fixture(autouse=True)
     def _torch(self):
         self.torch = pytest.importorskip("torch", reason="training needs torch")
-        before = self.torch.get_num_threads()
-        self.torch.set_num_threads(1)
-        yield
-        self.torch.set_num_threads(before)
 
     def labelled_view(self):
         """A box of 24x20 pixels 0.5 m before a wall."""

@@ -10,8 +10,6 @@ from offline_training.joining.graph_network import fit_network, states_of
 from offline_training.joining.labelled import LabelledGraph
 from offline_training.joining.training import Settings, fit, train, untouched
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
 HUBS = 8
 
 

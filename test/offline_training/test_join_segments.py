@@ -10,8 +10,6 @@ from offline_training.commands import run  # noqa: E402
 from offline_training.join_segments import main  # noqa: E402
 from offline_training.labelling.samples import Entry, SampleFolder, begin, write_index  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
 
 @pytest.fixture
 def network(tmp_path):

@@ -32,9 +32,6 @@ ALL_MASKS = ["--set", "pseudo_labels.min_confidence=0", "--set", "pseudo_labels.
 SET = [word for setting in TINY for word in ("--set", setting)]
 
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-
 def entries(folder, kinds=("map",)):
     opened = SampleFolder(folder)
     return [(opened, entry) for entry in opened.choose(kinds)]
@@ -228,7 +225,7 @@ def test_two_processes_under_torchrun(samples, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "offline_training.train",
                str(samples), "--stage", "3", "--config", "small", "-o", str(tmp_path / "out"), "--accelerator", "cpu", "--threads", "1",
                "--from", str(tmp_path / "first.pt"), *SET, *ALL_MASKS, "--set", "steps=2"]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
+    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "segmenter.pt").is_file()

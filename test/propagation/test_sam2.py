@@ -25,14 +25,6 @@ HEIGHT, WIDTH = 72, 96
 CPU = Runtime.of(FoundationConfig(device="cpu"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def network():
     return tiny_sam2()

@@ -21,9 +21,6 @@ from gcseg_ros.views import ViewBuilder
 CAMERA = CameraIntrinsics(96, 72, 90, 90, 47.5, 35.5)
 
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     """What makes gcseg use tiny networks from files."""

@@ -23,9 +23,6 @@ from offline_training.segmenter.matcher import Weights, cross_entropies, dices, 
 SMALL = NetworkConfig("tiny", hidden=32, heads=4, feedforward=64, rounds=1, queries=8, keys=(50, 50, 50, 50))
 
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-
 def scenes(counts, seed=0, extent=30):
     """A batch of scenes of random voxels with positions in metres, and instance labels by octant."""
     rng = np.random.default_rng(seed)

@@ -22,8 +22,6 @@ from gcseg_ros.segmentation.segments import SegmentedCloud  # noqa: E402
 from offline_training.joining.labelled import LabelledGraph  # noqa: E402
 from offline_training.joining.training import Settings, train  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
 VOXEL_M = 0.05
 
 

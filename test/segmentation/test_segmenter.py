@@ -36,9 +36,6 @@ from gcseg_ros.segmentation.segments import (  # noqa: E402
 CONFIG = NetworkConfig("tiny", hidden=16, heads=2, feedforward=16, rounds=1, queries=6)
 
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)

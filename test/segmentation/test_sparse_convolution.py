@@ -26,9 +26,6 @@ CASES = {
 }
 
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-
 @pytest.fixture(scope="module")
 def reference():
     if not REFERENCE.is_file():
