@@ -39,7 +39,7 @@ class _Scratch(threading.local):
         buffer = self.buffers.get((name, like.dtype))
         if buffer is None or buffer.numel() < rows * columns:
             with torch.inference_mode(False):
-                buffer = self.buffers[name, like.dtype] = torch.empty(rows * columns, dtype=like.dtype)
+                buffer = self.buffers[name, like.dtype] = torch.empty(rows * columns, dtype=like.dtype, device="cpu")
         return buffer[: rows * columns].view(rows, columns)
 
 
