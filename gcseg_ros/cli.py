@@ -64,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    # before numpy is imported: its matrices are small here, and more threads only wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with Signals() as signals:
         try:
             status = app(arguments, prog_name="gcseg", standalone_mode=False, obj=signals)

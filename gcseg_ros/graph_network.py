@@ -7,6 +7,7 @@ its neighbours, and theirs. Written once, for numpy and, where it is trained, fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,10 +125,13 @@ class GraphNetwork:
         one, other = pairs.T
         every, ones = np.arange(len(pairs)), np.ones(len(pairs), np.float32)
         to_one, to_other = (csr_array((ones, (end, every)), (len(pieces), len(pairs))) for end in (one, other))
-        said = []
-        for k in range(len(self.weights["same.out"])):
+
+        def say(k: int) -> tuple[Floats, Floats]:
             weights = {name: array[k] for name, array in self.weights.items()}
             known, between = prepared("pieces", pieces, weights), prepared("pairs", features, weights)
-            said.append(passed(np, weights, known, between, (one, other), lambda a, b: to_one @ a + to_other @ b))
+            return passed(np, weights, known, between, (one, other), lambda a, b: to_one @ a + to_other @ b)
+
+        with ThreadPoolExecutor() as pool:
+            said = list(pool.map(say, range(len(self.weights["same.out"]))))
         same, quality = (np.mean([part[k] for part in said], axis=0, dtype=np.float64) for k in (0, 1))
         return np.clip(same, -SHARPEST, SHARPEST), np.asarray(expit(quality))

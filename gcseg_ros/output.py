@@ -112,7 +112,7 @@ class OutputFolder:
         since = np.zeros(len(table), np.int64)
         since[: len(instances.since)] = instances.since
         labels = sorted(self._labels.iterdir()) if self._labels.is_dir() else []
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # the picture, which takes longest, has a processor to itself
             picture = pool.submit(write_picture, instances, self._part / "picture.png")
             for done in [picture, *(pool.submit(_write_instances_png, file, table, since) for file in labels)]:
                 done.result()

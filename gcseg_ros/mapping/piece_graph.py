@@ -8,6 +8,8 @@ it into parts that do not touch: a wall behind a cupboard, the floor beyond a ta
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -53,29 +55,30 @@ def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple
     voxels = np.flatnonzero(surface.label > 0)
     points, label = surface.points[voxels].astype(np.float64), surface.label[voxels]
     normals, lab = surface.normals[voxels].astype(np.float64), surface.lab[voxels].astype(np.float64)
-    touching = cKDTree(points).query_pairs(TOUCH * surface.voxel_m, output_type="ndarray").astype(np.int64)
+    touching = cKDTree(points).query_pairs(TOUCH * surface.voxel_m, output_type="ndarray").astype(np.int64, copy=False)
     piece, labels = _facets(label, normals, lab, touching)
-
     area = (surface.voxel_m / UNIT_M) ** 2
-    columns = [
-        np.ones(len(voxels)), *points.T, *normals.T, *lab.T, *(lab**2).T, *(points[:, i] * points[:, j] for i, j in AXES),
-        surface.share[voxels], np.sqrt(surface.weight[voxels]),
-    ]  # fmt: skip
-    inside = piece >= 0
-    nodes = np.zeros((len(labels), NODE))
-    of = piece[inside]
-    for k, column in enumerate(columns):
-        nodes[:, k] = area * np.bincount(of, column[inside], minlength=len(labels))
-    share = nodes[:, AREA] / np.bincount(labels, nodes[:, AREA])[labels]  # of its label
-    nodes[:, SEEN] = share * [evidence.seen.get(label, 0.0) for label in labels.tolist()]
-    nodes[:, STRUCTURAL] = share * [evidence.structural.get(label, 0.0) for label in labels.tolist()]
-    low, high = extents(points[inside] @ DIRECTIONS.T, of, len(labels))
+    with ThreadPoolExecutor(1) as pool:
+        nearness = pool.submit(_near, points, piece, surface.voxel_m)
+        columns = [
+            np.ones(len(voxels)), *points.T, *normals.T, *lab.T, *(lab**2).T, *(points[:, i] * points[:, j] for i, j in AXES),
+            surface.share[voxels], np.sqrt(surface.weight[voxels]),
+        ]  # fmt: skip
+        inside = piece >= 0
+        nodes = np.zeros((len(labels), NODE))
+        of = piece[inside]
+        for k, column in enumerate(columns):
+            nodes[:, k] = area * np.bincount(of, column[inside], minlength=len(labels))
+        share = nodes[:, AREA] / np.bincount(labels, nodes[:, AREA])[labels]  # of its label
+        nodes[:, SEEN] = share * [evidence.seen.get(label, 0.0) for label in labels.tolist()]
+        nodes[:, STRUCTURAL] = share * [evidence.structural.get(label, 0.0) for label in labels.tolist()]
+        low, high = extents(points[inside] @ DIRECTIONS.T, of, len(labels))
 
-    pairs, sums = _contacts(points, normals, lab, piece, _across(piece, touching))
-    edges = np.zeros((len(pairs), EDGE))
-    edges[:, : WHERE_PRODUCTS.stop] = area * sums
-    edges[:, ONE_LABEL] = np.where(labels[pairs[:, 0]] == labels[pairs[:, 1]], edges[:, CONTACT], 0)
-    near, sums = _near(points, piece, surface.voxel_m)
+        pairs, sums = _contacts(points, normals, lab, piece, _across(piece, touching))
+        edges = np.zeros((len(pairs), EDGE))
+        edges[:, : WHERE_PRODUCTS.stop] = area * sums
+        edges[:, ONE_LABEL] = np.where(labels[pairs[:, 0]] == labels[pairs[:, 1]], edges[:, CONTACT], 0)
+        near, sums = nearness.result()
     pairs, edges = _with_bridges(pairs, edges, near, area * sums, _of_the_room(nodes))
     pairs, edges = _with_views(pairs, edges, labels, nodes[:, AREA], evidence, borders)
     graph = PieceGraph(nodes, low, high, pairs, edges, labels)
