@@ -32,8 +32,14 @@ class InputConfig(Part):
     """What is taken from the camera."""
 
     depth_max_m: float = Field(6.0, gt=0, description="depth beyond this is ignored")
+    turn: Literal["auto", "none", "clockwise", "half", "counterclockwise"] = Field(
+        "auto",
+        description="how images are turned, by right angles, so that up is up; auto: by the first pose, where the world's z axis lies clearly along another side of the image (a phone held upright)",
+    )
     working_width_px: int = Field(
-        320, ge=64, description="frames are mapped at a whole fraction of their size, near this width"
+        320,
+        ge=64,
+        description="frames are mapped at a whole fraction of their size, the longer side near this",
     )
     filter_frames: float = Field(8.0, ge=0, description="frames averaged by the temporal depth filter; 0 = off")
 

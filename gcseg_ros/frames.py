@@ -6,7 +6,7 @@ the poses refer to (`map`). Lengths are metres.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -20,6 +20,9 @@ LARGEST_SIDE_PX = 8192  # of an image that is taken for a camera's
 FARTHEST_M = 10_000.0  # up to here float32 metres are good to a millimetre
 
 Array = npt.NDArray[np.float64]
+
+QUARTER_TURN: Array = np.array([[0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], np.float64)
+"""Camera to camera, of one whose image is turned clockwise by a right angle: its x axis (columns) points up, its y axis to the right."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,13 @@ class CameraIntrinsics:
         """Camera matrix K, (3,3) float64."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
 
+    def turned(self, quarters: int) -> CameraIntrinsics:
+        """The same camera with its image turned clockwise by so many right angles."""
+        k = self
+        for _ in range(quarters % 4):
+            k = CameraIntrinsics(k.height, k.width, k.fy, k.fx, k.height - 1 - k.cy, k.cx)
+        return k
+
     def scaled(self, width: int, height: int) -> CameraIntrinsics:
         """The same camera with its image resized to width x height (pixel centres are integers)."""
         sx, sy = width / self.width, height / self.height
@@ -80,6 +90,7 @@ class Frame:
     colour   (H, W, 3) uint8 RGB
     depth_m  (H, W) float32 z-depth in metres, 0 where there is none
     pose     (4, 4) float64 camera-to-world, optical frame
+    z_up     whether the world's z axis is known to point up
     """
 
     name: str
@@ -88,6 +99,7 @@ class Frame:
     depth_m: npt.NDArray[np.float32]
     intrinsics: CameraIntrinsics
     pose: Array = field(repr=False)
+    z_up: bool = True
 
     def __post_init__(self) -> None:
         size = (self.intrinsics.height, self.intrinsics.width)
@@ -102,6 +114,15 @@ class Frame:
             )
         object.__setattr__(self, "pose", rigid(self.pose, f"Frame {self.name}"))
         check_near(self.pose[:3, 3], f"Frame {self.name}: the camera is")
+
+    def turned(self, quarters: int) -> Frame:
+        """The same view with the camera, and so the image, turned clockwise about the optical axis by so many right angles."""
+        if quarters % 4 == 0:
+            return self
+        colour: npt.NDArray[np.uint8] = np.ascontiguousarray(np.rot90(self.colour, -quarters))
+        depth_m: npt.NDArray[np.float32] = np.ascontiguousarray(np.rot90(self.depth_m, -quarters))
+        pose = self.pose @ np.linalg.matrix_power(QUARTER_TURN, quarters % 4)
+        return replace(self, colour=colour, depth_m=depth_m, intrinsics=self.intrinsics.turned(quarters), pose=pose)
 
 
 def distance_m(points: npt.NDArray[np.floating]) -> float:

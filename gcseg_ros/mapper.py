@@ -27,7 +27,7 @@ from gcseg_ros.retrieval.gatherer import ViewGatherer
 from gcseg_ros.segmentation import require_torch
 from gcseg_ros.tracking.objects import MOST_OBJECTS
 from gcseg_ros.tracking.tracker import Tracker
-from gcseg_ros.views import View, ViewBuilder
+from gcseg_ros.views import TURNS, View, ViewBuilder
 
 LIVE_THREADS = 2  # of the boundary network
 
@@ -129,10 +129,9 @@ class Mapper:
             self.voxel_map.integrate(view, labels)
         if keyframe:
             with self._stage("views"):
-                self.gatherer(look.frame, view)
+                self.gatherer(look.frame.turned(view.quarters), view)
         self._build_view.mapped = look.view
-        factor = look.view.picture.shape[0] // labels.shape[0]
-        return TrackedFrame(index, enlarge(labels, factor, look.frame.depth_m.shape), keyframe)
+        return TrackedFrame(index, labels_of(look.frame, view, labels), keyframe)
 
     @property
     def busy(self) -> bool:
@@ -240,13 +239,17 @@ class Mapper:
 
     def notes(self) -> list[str]:
         """What the user of the map should know, one sentence each."""
-        objects = self.tracker.objects
-        if not objects.refused:
-            return []
-        return [
-            f"{objects.refused} masks of keyframes were left out so far, because all {objects.most} ids belong to other pieces of the map: "
-            "begin a new map for the rest of the place, or map it less finely (masks.levels)."
-        ]
+        objects, notes = self.tracker.objects, []
+        if self.config.input.turn == "auto" and self._build_view.quarters:
+            notes.append(
+                f"Images are turned ({TURNS[self._build_view.quarters]}), because the world's z axis, which points up, says so: set input.turn=none if it does not."
+            )
+        if objects.refused:
+            notes.append(
+                f"{objects.refused} masks of keyframes were left out so far, because all {objects.most} ids belong to other pieces of the map: "
+                "begin a new map for the rest of the place, or map it less finely (masks.levels)."
+            )
+        return notes
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -255,9 +258,11 @@ class Mapper:
         self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start
 
 
-def enlarge(labels: npt.NDArray[np.int32], factor: int, shape: tuple[int, int]) -> npt.NDArray[np.uint16]:
-    """Label image at working resolution -> (H, W) uint16 at the frame's: each label fills its block of factor x factor pixels."""
-    out = np.zeros(shape, np.uint16)
+def labels_of(frame: Frame, view: View, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.uint16]:
+    """Label image (h, w) of a frame's view -> (H, W) uint16 of the frame: each label fills its block of pixels; the rest is 0."""
+    factor = view.picture.shape[0] // labels.shape[0]
     block = np.repeat(np.repeat(labels.astype(np.uint16), factor, axis=0), factor, axis=1)
+    shape = frame.depth_m.shape if view.quarters % 2 == 0 else frame.depth_m.shape[::-1]
+    out = np.zeros(shape, np.uint16)
     out[: block.shape[0], : block.shape[1]] = block
-    return out
+    return np.ascontiguousarray(np.rot90(out, view.quarters))

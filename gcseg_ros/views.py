@@ -18,6 +18,9 @@ from gcseg_ros.frames import CameraIntrinsics, Frame, rigid
 from gcseg_ros.jit import njit
 from gcseg_ros.mapping.state import Saved
 
+TURNS = ("none", "clockwise", "half", "counterclockwise")
+"""By the number of right angles clockwise."""
+CLEARLY_UP, ALONG_A_SIDE = 0.6, 0.87  # of a unit vector, in the image: its length along a side, and the share of that
 Image = npt.NDArray[np.float32]
 Camera = tuple[float, float, float, float]
 
@@ -33,6 +36,7 @@ class View:
     lab         (h, w, 3) float32 CIELAB of the colour (L 0..100)
     picture     (h * n, w * n, 3) uint8 RGB before it was reduced; that of a restored view is its colour
     weight      (h, w) float32: how many frames depth_m is the mean of; None where it is not filtered
+    quarters    right angles by which it is the frame turned clockwise
     """
 
     name: str
@@ -45,6 +49,7 @@ class View:
     pose: npt.NDArray[np.float64]
     picture: npt.NDArray[np.uint8]
     weight: Image | None = None
+    quarters: int = 0
 
     @classmethod
     def of(
@@ -57,6 +62,7 @@ class View:
         pose: npt.NDArray[np.float64],
         picture: npt.NDArray[np.uint8] | None = None,
         weight: Image | None = None,
+        quarters: int = 0,
     ) -> View:
         """A view from what was seen: normals and Lab are computed."""
         lab = cv2.cvtColor(cv2.bilateralFilter(colour, 5, 25, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
@@ -65,7 +71,7 @@ class View:
         k = intrinsics
         normals = normals_from(depth_m, (k.fx, k.fy, k.cx, k.cy))
         picture = colour if picture is None else picture
-        return cls(name, colour, measured_m, depth_m, normals, lab, intrinsics, pose, picture, weight)
+        return cls(name, colour, measured_m, depth_m, normals, lab, intrinsics, pose, picture, weight, quarters)
 
     @property
     def camera(self) -> Camera:
@@ -81,7 +87,8 @@ class View:
         """What `of` needs."""
         images = {"colour": self.colour, "measured_m": self.measured_m, "depth_m": self.depth_m}
         weight = {} if self.weight is None else {"weight": self.weight}
-        return {"name": self.name, **images, **weight, "camera": np.array(self.camera), "pose": self.pose}
+        camera = {"camera": np.array(self.camera), "pose": self.pose, "quarters": self.quarters}
+        return {"name": self.name, **images, **weight, **camera}
 
     @classmethod
     def restored(cls, saved: Saved) -> View:
@@ -100,23 +107,31 @@ class View:
         colour = saved.array("colour", np.uint8, (h, w, 3))
         depth_m = saved.array("depth_m", np.float32, (h, w), 0)
         weight = saved.array("weight", np.float32, (h, w), 0) if "weight" in saved else None
-        return cls.of(saved.text("name"), colour, measured_m, depth_m, intrinsics, pose, weight=weight)
+        quarters = saved.number("quarters", high=3)
+        return cls.of(
+            saved.text("name"), colour, measured_m, depth_m, intrinsics, pose, weight=weight, quarters=quarters
+        )
 
 
 class ViewBuilder:
     """Frames, in order of time -> views. Keeps the previous view for the temporal depth filter.
 
-    mapped  the last view that the map knows; others are built ahead of it. It is what is saved.
+    quarters  right angles by which frames are turned clockwise; None before the first
+    mapped    the last view that the map knows; others are built ahead of it. It is what is saved.
     """
 
     def __init__(self, config: InputConfig) -> None:
         self.config = config
+        self.quarters: int | None = None if config.turn == "auto" else TURNS.index(config.turn)
         self.previous: View | None = None
         self.mapped: View | None = None
 
     def __call__(self, frame: Frame) -> View:
+        if self.quarters is None:
+            self.quarters = quarters_to_upright(frame)
+        frame = frame.turned(self.quarters)
         height, width = frame.intrinsics.height, frame.intrinsics.width
-        factor = max(1, min(round(width / self.config.working_width_px), height))
+        factor = max(1, min(round(max(width, height) / self.config.working_width_px), height, width))
         height, width = height // factor, width // factor
         whole = replace(frame.intrinsics, width=width * factor, height=height * factor)  # the rest is cut off
         k = whole.scaled(width, height)
@@ -131,7 +146,7 @@ class ViewBuilder:
         colour = picture = frame.colour[: height * factor, : width * factor]
         if factor > 1:
             colour = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        self.previous = View.of(frame.name, colour, measured, depth, k, frame.pose, picture, weight)
+        self.previous = View.of(frame.name, colour, measured, depth, k, frame.pose, picture, weight, self.quarters)
         return self.previous
 
     def state(self) -> dict[str, Any]:
@@ -142,6 +157,16 @@ class ViewBuilder:
         """Take over another's `state`. Raises UserError."""
         if "weight" in saved:
             self.previous = self.mapped = View.restored(saved)
+            if self.config.turn == "auto":
+                self.quarters = self.mapped.quarters
+
+
+def quarters_to_upright(frame: Frame) -> int:
+    """Right angles by which a frame is to be turned clockwise, so that up is up; 0 where its pose does not say so clearly."""
+    x, y = frame.pose[2, :2] if frame.z_up else (0.0, 0.0)  # of the world's z axis, in the image
+    upwards = (-y, -x, y, x)  # how far it points up in the image, turned by 0 to 3 right angles
+    quarters = int(np.argmax(upwards))
+    return quarters if upwards[quarters] > max(CLEARLY_UP, ALONG_A_SIDE * np.hypot(x, y)) else 0
 
 
 @njit

@@ -28,6 +28,29 @@ def pose(seed: int) -> np.ndarray:
     return T
 
 
+@given(st.integers(0, 50), st.integers(-4, 8))
+def test_a_turned_frame_shows_the_same_points(seed, quarters):
+    rng = np.random.default_rng(seed)
+    depth, colour = rng.uniform(1, 3, (6, 8)).astype(np.float32), rng.integers(0, 255, (6, 8, 3)).astype(np.uint8)
+    frame = Frame("0", 0.0, colour, depth, CAMERA, pose(seed))
+    turned = frame.turned(quarters)
+    assert turned.depth_m.shape == ((6, 8), (8, 6))[quarters % 2]
+    expected, found = (back_project(f.depth_m, f.intrinsics, f.pose) for f in (frame, turned))
+    np.testing.assert_allclose(np.rot90(found, quarters), expected, atol=1e-6)
+    np.testing.assert_array_equal(np.rot90(turned.colour, quarters), colour)
+
+
+def test_a_quarter_turn_clockwise_by_hand():
+    """What was on the left is above."""
+    colour = np.zeros((6, 8, 3), np.uint8)
+    colour[:, 0] = 255
+    turned = Frame("0", 0.0, colour, np.ones((6, 8), np.float32), CAMERA, np.eye(4)).turned(1)
+    assert turned.colour[0].all()
+    assert not turned.colour[1:].any()
+    assert turned.intrinsics == CameraIntrinsics(6, 8, 12.0, 10.0, 2.5, 3.5)
+    np.testing.assert_allclose(turned.pose[:3, 1], [1, 0, 0], atol=1e-9)  # down in the image is the former right
+
+
 def test_back_projection_by_hand():
     depth = np.zeros((6, 8), np.float32)
     depth[2, 5] = 2.0

@@ -4,17 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from gcseg_ros.config import load_config
+from gcseg_ros.config import InputConfig, load_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.truth import carry
 from gcseg_ros.frames import CameraIntrinsics, Frame
-from gcseg_ros.mapper import Mapper, enlarge
+from gcseg_ros.mapper import Mapper, labels_of
 from gcseg_ros.mapping.joining import WEIGHTS, shipped_model
 from gcseg_ros.mapping.pose_refinement import moved
+from gcseg_ros.mapping.state import Saved
 from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.recordings import open_recording
+from gcseg_ros.views import TURNS, ViewBuilder
 
 FRAMES = 16
 
@@ -170,9 +173,59 @@ def test_frames_without_any_depth(frames):
 
 
 def test_labels_fill_the_blocks_they_stand_for():
-    labels = np.array([[1, 2], [3, 4]], np.int32)
-    large = enlarge(labels, 2, (5, 4))
+    depth_m, camera = np.ones((5, 4), np.float32), CameraIntrinsics(4, 5, 4, 4, 2, 2)
+    frame, labels = (
+        Frame("0", 0.0, np.zeros((5, 4, 3), np.uint8), depth_m, camera, np.eye(4)),
+        np.array([[1, 2], [3, 4]]),
+    )
+    view = ViewBuilder(InputConfig(turn="none"))(frame)
+    large = labels_of(frame, replace(view, picture=view.picture[:4]), labels)
     assert large.tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4], [0, 0, 0, 0]]
+    view = ViewBuilder(InputConfig(turn="clockwise"))(frame)  # what was left is above, what was at the bottom is left
+    large = labels_of(frame, replace(view, picture=view.picture[:, :4]), labels)
+    assert large.tolist() == [[0, 0, 0, 0], [2, 2, 4, 4], [2, 2, 4, 4], [1, 1, 3, 3], [1, 1, 3, 3]]
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_camera_on_its_side_gives_the_same_map(frames, result, quarters):
+    """A phone held upright: its images are turned, by what the first pose says, and its labels turned back."""
+    upright, labels = result
+    mapper, turned = mapped([frame.turned(quarters) for frame in frames])
+    assert all(np.mean(np.rot90(image, quarters) == expected) > 0.99 for image, expected in zip(turned, labels))
+    assert [np.rot90(image, quarters).shape for image in turned] == [image.shape for image in labels]
+    a, b = upright.instances(), mapper.instances()
+    assert len(a.points) == len(b.points)
+    assert np.mean(a.instance == b.instance) > 0.99
+    assert upright.notes() == []
+    assert f"turned ({TURNS[4 - quarters]})" in mapper.notes()[0]
+    for view in mapper.gatherer.views:  # they are shown to people, and to CLIP
+        assert (view.camera.width, view.camera.height) == (320, 240)
+
+
+def test_images_are_not_turned_where_it_is_not_clear_what_is_up(frames):
+    def quarters(frame: Frame, turn: str = "auto") -> int:
+        return ViewBuilder(InputConfig(turn=turn))(frame).quarters
+
+    on_its_side = frames[0].turned(1)
+    assert quarters(on_its_side) == 3
+    assert quarters(on_its_side, "none") == 0
+    assert quarters(on_its_side, "half") == 2
+    assert quarters(replace(on_its_side, z_up=False)) == 0
+    assert quarters(replace(frames[0], pose=np.eye(4))) == 0  # a world that is the first camera: its z axis is forward
+    assert quarters(replace(frames[0], pose=frames[0].pose @ rotated_about_the_axis(40))) == 0
+    assert quarters(replace(frames[0], pose=frames[0].pose @ rotated_about_the_axis(65))) != 0
+    build = ViewBuilder(InputConfig())
+    assert [build(frame).quarters for frame in (on_its_side, frames[0])] == [3, 3]  # the first frame decides
+    build.mapped, resumed = build.previous, ViewBuilder(InputConfig())
+    resumed.restore(Saved("depth", 0, build.state()))
+    assert resumed(frames[0]).quarters == 3
+
+
+def rotated_about_the_axis(degrees: float) -> np.ndarray:
+    """(4, 4) Of a camera about its optical axis."""
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+    return turn
 
 
 @pytest.mark.parametrize(

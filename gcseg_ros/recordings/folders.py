@@ -37,6 +37,7 @@ class FolderRecording(Recording):
 
     assumed = ""  # a sentence about a camera that no file describes
     depth_unit_m = 0.001
+    z_up = True  # whether the world's z axis is known to point up
     files: Sequence[FrameFiles] = ()
 
     def __len__(self) -> int:
@@ -75,7 +76,7 @@ class FolderRecording(Recording):
             colour, depth = read_colour(files.colour), read_depth(files.depth, self.depth_unit_m)
             colour_camera, depth_camera = self.cameras(files, colour, depth)
             registered = register_colour(colour, colour_camera, depth_camera)
-            yield Frame(files.name, files.stamp_s, registered, depth, depth_camera, pose)
+            yield Frame(files.name, files.stamp_s, registered, depth, depth_camera, pose, self.z_up)
 
 
 def natural(text: str) -> list[str | int]:

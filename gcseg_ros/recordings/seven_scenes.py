@@ -22,6 +22,7 @@ class SevenScenes(FolderRecording):
     """
 
     format = "seven_scenes"
+    z_up = False
     expects = "frame-NNNNNN.color.png, .depth.png (16 bit, mm) and .pose.txt (camera-to-world)"
 
     def __init__(self, path: Path) -> None:
