@@ -21,6 +21,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Frame
 from gcseg_ros.recordings import Recording, prefetch
 from gcseg_ros.recordings.bag_topics import CAMERA_INFO, COMPRESSED, IMAGE, TF
+from gcseg_ros.recordings.rosbag import has_metadata
 from gcseg_ros.ros_messages import COMPRESSED_DEPTH_HEADER_BYTES, nanoseconds
 
 HUMBLE_TO_LATEST: Literal[8] = 8
@@ -48,14 +49,18 @@ def write_bag(
     compressed  colour and 16UC1 depth as png (image_transport's `compressed` and `compressedDepth`), still lossless; depth stays 32FC1
                 where that of the first frame that has some is not whole millimetres
     progress    called with (frames done, frames in the recording)
-    Raises UserError if the output exists (unless it is a bag and `overwrite`) or cannot be written; nothing is left then.
+    Raises UserError if the output exists (unless it is a bag and nothing else, and `overwrite`) or cannot be written; nothing
+    is left then.
     """
     output = Path(output).resolve()
     if storage not in ("mcap", "sqlite3"):
         raise UserError(f"A bag's storage is mcap or sqlite3; found {storage!r}.")
-    if output.exists() and not (overwrite and (output / "metadata.yaml").is_file()):
-        hint = "it is not a bag" if overwrite else "choose another name or allow overwriting"
-        raise UserError(f"{output} exists: {hint}.")
+    if output.exists() and not overwrite:
+        raise UserError(f"{output} exists: choose another name or allow overwriting.")
+    if output.exists() and not has_metadata(output):
+        raise UserError(f"{output} exists: it is not a bag; choose another name.")
+    if output.exists() and (other := _other_than_bag(output)):
+        raise UserError(f"{output} exists: beside a bag it holds {other}, which would be lost; choose another name.")
     if output.exists() and recording.path.resolve().is_relative_to(output):
         raise UserError(f"{output} is the bag that is read: choose another name.")
     try:
@@ -81,6 +86,15 @@ def write_bag(
         raise UserError(f"The bag {output} cannot be written: {error.strerror or error}.") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _other_than_bag(folder: Path) -> str:
+    """Name of something in a bag's folder that is not the bag's; empty if there is nothing."""
+    for path in sorted(folder.iterdir()):
+        name = path.name.removesuffix(".zstd")
+        if not path.is_file() or not (name == "metadata.yaml" or name.endswith((".mcap", ".db3"))):
+            return path.name
+    return ""
 
 
 class _Bag:

@@ -101,7 +101,7 @@ class RosBag(Recording):
     @classmethod
     def recognises(cls, path: Path) -> bool:
         if path.is_dir():
-            return _has_metadata(path) or bool(_storage_files(path))
+            return has_metadata(path) or bool(_storage_files(path))
         return path.suffix in (".mcap", ".db3", ".bag") and path.is_file()
 
     def __len__(self) -> int:
@@ -418,7 +418,7 @@ class _Poses:
         return None, f"no transform from {' or '.join(self._worlds)} to {frame or 'an image without frame_id'}"
 
 
-def _has_metadata(folder: Path) -> bool:
+def has_metadata(folder: Path) -> bool:
     """Whether a folder's metadata.yaml is that of a bag; other programs write files of that name."""
     file = folder / "metadata.yaml"
     if not file.is_file():

@@ -140,6 +140,21 @@ def test_an_existing_output_is_kept_unless_told(tmp_path):
     check_frames(recording, views)
 
 
+@pytest.mark.parametrize("folder", ["dataset", "bag"])
+def test_what_is_not_a_bag_s_is_not_replaced(tmp_path, folder):
+    """A data set with a metadata.yaml of its own, and notes beside a bag."""
+    recording = open_recording(write_scannet(tmp_path / "scene", make_views(1)))
+    write_bag(recording, tmp_path / "bag")
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset/metadata.yaml").write_text("title: my data\n")
+    (tmp_path / folder / "notes.txt").write_text("precious")
+    with pytest.raises(
+        UserError, match=r"exists: (it is not a bag|beside a bag it holds notes.txt, which would be lost); choose"
+    ):
+        write_bag(recording, tmp_path / folder, overwrite=True)
+    assert (tmp_path / folder / "notes.txt").read_text() == "precious"
+
+
 @pytest.mark.parametrize("error", [UserError("broken"), KeyboardInterrupt(), RuntimeError("bug")])
 def test_nothing_half_written_stays(tmp_path, monkeypatch, error):
     recording = open_recording(write_scannet(tmp_path / "scene", make_views(2)))
