@@ -84,12 +84,12 @@ def image_to_depth_m(msg: Any) -> npt.NDArray[np.float32]:
 
 
 def compressed_to_rgb(msg: Any) -> npt.NDArray[np.uint8]:
-    """sensor_msgs/CompressedImage (jpeg, png, ...) -> (H, W, 3) uint8 RGB."""
+    """sensor_msgs/CompressedImage (jpeg or png) -> (H, W, 3) uint8 RGB."""
     image = decode(msg.data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise UserError(
             f"A compressed colour image must be a whole jpeg or png; found {len(msg.data)} bytes of format "
-            f"{msg.format!r} that cannot be decoded."
+            f"{msg.format!r}: set the publisher's format to one of these, or use the raw topic."
         )
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 

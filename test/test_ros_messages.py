@@ -171,6 +171,23 @@ def test_a_message_that_would_fill_the_memory_is_refused():
             to_array(huge)
 
 
+@pytest.mark.parametrize(
+    "before", [b"\xff\x01", b"\xff\xd0", b"\xff\x00", b"\xff\xff", b"\xff\xfe\0\0"], ids=lambda marker: marker.hex()
+)
+def test_no_marker_hides_the_size_of_a_jpeg(before):
+    huge = compressed(np.zeros((1, 8193, 3), np.uint8), ".jpg")
+    huge.data = huge.data[:2] + before + huge.data[2:]
+    with pytest.raises(UserError, match=r"The image has 8193x1 pixels, more than 8192 a side"):
+        to_rgb(huge)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".tiff", ".webp"])
+def test_formats_whose_size_nobody_looks_at_are_refused(suffix):
+    """A kilobyte of them may decode to gigabytes."""
+    with pytest.raises(UserError, match=r"must be a whole jpeg or png; .* set the publisher's format to one of these"):
+        to_rgb(compressed(np.zeros((8, 8, 3), np.uint8), suffix))
+
+
 def test_compressed_depth_with_and_without_header():
     mm = np.random.default_rng(0).integers(0, 60000, (6, 8), np.uint16)
     expected = mm.astype(np.float32) * np.float32(0.001)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from gcseg_ros.encoded_images import decode
 from gcseg_ros.errors import UserError
 
 MIN_PIXELS = 100
@@ -139,7 +140,10 @@ def compare_folders(truth: str | Path, labels: str | Path, void: Collection[int]
 
 def read_labels(path: Path) -> npt.NDArray[np.uint16]:
     """A label image, (H, W) uint16. Raises UserError."""
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    try:
+        image = decode(path.read_bytes(), cv2.IMREAD_UNCHANGED, str(path))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
     if image is None or image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
         found = "an unreadable file" if image is None else f"{image.shape} {image.dtype}"
         raise UserError(f"{path} must be a one-channel 16-bit label image; found {found}.")

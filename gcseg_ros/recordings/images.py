@@ -35,7 +35,7 @@ def decode_colour(data: bytes, what: str) -> npt.NDArray[np.uint8]:
 def decode_depth(data: bytes, what: str, unit_m: float = 0.001) -> npt.NDArray[np.float32]:
     image = decode(data, cv2.IMREAD_UNCHANGED, what)
     if image is None:
-        raise UserError(f"{what} is not a whole depth image ({len(data)} bytes): copy or export it again.")
+        raise UserError(f"{what} is not a whole depth image ({len(data)} bytes): copy it again, or export it as png.")
     if image.ndim != 2 or image.dtype != np.uint16:
         raise UserError(
             f"{what} must be a depth image of one 16-bit channel; found {image.dtype} of shape {image.shape}: "

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.encoded_images import decode
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, read_arrays
 from gcseg_ros.frames import LARGEST_SIDE_PX, CameraIntrinsics, rigid
@@ -39,14 +40,14 @@ class StoredView:
 
     def colour(self) -> npt.NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB. Raises UserError where the image is broken."""
-        image = _decoded(self.jpeg, cv2.IMREAD_COLOR)
+        image = decode(self.jpeg, cv2.IMREAD_COLOR, f"The stored view {self.name}")
         if image is None or image.shape != (self.camera.height, self.camera.width, 3):
             raise UserError(f"The stored view {self.name} has no readable colour image: run gcseg map again.")
         return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
     def depth_m(self) -> npt.NDArray[np.float32]:
         """(h, w) float32 metres, 0 = none. Raises UserError where the image is broken."""
-        image = _decoded(self.png, cv2.IMREAD_UNCHANGED)
+        image = decode(self.png, cv2.IMREAD_UNCHANGED, f"The stored view {self.name}")
         size = self.depth_camera.height, self.depth_camera.width
         if image is None or image.shape != size or image.dtype != np.uint16:
             raise UserError(f"The stored view {self.name} has no readable depth image: run gcseg map again.")
@@ -130,13 +131,6 @@ def in_millimetres(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
 def in_metres(millimetres: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
     """The inverse of `in_millimetres`, but for the rounding."""
     return np.divide(millimetres, 1000, dtype=np.float32)
-
-
-def _decoded(data: bytes, flags: int) -> npt.NDArray | None:
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        return None
 
 
 def _shaped(values: npt.NDArray, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:

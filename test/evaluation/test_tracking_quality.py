@@ -103,3 +103,6 @@ def test_images_that_do_not_fit(tmp_path):
     (other / "000000.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="unreadable"):
         compare_folders(truth, other)
+    cv2.imwrite(str(other / "000000.png"), np.zeros((1, 8193), np.uint16))
+    with pytest.raises(UserError, match=r"000000.png has 8193x1 pixels, more than 8192 a side"):
+        compare_folders(truth, other)
