@@ -78,12 +78,12 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
     if rgb == depth:
         raise UserError(f"{bag}: rgb_topic and depth_topic are both {rgb}: colour and depth are two topics.")
     infos = [name for name, kind in types.items() if kind == CAMERA_INFO]
-    beside = [info for info in (_camera_info(depth), _camera_info(rgb)) if info in infos]
+    beside = [info for info in (camera_info_beside(depth), camera_info_beside(rgb)) if info in infos]
     camera_info = one_of(
         "camera_info_topic",
         (CAMERA_INFO,),
         beside or (infos if len(infos) == 1 else []),
-        f"camera calibration (sensor_msgs/CameraInfo, expected on {_camera_info(depth)} or {_camera_info(rgb)})",
+        f"camera calibration (sensor_msgs/CameraInfo, expected on {camera_info_beside(depth)} or {camera_info_beside(rgb)})",
     )
     tf = tuple(name for name, kind in types.items() if kind == TF)
     poses = [name for name, kind in types.items() if kind in POSES and not _words(name) & NO_POSE_WORDS]
@@ -96,7 +96,9 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
             sorted(own or poses, key=lambda name: (len(name), name)),
             "poses (TF on /tf, or PoseStamped, PoseWithCovarianceStamped or Odometry)",
         )
-    return Topics(rgb, depth, camera_info, _camera_info(rgb) if _camera_info(rgb) in infos else None, pose, tf)
+    return Topics(
+        rgb, depth, camera_info, camera_info_beside(rgb) if camera_info_beside(rgb) in infos else None, pose, tf
+    )
 
 
 def _depth_rank(types: Mapping[str, str]) -> Callable[[str], tuple]:
@@ -121,7 +123,7 @@ def _colour_rank(types: Mapping[str, str], depth: str) -> Callable[[str], tuple]
     return rank
 
 
-def _camera_info(image_topic: str) -> str:
+def camera_info_beside(image_topic: str) -> str:
     """Where image_transport puts the camera_info of an image topic."""
     parts = image_topic.split("/")
     if parts[-1] in ("compressed", "compressedDepth"):

@@ -21,7 +21,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
 from gcseg_ros.lens import Lens
 from gcseg_ros.recordings import Recording, why_unusable
-from gcseg_ros.recordings.bag_topics import ODOMETRY, OPTIONS, Topics, choose_topics
+from gcseg_ros.recordings.bag_topics import ODOMETRY, OPTIONS, Topics, camera_info_beside, choose_topics
 from gcseg_ros.recordings.folders import natural
 from gcseg_ros.registration import reproject_colour
 from gcseg_ros.ros_messages import (
@@ -83,6 +83,7 @@ class RosBag(Recording):
         if fixed_frame is not None and body_frame is None:
             topics.setdefault("pose_topic", "tf")
         self._told = "pose_topic" in topics or body_frame is not None
+        self._told_camera = "camera_info_topic" in topics
         self._store = get_typestore(Stores.ROS2_KILTED)
         counts = self._count()
         self._types = {topic: kind for topic, (kind, count) in counts.items() if count}
@@ -117,6 +118,7 @@ class RosBag(Recording):
         if topics.pose and world and not self._told:
             unused = f" ({topics.pose} is not used: choose it with pose_topic)"
             topics = replace(topics, pose=None)
+        self._check_depth_camera(topics)
         topics = self._calibrated(topics)
         unstamped = frozenset(
             topic for topic in (topics.rgb, topics.depth, topics.pose) if topic and self._unstamped(topic)
@@ -158,9 +160,7 @@ class RosBag(Recording):
         """The frame that is the world where TF gives the pose; None if TF leads from none to the depth images."""
         if self._fixed_frame is not None or (self.topics.pose is not None and self._told):
             return self._fixed_frame
-        tree, camera = TransformTree(), ""
-        for _, _, depth in islice(self._messages({self.topics.depth}), 1):
-            camera = depth.header.frame_id
+        tree, camera = TransformTree(), self._frame_id(self.topics.depth)
         with suppress(UserError):  # a bag that is cut off: what is before that counts
             for _, _, message in self._messages(self.topics.tf):
                 for transform in message.transforms:
@@ -169,8 +169,31 @@ class RosBag(Recording):
                     break
         return next((world for world in FIXED_FRAMES if tree.connected(world, camera)), None)
 
+    def _frame_id(self, topic: str) -> str:
+        """The frame_id of a topic's first message, empty where there is none."""
+        return next((message.header.frame_id for _, _, message in self._messages({topic})), "")
+
+    def _of_another_camera(self, image: str, info: str) -> str:
+        """How a camera_info that is not recorded beside an image tells that it is not of its camera; else empty."""
+        if info == camera_info_beside(image):
+            return ""
+        frame, other = self._frame_id(image).lstrip("/"), self._frame_id(info).lstrip("/")
+        if not frame or not other or frame == other:
+            return ""
+        return f"{image} is of the camera {frame}, but {info} of {other}, and there is no {camera_info_beside(image)}"
+
+    def _check_depth_camera(self, topics: Topics) -> None:
+        """Raises UserError where depth would get another camera's calibration without being told to."""
+        other = self._of_another_camera(topics.depth, topics.camera_info)
+        if other and not self._told_camera:
+            raise UserError(
+                f"{other}: choose a depth topic that is aligned to colour with depth_topic, or a calibration with camera_info_topic."
+            )
+
     def _calibrated(self, topics: Topics) -> Topics:
         """Without the colour's camera_info if it is that of a camera which nobody calibrated: depth's is taken then."""
+        if topics.rgb_camera_info is None and (other := self._of_another_camera(topics.rgb, topics.camera_info)):
+            self.notes.append(f"{other}: colour is taken for that of {topics.camera_info}.")
         if topics.rgb_camera_info is None or topics.rgb_camera_info == topics.camera_info:
             return topics
         for _, _, info in islice(self._messages({topics.rgb_camera_info}), 1):

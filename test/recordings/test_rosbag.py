@@ -437,6 +437,41 @@ def test_a_colour_camera_that_nobody_calibrated_is_taken_for_depth_s(tmp_path):
         list(open_recording(tmp_path / "bag", camera_info_topic="/camera/color/camera_info"))
 
 
+def write_realsense(path, views, depth_frame, info="/camera/color/camera_info"):
+    """One camera_info, of colour unless told."""
+    with BagBuilder(path) as bag:
+        for view in views:
+            bag.image("/camera/color/image_raw", view.stamp_ns, view.colour, "rgb8", "colour_optical")
+            bag.image("/camera/depth/image_rect_raw", view.stamp_ns, view.depth_mm, "16UC1", depth_frame)
+            frame = depth_frame if "depth" in info else "colour_optical"
+            bag.camera_info(info, view.stamp_ns, frame=frame)
+            bag.pose("/pose", view.stamp_ns, view.pose)
+    return path
+
+
+def test_depth_does_not_get_the_calibration_of_colour_s_camera(tmp_path):
+    views = make_views(1)
+    bag = write_realsense(tmp_path / "bag", views, "depth_optical")
+    expected = (
+        "/camera/depth/image_rect_raw is of the camera depth_optical, but /camera/color/camera_info of colour_optical, "
+        "and there is no /camera/depth/camera_info: choose .* a calibration with camera_info_topic"
+    )
+    with pytest.raises(UserError, match=expected):
+        list(open_recording(bag))
+    check_frames(open_recording(bag, camera_info_topic="/camera/color/camera_info"), views)
+    for aligned in ("/colour_optical", ""):
+        check_frames(open_recording(write_realsense(tmp_path / f"aligned{len(aligned)}", views, aligned)), views)
+
+
+def test_colour_with_depth_s_calibration_is_told(tmp_path):
+    views = make_views(1)
+    recording = open_recording(write_realsense(tmp_path / "bag", views, "depth_optical", "/camera/depth/camera_info"))
+    check_frames(recording, views)
+    assert "of depth_optical, and there is no /camera/color/camera_info: colour is taken for that of" in str(
+        recording.notes
+    )
+
+
 def test_colour_of_another_shape_than_its_camera_info_is_refused(tmp_path):
     view = make_views(1)[0]
     write_bag(tmp_path / "bag", [view], colour=False)
