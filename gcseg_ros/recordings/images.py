@@ -13,6 +13,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
 
 INVALID_MM = 65535  # some sensors mark missing depth with the largest value
+MIDDLE = 0.3, 0.7  # of width and height, where a principal point may lie: half and double the size are outside
 
 
 def read_colour(path: Path) -> npt.NDArray[np.uint8]:
@@ -71,13 +72,14 @@ def read_matrix(path: Path, sides: tuple[int, ...] = (3, 4)) -> Array:
 
 
 def camera(matrix: Array, image: npt.NDArray, what: str) -> CameraIntrinsics:
-    """Intrinsics for an image of this shape. Raises UserError if its centre of projection lies outside the image."""
+    """Intrinsics for an image of this shape. Raises UserError if its centre of projection lies far from the image's MIDDLE."""
     height, width = image.shape[:2]
     found = CameraIntrinsics.from_matrix(matrix, width, height)
-    if not (0 < found.cx < width and 0 < found.cy < height):
+    low, high = MIDDLE
+    if not (low < (found.cx + 0.5) / width < high and low < (found.cy + 0.5) / height < high):
         raise UserError(
-            f"{what}: the principal point ({found.cx:.1f}, {found.cy:.1f}) lies outside the {width}x{height} image: "
-            "the intrinsics belong to another image size."
+            f"{what}: the principal point ({found.cx:.1f}, {found.cy:.1f}) lies outside the middle of the {width}x{height} image: "
+            "the intrinsics belong to another image size; give those of these images."
         )
     return found
 

@@ -204,6 +204,16 @@ def test_a_small_file_that_would_fill_the_memory_is_named(tmp_path, file):
         list(open_recording(tmp_path))
 
 
+@pytest.mark.parametrize("factor", [0.5, 2])
+@pytest.mark.parametrize("of", ["color", "depth"])
+def test_intrinsics_of_half_and_double_the_size_are_refused(tmp_path, factor, of):
+    write_scannet(tmp_path, make_views(1))
+    other = K * factor + [[0, 0, (factor - 1) / 2], [0, 0, (factor - 1) / 2], [0, 0, 1 - factor]]
+    save_matrix(tmp_path / f"intrinsic/intrinsic_{of}.txt", four(other))
+    with pytest.raises(UserError, match=r"the principal point .* lies outside the middle of the 16x12 image"):
+        list(open_recording(tmp_path))
+
+
 def test_a_picture_of_depth_is_refused(tmp_path):
     views = make_views(1)
     write_scannet(tmp_path, views)
