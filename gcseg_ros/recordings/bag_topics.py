@@ -29,7 +29,7 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Topics:
-    """The topics that make frames. Without `rgb_camera_info` colour has depth's camera; without `pose`, TF gives it."""
+    """The topics that make frames. Without `rgb_camera_info` colour has depth's camera; without `pose`, only TF can give it."""
 
     rgb: str
     depth: str
@@ -44,8 +44,8 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
 
     Depth: "depth" in its name; raw before compressed, aligned or registered before not. Colour: "rgb" or "color" in its name,
     else the only other kind of image; near depth's namespace, raw before compressed, rectified first. Camera: beside
-    depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then TF, then any pose or odometry; whether
-    TF leads to the camera, and is better than the first of these, only its messages tell.
+    depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then any, beside TF odometry first; whether
+    TF leads to the camera, and is better than any of these, only its messages tell.
     """
 
     def one_of(option: str, allowed: Collection[str], candidates: list[str], expected: str) -> str:
@@ -89,11 +89,11 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
     poses = [name for name, kind in types.items() if kind in POSES and not _words(name) & NO_POSE_WORDS]
     own = [name for name in poses if name.endswith("/pose") or "camera" in name.lower()]
     pose: str | None = None
-    if given.get("pose_topic") != "tf" and (given.get("pose_topic") or own or not tf):
+    if given.get("pose_topic") != "tf" and (given.get("pose_topic") or poses or not tf):
         pose = one_of(
             "pose_topic",
             POSES,
-            sorted(own or poses, key=lambda name: (len(name), name)),
+            sorted(own or poses, key=lambda name: (bool(tf and not own) and types[name] != ODOMETRY, len(name), name)),
             "poses (TF on /tf, or PoseStamped, PoseWithCovarianceStamped or Odometry)",
         )
     return Topics(

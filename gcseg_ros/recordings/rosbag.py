@@ -114,10 +114,12 @@ class RosBag(Recording):
     def _frames(self) -> Iterator[Frame | str]:
         topics, world = self.topics, self._world()
         worlds = (world,) if world else FIXED_FRAMES
-        tf, unused = f"TF, in the frame {' or '.join(worlds)}", ""
-        if topics.pose and world and not self._told:
-            unused = f" ({topics.pose} is not used: choose it with pose_topic)"
+        poses = topics.pose or f"TF, in the frame {' or '.join(worlds)}"
+        if topics.pose and not self._told and world:
+            poses = f"TF, in the frame {world} ({topics.pose} is not used: choose it with pose_topic)"
             topics = replace(topics, pose=None)
+        elif topics.pose and not self._told and topics.tf:
+            poses += f" (TF does not lead from {' or '.join(worlds)} to the images' frame)"
         self._check_depth_camera(topics)
         topics = self._calibrated(topics)
         unstamped = frozenset(
@@ -125,8 +127,7 @@ class RosBag(Recording):
         )
         assembly = _Assembly(topics, worlds, self._body_frame, self._rectify, unstamped)
         self.notes.append(
-            f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are "
-            f"{topics.pose or tf}{unused}."
+            f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
         )
         if topics.pose and topics.tf and not self._body_frame and self._types[topics.pose] != ODOMETRY:
             self.notes.append(

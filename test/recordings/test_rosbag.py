@@ -251,6 +251,25 @@ def test_tf_that_does_not_lead_to_the_camera_leaves_it_to_a_pose(tmp_path):
     assert recording.notes[-1].startswith("/zed/zed_node/pose does not say of what it is the pose")
 
 
+def test_tf_that_only_tells_the_camera_s_mount_leaves_it_to_the_odometry(tmp_path):
+    """A robot with publish_tf: false."""
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.tf(0, ("base_link", "optical", OPTICAL), topic="/tf_static", log_ns=views[0].stamp_ns)
+        for view in views:
+            bag.pose("/amcl", view.stamp_ns, np.eye(4))
+            bag.odometry("/odometry/filtered", view.stamp_ns, view.pose @ np.linalg.inv(OPTICAL))
+        write_images(bag, views)
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, views)
+    (note,) = recording.notes
+    assert note.endswith(
+        "poses are /odometry/filtered (TF does not lead from map or odom or world to the images' frame)."
+    )
+    with pytest.raises(UserError, match="TF does not lead from map or odom or world to the images' frame_id 'optical'"):
+        list(open_recording(tmp_path / "bag", pose_topic="tf"))
+
+
 def test_a_map_that_comes_late_is_the_world_nevertheless(tmp_path):
     """Images of before are left out: the odometry drifts, and half a map in it would not fit the other half."""
     views = make_views(6)
@@ -597,8 +616,8 @@ def test_topics_of_a_realsense_on_a_robot():
     assert found.depth == "/camera/aligned_depth_to_color/image_raw"
     assert found.camera_info == "/camera/aligned_depth_to_color/camera_info"
     assert found.rgb_camera_info == "/camera/color/camera_info"
-    assert found.pose is None
-    assert choose_topics(types, {"pose_topic": "/odom"}, "bag").pose == "/odom"
+    assert found.pose == "/odom"
+    assert choose_topics(types, {"pose_topic": "tf"}, "bag").pose is None
 
 
 def test_colour_of_the_camera_that_depth_belongs_to():
