@@ -21,7 +21,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
 from gcseg_ros.lens import Lens
 from gcseg_ros.recordings import Recording, why_unusable
-from gcseg_ros.recordings.bag_topics import ODOMETRY, OPTIONS, Topics, camera_info_beside, choose_topics
+from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, camera_info_beside, choose_topics
 from gcseg_ros.recordings.folders import natural
 from gcseg_ros.registration import reproject_colour
 from gcseg_ros.ros_messages import (
@@ -129,10 +129,14 @@ class RosBag(Recording):
         self.notes.append(
             f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
         )
-        if topics.pose and topics.tf and not self._body_frame and self._types[topics.pose] != ODOMETRY:
+        if topics.pose and not self._body_frame and not self._says_of_what(topics.pose):
+            hint = (
+                "name its frame with --option body_frame=base_link"
+                if topics.tf
+                else "record TF, which says where the camera sits"
+            )
             self.notes.append(
-                f"{topics.pose} does not say of what it is the pose: it is taken for the camera's optical frame; if it is a robot's, "
-                "name its frame with --option body_frame=base_link, or take --option pose_topic=tf."
+                f"{topics.pose} does not say of what it is the pose: it is taken for the camera's optical frame; if it is a robot's, {hint}."
             )
         cameras = sorted({topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic})
         static = {topic for topic in topics.tf if topic.endswith("tf_static")}
@@ -173,6 +177,10 @@ class RosBag(Recording):
     def _frame_id(self, topic: str) -> str:
         """The frame_id of a topic's first message, empty where there is none."""
         return next((message.header.frame_id for _, _, message in self._messages({topic})), "")
+
+    def _says_of_what(self, pose: str) -> bool:
+        """Whether a pose topic tells of which frame it is the pose: only odometry can."""
+        return any(getattr(first, "child_frame_id", "") for _, _, first in islice(self._messages({pose}), 1))
 
     def _of_another_camera(self, image: str, info: str) -> str:
         """How a camera_info that is not recorded beside an image tells that it is not of its camera; else empty."""

@@ -161,6 +161,21 @@ def test_a_body_frame_can_be_told(tmp_path):
     check_frames(open_recording(tmp_path / "bag", body_frame="body"), views)
 
 
+@pytest.mark.parametrize("kind", ["pose", "odometry"])
+def test_a_pose_that_does_not_say_whose_it_is_is_told_without_tf_as_well(tmp_path, kind):
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            getattr(bag, kind)("/slam", view.stamp_ns, view.pose, **({"child": ""} if kind == "odometry" else {}))
+        write_images(bag, views)
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, views)
+    assert recording.notes[1:] == [
+        "/slam does not say of what it is the pose: it is taken for the camera's optical frame; if it is a robot's, "
+        "record TF, which says where the camera sits."
+    ]
+
+
 def test_odometry_without_a_mount_says_so(tmp_path):
     views = make_views(2)
     with BagBuilder(tmp_path / "bag") as bag:
