@@ -57,9 +57,7 @@ def main(
         points = meshes or truth
         if points is None:
             raise UserError("--write wants the points that are to be labelled: give --meshes FOLDER.")
-        chosen = names or (
-            scene_names(truth) if truth else sorted(path.name for path in points.iterdir() if path.is_dir())
-        )
+        chosen = names or (scene_names(truth) if truth else folder_names(points))
         for name in chosen:
             count = write_scene(output_of(outputs, name), mesh_of(points, name), write / f"{name}.txt", label)
             errors.print(f"{name}: {count} instances written", markup=False)
@@ -82,6 +80,16 @@ def read_names(file: Path) -> list[str]:
         raise UserError(f"{file} cannot be read as a list of scenes: {error}.") from None
     if not names:
         raise UserError(f"{file} names no scene: expected one name a line.")
+    return names
+
+
+def folder_names(meshes: Path) -> list[str]:
+    """The scenes that have a folder. Raises UserError."""
+    names = sorted(path.name for path in meshes.glob("*") if path.is_dir())
+    if not names:
+        raise UserError(
+            f"{meshes} holds no scene: expected a folder SCENE/ of each; give theirs with --meshes, or name the scenes with --scenes."
+        )
     return names
 
 

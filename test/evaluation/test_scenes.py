@@ -150,6 +150,8 @@ def test_a_scene_without_instances_has_no_figures(tmp_path):
         (["outputs", "--truth", "truths", "--scenes", "list"], "has no output of the scene z"),
         (["outputs", "--truth", "truths", "--stuff-labels", "wall"], "whole numbers"),
         (["outputs", "--write", "new"], "--meshes"),
+        (["outputs", "--write", "new", "--meshes", "nowhere"], "nowhere holds no scene"),
+        (["outputs", "--write", "new", "--meshes", "texts"], "texts holds no scene"),
         (["outputs", "--truth", "texts", "--write", "new"], "no points of the scene a"),
     ],
 )
