@@ -8,9 +8,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.frames import Array, CameraIntrinsics, back_project
+from gcseg_ros.frames import Array, CameraIntrinsics, back_project, register_colour
 
 DEFAULT_DEPTH_M = 2.0  # for pixels without depth, in an image without any
+
+
+def registered(
+    colour: npt.NDArray[np.uint8],
+    camera: CameraIntrinsics,
+    depth_m: npt.NDArray[np.float32],
+    target: CameraIntrinsics,
+    T_colour_depth: Array | None,
+) -> npt.NDArray[np.uint8]:
+    """Colour in depth's pixels, as `reproject_colour`; without a transform both cameras are taken to be at the same place."""
+    if T_colour_depth is None:
+        return register_colour(colour, camera, target)
+    return reproject_colour(colour, camera, depth_m, target, T_colour_depth)
 
 
 def reproject_colour(

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
+from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.images import read_colour, read_depth
+from gcseg_ros.registration import registered
 from gcseg_ros.ros_messages import seconds
 
 COLOUR_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -35,7 +36,8 @@ class FrameFiles:
 class FolderRecording(Recording):
     """Frames made of files. A format fills `self.files` in order of time and gives poses and cameras."""
 
-    assumed = ""  # a sentence about a camera that no file describes
+    assumed = ""  # what is taken for granted of cameras that no file describes, in a sentence each
+    T_colour_depth: Array | None = None  # where the colour camera does not stand where depth's does
     depth_unit_m = 0.001
     z_up = True  # whether the world's z axis is known to point up
     files: Sequence[FrameFiles] = ()
@@ -75,8 +77,8 @@ class FolderRecording(Recording):
                 continue
             colour, depth = read_colour(files.colour), read_depth(files.depth, self.depth_unit_m)
             colour_camera, depth_camera = self.cameras(files, colour, depth)
-            registered = register_colour(colour, colour_camera, depth_camera)
-            yield Frame(files.name, files.stamp_s, registered, depth, depth_camera, pose, self.z_up)
+            rgb = registered(colour, colour_camera, depth, depth_camera, self.T_colour_depth)
+            yield Frame(files.name, files.stamp_s, rgb, depth, depth_camera, pose, self.z_up)
 
 
 def natural(text: str) -> list[str | int]:

@@ -18,12 +18,12 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Array, CameraIntrinsics, Frame, register_colour
+from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.lens import Lens
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, camera_info_beside, choose_topics
 from gcseg_ros.recordings.folders import natural
-from gcseg_ros.registration import reproject_colour
+from gcseg_ros.registration import registered
 from gcseg_ros.ros_messages import (
     bends,
     intrinsics_from_info,
@@ -356,10 +356,10 @@ class _Assembly:
                 depth_m = lens.straightened_depth(depth_m)
             topic = self.topics.rgb
             mount = self.poses.mount(colour.header.frame_id, depth.header.frame_id, stamp)
-            registered = self._registered(to_rgb(colour), depth_m, camera, mount, stamp)
+            rgb = self._registered(to_rgb(colour), depth_m, camera, mount, stamp)
         except UserError as error:
             raise UserError(f"{topic} at {seconds(stamp)} s: {error}") from None
-        return Frame(name, seconds(stamp), registered, depth_m, camera, pose)
+        return Frame(name, seconds(stamp), rgb, depth_m, camera, pose)
 
     def _registered(
         self,
@@ -369,15 +369,13 @@ class _Assembly:
         T_colour_depth: Array | None,
         stamp: int,
     ) -> npt.NDArray[np.uint8]:
-        """Colour in depth's pixels. Without a transform between the two cameras they are taken to be at the same place."""
+        """Colour in depth's pixels, by its own camera_info, else by depth's."""
         source, lens = self._camera(self.topics.rgb_camera_info or self.topics.camera_info, stamp)
         height, width = colour.shape[:2]
         source = source.resized(width, height, "their camera_info")
         if lens is not None:
             colour = lens.straightened(colour)
-        if T_colour_depth is None:
-            return register_colour(colour, source, target)
-        return reproject_colour(colour, source, depth_m, target, T_colour_depth)
+        return registered(colour, source, depth_m, target, T_colour_depth)
 
     def _camera(self, topic: str, stamp: int) -> tuple[CameraIntrinsics, Lens | None]:
         """The camera_info of this stamp, else the latest; with its lens, if that is to be straightened."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
@@ -11,22 +13,30 @@ from gcseg_ros.frames import Array, CameraIntrinsics
 from gcseg_ros.recordings.folders import FolderRecording, FrameFiles, natural, stamps_from_names
 from gcseg_ros.recordings.images import camera, read_matrix, read_pose
 
-KINECT = CameraIntrinsics(640, 480, 585.0, 585.0, 320.0, 240.0)  # the publication's calibration
+KINECT = CameraIntrinsics(640, 480, 585.0, 585.0, 320.0, 240.0)  # of depth: the publication's calibration
+KINECT_COLOUR = CameraIntrinsics(640, 480, 525.0, 525.0, 319.5, 239.5)  # nominal, as OpenNI has it
+KINECT_BASELINE_M = 0.025  # nominal; the colour camera is to the right of depth's
 INTRINSICS = "camera-intrinsics.txt"
 PARTS = {".color.png": "colour", ".color.jpg": "colour", ".depth.png": "depth", ".pose.txt": "pose"}
 
 
 class SevenScenes(FolderRecording):
-    """Depth 65535 is invalid; colour and depth share a camera, whose matrix lies beside the frames or beside their folder (as in
-    tsdf-fusion-python's copy). 30 Hz by frame number.
+    """Depth 65535 is invalid. Depth's camera matrix lies beside the frames or beside their folder (as in tsdf-fusion-python's
+    copy); 30 Hz by frame number. What was published are a Kinect's raw images: with its matrix, colour is brought onto depth by
+    the Kinect's nominal colour camera. With another matrix colour and depth share a camera.
+
+    registered  yes: with the publication's matrix as well
     """
 
     format = "seven_scenes"
     z_up = False
     expects = "frame-NNNNNN.color.png, .depth.png (16 bit, mm) and .pose.txt (camera-to-world)"
+    options: ClassVar[dict[str, str]] = {"registered": "yes where colour lies on depth already, else no"}
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, registered: str = "no") -> None:
         super().__init__(path)
+        if registered not in ("yes", "no"):
+            raise UserError(f"The option registered is yes or no; found {registered!r}.")
         frames = _sequence(path)
         found: dict[str, dict[str, Path]] = {}
         for file in frames.iterdir():
@@ -42,8 +52,19 @@ class SevenScenes(FolderRecording):
         ]
         places = (frames / INTRINSICS, frames.resolve().parent / INTRINSICS)
         self._matrix = next((read_matrix(file) for file in places if file.exists()), None)
+        assumed = []
         if self._matrix is None:
-            self.assumed = f"There is no {places[0]}: the camera is taken for the publication's Kinect (f = {KINECT.fx:g} at 640x480)."
+            assumed.append(
+                f"There is no {places[0]}: the camera is taken for the publication's Kinect (f = {KINECT.fx:g} at 640x480)."
+            )
+        if registered == "no" and (self._matrix is None or np.allclose(self._matrix[:3, :3], KINECT.matrix)):
+            self.T_colour_depth = np.eye(4)
+            self.T_colour_depth[0, 3] = -KINECT_BASELINE_M
+            assumed.append(
+                f"Colour is brought onto depth as a Kinect's, whose colour camera has f = {KINECT_COLOUR.fx:g} and stands "
+                f"{1000 * KINECT_BASELINE_M:g} mm beside depth's: if that was done before, take --option registered=yes."
+            )
+        self.assumed = " ".join(assumed)
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -63,7 +84,8 @@ class SevenScenes(FolderRecording):
             found = KINECT.resized(width, height, f"the Kinect of the publication (there is no {INTRINSICS})")
         else:
             found = camera(self._matrix, depth, INTRINSICS)
-        return found.resized(colour.shape[1], colour.shape[0], "the depth camera"), found
+        of_colour, source = (found, "the depth camera") if self.T_colour_depth is None else (KINECT_COLOUR, "a Kinect")
+        return of_colour.resized(colour.shape[1], colour.shape[0], source), found
 
 
 def _sequence(path: Path) -> Path:

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from recording_builders import K, check_frames, make_views, save_image, write_seven_scenes
+from recording_builders import K, check_frames, make_views, save_image, save_matrix, write_seven_scenes
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings.seven_scenes import KINECT
 
 SHARED = Path(__file__).parents[2] / "../shared/data/kitchen_real"
 
@@ -32,6 +34,39 @@ def test_the_original_has_the_kinects_camera(tmp_path):
     (note,) = recording.notes
     assert "the camera is taken for the publication's Kinect (f = 585 at 640x480)" in note
     np.testing.assert_allclose([camera.fx, camera.fy, camera.cx, camera.cy], [585, 585, 320, 240])
+
+
+def write_wall(folder, number, depth_m, matrix):
+    """A wall, and a ramp of 2 gray levels a pixel around pixel 320 of colour."""
+    ramp = np.clip(2 * (np.arange(640) - 320) + 128, 0, 255).astype(np.uint8)
+    save_image(folder / f"frame-{number:06d}.color.png", np.tile(ramp[:, None], (480, 1, 3)))
+    save_image(folder / f"frame-{number:06d}.depth.png", np.full((480, 640), 1000 * depth_m, np.uint16))
+    save_matrix(folder / f"frame-{number:06d}.pose.txt", np.eye(4))
+    if matrix is not None:
+        save_matrix(folder / "camera-intrinsics.txt", matrix)
+
+
+@pytest.mark.parametrize("matrix", [None, KINECT.matrix])
+@pytest.mark.parametrize("depth_m", [1, 4])
+def test_the_published_colour_is_that_of_a_camera_beside_depth_s(tmp_path, matrix, depth_m):
+    write_wall(tmp_path, 0, depth_m, matrix)
+    recording = open_recording(tmp_path)
+    (frame,) = recording
+    u = np.array([300, 320, 340])
+    seen = (u - 320) / 585 * 525 - 0.025 / depth_m * 525 + 319.5
+    np.testing.assert_allclose(frame.colour[240, u, 0], 2 * (seen - 320) + 128, atol=1)
+    (note,) = recording.notes
+    assert "whose colour camera has f = 525 and stands 25 mm beside depth's: if that was done before, take" in note
+    (frame,) = open_recording(tmp_path, registered="yes")
+    np.testing.assert_array_equal(frame.colour[240, u, 0], 2 * (u - 320) + 128)
+
+
+def test_with_another_matrix_colour_lies_on_depth(tmp_path):
+    write_wall(tmp_path, 0, 1, np.array([[525.0, 0, 319.5], [0, 525, 239.5], [0, 0, 1]]))
+    recording = open_recording(tmp_path)
+    (frame,) = recording
+    np.testing.assert_array_equal(frame.colour[240, 300:341, 0], 2 * (np.arange(300, 341) - 320) + 128)
+    assert recording.notes == []
 
 
 def test_the_camera_may_be_that_of_the_scene(tmp_path, monkeypatch):
@@ -109,3 +144,12 @@ def test_the_real_kitchen():
     assert len(frames) == 60
     assert frames[0].depth_m.max() < 10
     assert 0.3 < (frames[0].depth_m > 0).mean() < 1
+    as_they_are = list(open_recording(SHARED, registered="yes"))
+    assert np.mean([edge_gradient(f) for f in frames]) > 1.3 * np.mean([edge_gradient(f) for f in as_they_are])
+
+
+def edge_gradient(frame):
+    """Mean gradient of colour where a surface ends before a further one: high where colour lies on depth."""
+    near = (frame.depth_m > 0) & (cv2.dilate(frame.depth_m, np.ones((3, 3))) - frame.depth_m > 0.08 * frame.depth_m)
+    gray = cv2.cvtColor(frame.colour, cv2.COLOR_RGB2GRAY)
+    return np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1))[near].mean()
