@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 from scipy.spatial import cKDTree
 
-from gcseg_ros.clustering import dbscan, radius_graph
+from gcseg_ros.clustering import Cells, dbscan
 from gcseg_ros.consoles import console
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
@@ -119,7 +119,7 @@ def ransac_planes(
 def clusters_of_rest(points: Floats, labels: Labels) -> Labels:
     """Labels (N,), with DBSCAN clusters where they are 0."""
     rest = np.flatnonzero(labels == 0)
-    clusters = dbscan(radius_graph(points[rest], 0.05), 10)
+    clusters = dbscan(Cells.of(points[rest], 0.05), 10)
     result = labels.copy()
     result[rest] = np.where(clusters > 0, clusters + labels.max(initial=0), 0)
     return result

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from scipy.sparse import csr_array
 
-from gcseg_ros.clustering import dbscan, radius_graph
+from gcseg_ros.clustering import Cells, dbscan
 from gcseg_ros.config import Part
 from gcseg_ros.jit import njit
 from gcseg_ros.joining_model import JoiningModel
@@ -55,7 +55,7 @@ def instances_of(
     joining    the learned decision which segments are one object; None: the masks' votes
     """
     count = len(positions)
-    near = radius_graph(positions, max(settings.split_m, 2.5 * voxel_m)) if settings.split_m else None
+    cells = Cells.of(positions, max(settings.split_m, 2.5 * voxel_m)) if settings.split_m else None
     if cloud is not None and settings.segments == "join":
         masks = iter(joined(prediction, cloud, settings.min_score, settings.join_probability, joining))
     else:
@@ -66,7 +66,7 @@ def instances_of(
         objectness, voxels, probability = mask
         if cloud is not None and settings.segments == "snap":
             voxels, probability = snapped(voxels, probability, cloud.segments, count)
-        pieces = np.ones(len(voxels), np.int64) if near is None else dbscan(near, settings.split_neighbours, voxels)
+        pieces = np.ones(len(voxels), np.int64) if cells is None else dbscan(cells, settings.split_neighbours, voxels)
         sizes, sums = np.bincount(pieces), np.bincount(pieces, probability)
         scores = objectness * sums / np.maximum(sizes, 1)
         if settings.segments == "join":  # else the smallest splinter of an object ranks as high as the object
