@@ -23,8 +23,9 @@ def main(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The folder to write.")],
     stride: Annotated[int, typer.Option(min=1, help="Frames from one keyframe to the next.")] = 10,
     masks: Annotated[
-        Literal["geometric", "learned", "sam"], typer.Option(help="What finds the keyframes' masks.")
-    ] = "geometric",
+        Literal["geometric", "learned", "sam", "sam2"] | None,
+        typer.Option(help="What finds the keyframes' masks; default: masks.generator of the settings."),
+    ] = None,
     voxel_m: Annotated[float, typer.Option(min=0.001, help="Edge of a voxel.")] = VOXEL_M,
     share: Annotated[
         float, typer.Option(min=0.01, max=1, help="Labels that share at least this part of the smaller are one.")
@@ -34,14 +35,15 @@ def main(
 ) -> None:
     """Per-keyframe masks merged bottom-up, without tracking: OUT as of gcseg map, without label images."""
     start = time.perf_counter()
-    loaded = load_config(config, [f"masks.generator={masks}", *(settings or [])])
+    loaded = load_config(config, [*([f"masks.generator={masks}"] if masks else []), *(settings or [])])
     source = open_recording(recording)
     with OutputFolder(output) as folder, errors.status("merging"):
         cloud = merged_bottom_up(keyframe_clouds(source, stride, loaded, voxel_m), voxel_m, share)
         if not len(cloud.points):
             raise UserError(f"{recording} has no measured depth: nothing can be merged.")
         found = as_map(cloud)
-        protocol = {"method": "bottom-up merging", "recording": recording, "keyframe_stride": stride, "masks": masks}
+        protocol = {"method": "bottom-up merging", "recording": recording, "keyframe_stride": stride}
+        protocol["masks"] = loaded.masks.generator
         seconds = round(time.perf_counter() - start, 3)
         folder.finish(
             found,

@@ -1,6 +1,9 @@
 """SAM3D's bottom-up merging on clouds whose right answer is plain, and the command on a generated room."""
 
+import json
+
 import numpy as np
+import pytest
 
 from gcseg_ros.evaluation.merging import LabelCloud, adopted, merged, merged_bottom_up, numbered, thinned
 from gcseg_ros.mapping.export import read_instance_map
@@ -81,3 +84,17 @@ def test_the_command(tmp_path, capsys):
     assert run(main, [str(tmp_path / "nowhere"), "-o", str(tmp_path / "other")]) == 2
     assert "no recording" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("how", ["file", "setting", "option"])
+def test_the_summary_tells_which_masks_were_merged(tmp_path, how):
+    config = tmp_path / "config.yaml"
+    config.write_text("masks: {generator: geometric}")
+    given = {
+        "file": ["--config", str(config)],
+        "setting": ["--masks", "learned", "--set", "masks.generator=geometric"],
+        "option": ["--masks", "geometric"],
+    }[how]
+    out = tmp_path / "out"
+    assert run(main, ["synthetic:3:demo:2", "-o", str(out), "--stride", "2", *given]) == 0
+    assert json.loads((out / "summary.json").read_text())["masks"] == "geometric"
