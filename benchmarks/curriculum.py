@@ -28,6 +28,7 @@ from offline_training.commands import plainly
 from offline_training.labelling.engines import label_here
 from offline_training.labelling.samples import SampleFolder, begin, write_index
 from offline_training.labelling.scene import Labelling
+from offline_training.labelling.versions import versions
 from offline_training.segmenter.pseudo_labels import predict_labels
 from offline_training.segmenter.settings import Training, load_settings
 from offline_training.segmenter.training import STATE, train
@@ -65,7 +66,7 @@ class Ablation:
         folder = self.folder / f"labels{stage}_{every}{'' if stride is None else f'_{stride}'}"
         mapping = load_config(None, [] if stride is None else [f"tracking.keyframe_stride={stride}"])
         labelling = Labelling(stage=stage, every=every, complete=stage == 2, mapping=mapping)
-        entries = begin(folder, labelling.model_dump(mode="json"))
+        entries = begin(folder, {**labelling.model_dump(mode="json"), "versions": versions(labelling)})
         known = {entry.scene for entry in entries}
         missing = [room for room in self.rooms if room not in known]
         for room, result in label_here(missing, folder, labelling, lambda scene, done, of: None):

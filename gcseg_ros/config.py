@@ -140,6 +140,11 @@ class MasksConfig(Part):
             raise PydanticCustomError("level", "the last of the levels is {last}", {"last": count - 1})
         return value
 
+    @property
+    def sam_weights(self) -> str:
+        """Name or file of the weights of SAM or SAM 2, whichever is the generator."""
+        return self.sam.weights or ("sam-vit-h" if self.generator == "sam" else "sam2.1-large")
+
 
 class Sam2Config(Part):
     """Propagation by SAM 2."""

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-import gcseg_ros
 from gcseg_ros.config import load_config
 from gcseg_ros.consoles import errors
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping import joining
-from gcseg_ros.masks import boundary_network
-from gcseg_ros.weights.store import sha256
 from offline_training.commands import run
 from offline_training.labelling.engines import label_here, label_with_ray
 from offline_training.labelling.samples import begin, write_index
 from offline_training.labelling.scene import Labelling
+from offline_training.labelling.versions import versions
 
 
 def main(
@@ -33,8 +28,10 @@ def main(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder of samples.")],
     stage: Annotated[int, typer.Option(min=1, max=2, help="1: keyframes alone; 2: all frames, tracked.")],
     engine: Annotated[Literal["local", "ray"], typer.Option(help="Here, or one scene a Ray task.")] = "local",
-    keyframe_stride: Annotated[int, typer.Option(min=1, help="Stage 1: frames between keyframes.")] = 10,
-    every: Annotated[int, typer.Option(min=1, help="Stage 2: use every n-th frame.")] = 1,
+    keyframe_stride: Annotated[
+        int | None, typer.Option(min=1, help="Stage 1: frames between keyframes; default: 10.")
+    ] = None,
+    every: Annotated[int | None, typer.Option(min=1, help="Stage 2: use every n-th frame; default: all.")] = None,
     voxel_m: Annotated[float, typer.Option(min=0.001, help="Samples are thinned to one point a voxel.")] = 0.02,
     complete: Annotated[
         bool, typer.Option("--complete", help="Stage 2: also carry the labels to the scene's complete cloud.")
@@ -44,16 +41,21 @@ def main(
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="PART.NAME=VALUE", help="One setting.")] = None,
 ) -> None:
     """Write training samples. A folder that was begun with the same settings is gone on with: scenes in it are left out."""
+    other = {"--every": every, "--complete": complete} if stage == 1 else {"--keyframe-stride": keyframe_stride}
+    if misplaced := [option for option, value in other.items() if value]:
+        raise UserError(
+            f"{' and '.join(misplaced)} would do nothing in stage {stage}: leave that out, or give --stage {3 - stage}."
+        )
     labelling = Labelling(
         stage=stage,
-        keyframe_stride=keyframe_stride,
-        every=every,
+        keyframe_stride=keyframe_stride or 10,
+        every=every or 1,
         voxel_m=voxel_m,
         complete=complete,
         seed=seed,
         mapping=load_config(config, settings or ()),
     )
-    entries = begin(output, {**labelling.model_dump(mode="json"), "versions": versions()})
+    entries = begin(output, {**labelling.model_dump(mode="json"), "versions": versions(labelling)})
     recordings = [name if name.startswith("synthetic:") else str(Path(name).resolve()) for name in recordings]
     known = {entry.scene for entry in entries}
     scenes = [scene for scene in dict.fromkeys(recordings) if scene not in known]
@@ -82,19 +84,6 @@ def main(
         )
     samples = [entry for entry in entries if entry.file]
     print(f"{len(samples)} samples of {len({e.scene for e in samples})} scenes: {output}")
-
-
-def versions() -> dict[str, str]:
-    """What the labels may depend on beside the settings."""
-    found = {"gcseg_ros": gcseg_ros.__version__, "python": platform.python_version()}
-    for weights in (boundary_network.WEIGHTS, *joining.WEIGHTS.values()):
-        found[weights.name] = sha256(weights)[:16]
-    for name in ("numpy", "scipy", "numba", "opencv-python-headless", "onnxruntime"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "none"
-    return found
 
 
 class Bar:

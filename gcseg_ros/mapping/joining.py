@@ -48,8 +48,13 @@ def save_model(model: JoiningModel, file: BinaryIO, joining: Joining) -> None:
     np.savez_compressed(file, features=np.array(kind.feature_names()), **arrays)
 
 
+def joining_of(setting: Literal["auto", "learned", "network"]) -> Joining:
+    """What `finishing.joining` means."""
+    return "network" if setting == "network" else "learned"
+
+
 @cache
-def shipped_model(joining: Literal["auto", "learned", "network"]) -> JoiningModel:
+def shipped_model(setting: Literal["auto", "learned", "network"]) -> JoiningModel:
     """The model that comes with the package for a setting of `finishing.joining`."""
-    kind: Joining = "network" if joining == "network" else "learned"
-    return load_model(WEIGHTS[kind], kind)
+    joining = joining_of(setting)
+    return load_model(WEIGHTS[joining], joining)

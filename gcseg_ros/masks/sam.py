@@ -198,4 +198,4 @@ def reduced(masks: Masks, shape: tuple[int, int]) -> Masks:
 def build_sam_generator(config: MasksConfig, foundation: FoundationConfig) -> SamGenerator:
     """The generator of `masks: sam` or `masks: sam2` with its weights. Raises UserError."""
     runtime = Runtime.of(foundation)
-    return SamGenerator(config.sam, load_images(config.generator, config.sam, foundation, runtime), runtime)
+    return SamGenerator(config.sam, load_images(config, foundation, runtime), runtime)

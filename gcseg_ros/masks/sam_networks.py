@@ -18,14 +18,13 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 from segment_anything.utils.transforms import ResizeLongestSide
 from torch import Tensor, nn
 
-from gcseg_ros.config import FoundationConfig, SamConfig
+from gcseg_ros.config import FoundationConfig, MasksConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.foundation import Runtime, fill, read_parameters, shared
 from gcseg_ros.propagation.sam2_network import load_sam2
 from gcseg_ros.weights import locate
 
 Picture = npt.NDArray[np.uint8]
-DEFAULT_WEIGHTS = {"sam": "sam-vit-h", "sam2": "sam2.1-large"}
 
 
 class PromptedImages(Protocol):
@@ -95,11 +94,11 @@ class Sam2Images:
         return logits.float(), iou.float()
 
 
-def load_images(generator: str, config: SamConfig, foundation: FoundationConfig, runtime: Runtime) -> PromptedImages:
+def load_images(config: MasksConfig, foundation: FoundationConfig, runtime: Runtime) -> PromptedImages:
     """The networks of `masks: sam` or `masks: sam2`. Raises UserError."""
-    weights = config.weights or DEFAULT_WEIGHTS[generator]
-    if generator == "sam2":
-        return Sam2Images(load_sam2(weights, config.configuration, config.overrides, foundation, runtime))
+    weights, sam = config.sam_weights, config.sam
+    if config.generator == "sam2":
+        return Sam2Images(load_sam2(weights, sam.configuration, sam.overrides, foundation, runtime))
     file = locate(weights, foundation.weights_dir)
     return SamImages(shared(("sam", file.resolve(), runtime), lambda: load_sam(file, runtime)))
 

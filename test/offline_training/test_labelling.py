@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gcseg_ros.config import load_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.truth import load_truth
 from gcseg_ros.recordings.synthetic import export
@@ -17,6 +18,7 @@ from offline_training.commands import run
 from offline_training.labelling import engines, scene
 from offline_training.labelling.samples import Entry, Sample, SampleFolder, read_sample, thinned, write_sample
 from offline_training.labelling.scene import Labelling, label_scene
+from offline_training.labelling.versions import versions
 
 ROOM = "synthetic:3:bathroom:4"
 
@@ -68,12 +70,48 @@ def test_a_folder_takes_no_labels_of_other_weights(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(engines, "label_scene", lambda spec, *_: [Entry(spec, "map", "")])
     assert run(label.main, [ROOM, "-o", str(tmp_path), "--stage", "2"]) == 0
     file = tmp_path / "protocol.json"
-    file.write_text(file.read_text().replace('"boundary.onnx": "', '"boundary.onnx": "0'))
+    file.write_text(file.read_text().replace('"masks": "', '"masks": "0'))
     assert run(label.main, [ROOM, "-o", str(tmp_path), "--stage", "2"]) == 2
     assert "another versions" in capsys.readouterr().err
     file.write_text("[]")
     assert run(label.main, [ROOM, "-o", str(tmp_path), "--stage", "2"]) == 2
     assert "not a protocol" in capsys.readouterr().err
+
+
+def test_the_protocol_tells_which_weights_are_used(tmp_path):
+    """Of the masks, of propagation and of joining: a file of one's own that changes is another."""
+    file = tmp_path / "sam.pth"
+    used = ["masks.generator=sam", f"masks.sam.weights={file}", "propagation.method=sam2", "finishing.joining=votes"]
+    used.append(f"propagation.sam2.weights={file}")
+    found = []
+    for content in (b"one", b"other"):
+        file.write_bytes(content)
+        found.append(versions(Labelling(stage=2, mapping=load_config(None, used))))
+    assert {name for name in found[0] if found[0][name] != found[1][name]} == {"masks", "propagation"}
+    assert "propagation" not in versions(Labelling(stage=1, mapping=load_config(None, used)))
+    elsewhere = load_config(None, ["masks.generator=sam", f"foundation.weights_dir={tmp_path}"])
+    with pytest.raises(UserError, match="gcseg weights fetch sam-vit-h"):
+        versions(Labelling(stage=1, mapping=elsewhere))
+
+
+def test_the_3d_segmenter_is_of_the_protocol_where_it_joins():
+    pytest.importorskip("torch")
+    by = {
+        how: versions(Labelling(stage=2, mapping=load_config(None, [f"finishing.joining={how}"])))
+        for how in ("auto", "network")
+    }
+    assert by["auto"]["joining"] != by["network"]["joining"]
+    assert by["network"].keys() - by["auto"].keys() == {"segmenter"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--stage", "1", "--complete", "--every", "7"], ["--stage", "2", "--keyframe-stride", "10"]],
+)
+def test_options_of_the_other_stage_are_refused(arguments, tmp_path, capsys):
+    assert run(label.main, [ROOM, "-o", str(tmp_path / "out"), *arguments]) == 2
+    assert f"would do nothing in stage {arguments[1]}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_tracked_labels_and_the_complete_cloud(tmp_path):
