@@ -100,6 +100,7 @@ def objectness_loss(scores: Tensor, matched: Tensor, no_object: float, unknown: 
 
     Of the others those that are `unknown` (Q,) are not counted. 0 where no query is.
     """
+    scores = scores.float()
     wanted = torch.full((len(scores),), scores.shape[1] - 1, device=scores.device)
     counted = torch.where(unknown, 0, torch.full_like(scores[:, 0], no_object))
     wanted[matched], counted[matched] = 0, 1

@@ -80,11 +80,12 @@ def test_an_ablation_that_was_interrupted_finishes_its_networks(samples, tmp_pat
         ablation.network("2", 2, [opened], None)
 
 
-def test_mixed_precision_begins_as_full_precision_does(samples, tmp_path):
-    """Sums of products are in bfloat16; where things are is not."""
+@pytest.mark.parametrize("assignment", ["anchors", "hungarian"])
+def test_mixed_precision_begins_as_full_precision_does(samples, tmp_path, assignment):
+    """Sums of products are in bfloat16; where things are is not, nor is the loss."""
     losses = []
     for precision in ("32-true", "bf16-mixed"):
-        chosen = settings("steps=1", f"precision={precision}")
+        chosen = settings("steps=1", f"precision={precision}", f"objective.assignment={assignment}")
         train(chosen, entries(samples), tmp_path / precision, accelerator="cpu")
         (row,) = (tmp_path / precision / "metrics.jsonl").read_text().splitlines()
         losses.append(json.loads(row)["loss/total"])

@@ -207,6 +207,13 @@ def test_a_query_that_starts_where_nothing_is_known_learns_only_what_it_is_match
     assert scores.grad.abs().sum(1).ne(0).tolist() == [False, True, True, True, True]
 
 
+def test_objectness_of_half_precise_scores_is_summed_in_full_precision():
+    """The mean over 400 queries in bfloat16 has two digits."""
+    scores = torch.randn(400, 2, generator=torch.Generator().manual_seed(0)).bfloat16()
+    arguments = torch.arange(9), 0.1, torch.zeros(400, dtype=torch.bool)
+    assert objectness_loss(scores, *arguments) == objectness_loss(scores.float(), *arguments)
+
+
 def test_unknown_voxels_and_scenes_without_instances():
     label = torch.tensor([-1, 0, 2, 2, 5, -1])
     voxels, masks = drawn_masks(label, 100)
