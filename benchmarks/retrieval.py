@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from open_clip import create_model_and_transforms, get_tokenizer
 
+from gcseg_ros.errors import UserError
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.instances import labelled_map
 from gcseg_ros.recordings import open_recording
@@ -60,14 +61,16 @@ def main() -> None:
     torch.set_num_threads(1)
 
     mapper = Mapper()
-    for frame in islice(iter(open_recording(arguments.recording)), arguments.frames):
+    frames = 0
+    for frame in islice(open_recording(arguments.recording), arguments.frames):
         mapper.step(frame)
+        frames += 1
+    if not frames:
+        raise UserError(f"{arguments.recording} has no frames to map: give a recording that has.")
     views, spent = mapper.gatherer.views, mapper.stages
     share = spent["views"] / sum(spent.values())
     size = sum(len(view.jpeg) + len(view.png) for view in views) / max(len(views), 1)
-    print(
-        f"gathering: {1000 * spent['views'] / arguments.frames:.1f} ms a frame (wall), {100 * share:.1f} % of the mapping"
-    )
+    print(f"gathering: {1000 * spent['views'] / frames:.1f} ms a frame (wall), {100 * share:.1f} % of the mapping")
     print(f"           {mapper.gatherer.counts()}, {size / 1e3:.0f} kB a view")
 
     instances = mapper.instances()
