@@ -18,6 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gcseg_ros.config import parse_setting
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.baselines import measure
 from gcseg_ros.evaluation.truth import carry, load_truth
@@ -52,7 +53,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    segmenter = Segmenter.load(options.checkpoint, dict(setting.split("=", 1) for setting in options.set))
+    segmenter = Segmenter.load(
+        options.checkpoint, dict(parse_setting(setting, "min_score=0.2") for setting in options.set)
+    )
     rows: list[dict[str, Any]] = []
     for path in options.truths:
         truth = load_truth(path)

@@ -258,19 +258,19 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
         for name, value in (read or {}).items():
             set_value(values, str(name), value)
     for setting in settings:
-        path, equals, text = setting.partition("=")
-        if not equals or not path.strip():
-            raise UserError(
-                f"A setting is written part.name=value, for example tracking.keyframe_stride=10; found {setting!r}."
-            )
-        try:
-            value = parse_yaml(text)
-        except ValueError:
-            raise UserError(
-                f"The value of {path.strip()} cannot be understood: {text!r}; write it as in YAML."
-            ) from None
-        set_value(values, path.strip(), value)
+        set_value(values, *parse_setting(setting))
     return build_config(values)
+
+
+def parse_setting(setting: str, example: str = "tracking.keyframe_stride=10") -> tuple[str, Any]:
+    """`part.name=value` -> its dotted path and value. Raises UserError."""
+    path, equals, text = setting.partition("=")
+    if not equals or not path.strip():
+        raise UserError(f"A setting is written part.name=value, for example {example}; found {setting!r}.")
+    try:
+        return path.strip(), parse_yaml(text)
+    except ValueError:
+        raise UserError(f"The value of {path.strip()} cannot be understood: {text!r}; write it as in YAML.") from None
 
 
 def set_value(values: dict[str, Any], path: str, value: Any) -> None:

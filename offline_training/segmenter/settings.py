@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gcseg_ros.config import Part, build_config, set_value
+from gcseg_ros.config import Part, build_config, parse_setting, set_value
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
 from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL
@@ -90,7 +90,7 @@ class Training(Part):
 
 
 def load_settings(name: str, stage: int, changes: Sequence[str] = ()) -> Training:
-    """`name` is one of the folders in offline_training/config or a YAML file; changes: part.name=value. Raises UserError."""
+    """`name` is one of the folders in offline_training/config or a YAML file; changes: part.name=value, of which epochs replaces the file's steps. Raises UserError."""
     file = CONFIGURATIONS / name / f"stage{stage}.yaml"
     if not file.is_file():
         file = Path(name)
@@ -99,15 +99,18 @@ def load_settings(name: str, stage: int, changes: Sequence[str] = ()) -> Trainin
         raise UserError(f"There is no configuration {name}: give a YAML file or one of {known}.")
     try:
         values: Any = parse_yaml(file.read_text(encoding="utf-8"))
-        given = [(path, parse_yaml(text)) for path, _, text in (change.partition("=") for change in changes)]
     except (OSError, ValueError) as error:
         raise UserError(f"The configuration {file} cannot be read: {error}.") from None
     if not isinstance(values, dict):
         raise UserError(
             f"The configuration {file} must hold settings such as `batch: 8`; found {type(values).__name__}."
         )
+    given = [parse_setting(change, "augmentation.tilt_deg=5") for change in changes]
+    named = {path for path, _ in given}
+    if "epochs" in named and "steps" not in named:
+        values.pop("steps", None)
     for path, value in given:
-        set_value(values, path.strip(), value)
+        set_value(values, path, value)
     values.setdefault("stage", stage)
     settings = build_config(values, Training)
     if settings.stage != stage:

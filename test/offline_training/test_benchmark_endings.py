@@ -52,6 +52,16 @@ def test_a_signal_that_is_lost_or_comes_out_as_another_exception(capsys):
         assert capsys.readouterr().err == "error: Interrupted.\n"
 
 
+def test_a_setting_without_a_value():
+    pytest.importorskip("torch")
+    command = [sys.executable, BENCHMARKS / "segmenter_accuracy.py", "nowhere", "--set", "min_score"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert (
+        ended.stderr == "error: A setting is written part.name=value, for example min_score=0.2; found 'min_score'.\n"
+    )
+
+
 def test_a_benchmark_of_nothing():
     ended = subprocess.run([sys.executable, BENCHMARKS / "accuracy.py"], capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stdout) == (2, "")

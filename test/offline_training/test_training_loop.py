@@ -92,6 +92,12 @@ def test_mixed_precision_begins_as_full_precision_does(samples, tmp_path, assign
     assert losses[1] == pytest.approx(losses[0], rel=0.01)
 
 
+def test_epochs_that_are_asked_for_replace_the_steps_of_the_file():
+    assert load_settings("small", 2).total_steps(16) == 1500
+    assert load_settings("small", 2, ["epochs=3", "batch=8"]).total_steps(16) == 6
+    assert load_settings("small", 2, ["epochs=3", "steps=5"]).total_steps(16) == 5
+
+
 def test_a_warm_up_of_one_step_is_possible(samples, tmp_path):
     train(settings("steps=2", "warm_up=0.5"), entries(samples), tmp_path, accelerator="cpu")
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
@@ -128,6 +134,7 @@ def test_hungarian_matching_trains_as_well(samples, tmp_path):
         (["SAMPLES", "--stage", "2", "--config", "large"], "one of published, small"),
         (["SAMPLES", "--stage", "2", "--set", "network.architecture=huge"], "architecture 'huge'"),
         (["SAMPLES", "--stage", "2", "--set", "rates=1"], "did you mean rate"),
+        (["SAMPLES", "--stage", "2", "--set", "steps"], "found 'steps'"),
         (["SAMPLES", "--stage", "2", "--resume"], "without --resume"),
         (["SAMPLES", "--stage", "2", "--config", "small", "--from", "OTHER"], "another architecture"),
         (["SAMPLES", "--stage", "3", "--config", "small", "--from", "OTHER"], "another architecture"),
