@@ -228,12 +228,16 @@ def restore(
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         step, found = int(state["step"]), state["settings"]
-    except Exception as error:  # torch has an exception type for every kind of broken file
+    except (
+        Exception
+    ):  # torch has an exception type for every kind of broken file, and its advice is not for whoever trains
         raise UserError(
-            f"The checkpoint {path} cannot be read ({' '.join(str(error).split())[:200]}): start without --resume."
+            f"The checkpoint {path} cannot be read, it is damaged or of another version: delete it, or give a new folder."
         ) from None
     if found != asdict(settings):
-        raise UserError(f"The checkpoint {path} was trained with {found}: resume with these settings, or start anew.")
+        raise UserError(
+            f"The checkpoint {path} was trained with {found}: resume with these settings, or give a new folder."
+        )
     return step
 
 

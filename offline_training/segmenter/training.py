@@ -280,15 +280,15 @@ def restore(
         if state["format"] != FORMAT:
             raise ValueError(f"its format is {state['format']}")
         before, names, step = json.loads(state["settings"]), state["samples"], int(state["step"])
-    except Exception as error:  # torch has no common type for broken files
+    except Exception:  # torch has no common type for broken files, and its advice is not for whoever trains
         raise UserError(
-            f"The state {file} cannot be read ({' '.join(str(error).split())[:160]}): start without --resume."
+            f"The state {file} cannot be read, it is damaged or of another version: delete it, or give a new folder."
         ) from None
     now = json.loads(settings.model_dump_json())
     different = sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
     if different or names != names_of(samples):
         what = ", ".join(different) or "samples"
-        raise UserError(f"The state {file} was trained with other {what}: give the same, or start without --resume.")
+        raise UserError(f"The state {file} was trained with other {what}: give the same, or a new folder.")
     for name, part in parts.items():
         part.load_state_dict(state[name])
     return step
