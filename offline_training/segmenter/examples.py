@@ -5,8 +5,8 @@ Everything about example number i follows from (seed, i) alone: training can sto
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,11 @@ class Examples(Dataset):
     def __init__(self, samples: Sequence[tuple[SampleFolder, Entry]], settings: Training) -> None:
         self.files = [folder.path / entry.file for folder, entry in samples]
         self.settings = settings
-        self.read = lru_cache(KEPT_IN_MEMORY)(self.read_thinned)
+
+    @cached_property
+    def read(self) -> Callable[[Path], Sample]:
+        """`read_thinned`, of what was read lately from memory. Each worker makes its own: such a cache cannot be sent to a process."""
+        return lru_cache(KEPT_IN_MEMORY)(self.read_thinned)
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.settings.seed, 1, number])

@@ -1,5 +1,7 @@
 """Augmentation, crops, examples and the loss by anchors."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,12 @@ def test_a_windows_logits_are_its_ellipsoids():
         L[1, 0], L[2, 0], L[2, 1] = values[q, 3], values[q, 4], values[q, 5]
         inside = (points - starts[q] - values[q, 6:9]) @ L
         torch.testing.assert_close(logits[q], values[q, 9] - inside.square().sum(1), atol=1e-3, rtol=1e-4)
+
+
+def test_examples_can_be_sent_to_a_worker_that_is_spawned(samples):
+    """As on macOS, and everywhere from Python 3.14 on."""
+    folder = SampleFolder(samples)
+    examples = Examples([(folder, folder.choose(["map"])[0])], load_settings("small", 2))
+    sent = pickle.loads(pickle.dumps(examples))
+    assert sent[0].keys() == examples[0].keys()
+    assert all(torch.equal(value, examples[0][name]) for name, value in sent[0].items())
