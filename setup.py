@@ -22,7 +22,7 @@ ROS_WHEELS = [
 COLCON = ["colcon-core", "colcon-ros", "colcon-bash", "setuptools>=70.1,<80"]  # 70.1: builds wheels by itself
 # what is found to be wrong must not change with the day: the tools, and the stubs that they read
 LINT = ["ruff==0.17.6", "mypy==2.4.1", "types-PyYAML", "numpy<2.5"]
-TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "scikit-learn"]
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "scikit-learn>=1.4"]
 
 setup(
     name=NAME,
@@ -69,7 +69,7 @@ setup(
             "onnx>=1.15",
             "lightning>=2.4",
             "tensorboard>=2.10",
-            "scikit-learn>=1.3",
+            "scikit-learn>=1.4",  # max_features of HistGradientBoosting
             "joblib>=1.3",
         ],
         "ray": ["ray>=2.10"],
