@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,10 @@ from gcseg_ros.weights import TABLE, weights_folder
 
 NEEDED = "numpy", "scipy", "numba", "opencv", "pydantic", "pyyaml", "typer", "rich", "rosbags", "onnxruntime"
 OPENCV = "opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"
+COVERAGE = 7, 6, 1
+"""numba cannot be imported beside an older one (numba/numba#10239), such as apt's on Ubuntu 22.04 and 24.04."""
+CRASHING_OPENCV = "4.5.5"
+"""connectedComponentsWithStats ends the process (opencv/opencv#21366)."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ def checks() -> list[Check]:
         Check("gcseg_ros", f"{gcseg_ros.__version__} in {Path(gcseg_ros.__file__).parent}"),
         python(),
         *(package(name) for name in NEEDED),
+        *coverage(),
         compiler(),
         network(),
         cores(),
@@ -62,7 +68,7 @@ def lines(found: Iterable[Check]) -> list[str]:
     """A line a check, with rich's markup."""
     shown = []
     for check in found:
-        mark, style = ("ok", "green") if check.ok else ("optional", "yellow") if check.optional else ("missing", "red")
+        mark, style = ("ok", "green") if check.ok else ("optional", "yellow") if check.optional else ("not ok", "red")
         advice = "" if check.ok or not check.advice else f": {check.advice}"
         shown.append(f"[{style}]{mark:8}[/] {check.name:16} {escape(check.found + advice)}")
     return shown
@@ -81,13 +87,26 @@ def package(name: str, advice: str = "") -> Check:
     """An installed distribution. One with advice is optional."""
     for distribution in OPENCV if name == "opencv" else (name,):
         try:
-            return Check(name, importlib.metadata.version(distribution))
+            version = importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
             continue
+        crashes = name == "opencv" and version.startswith(CRASHING_OPENCV)
+        return Check(name, version, not crashes, f"it crashes while mapping: pip install '{distribution}>=4.8'")
     if name == "opencv" and importlib.util.find_spec("cv2"):
         return Check(name, "without a version: it is from apt")
     install = f"pip install {OPENCV[0] if name == 'opencv' else name}"
     return Check(name, "not installed", False, advice or install, optional=bool(advice))
+
+
+def coverage() -> list[Check]:
+    """Nothing here needs it, but numba imports it where it is."""
+    try:
+        version = importlib.metadata.version("coverage")
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    new_enough = tuple(map(int, re.findall(r"\d+", version)[:3])) >= COVERAGE
+    advice = f"numba cannot be imported beside it: pip install 'coverage>={'.'.join(map(str, COVERAGE))}'"
+    return [Check("coverage", version, new_enough, advice)]
 
 
 def compiler() -> Check:

@@ -322,6 +322,28 @@ def test_doctor_says_ok_or_what_to_do(capsys, monkeypatch):
     assert "pip install no-such-package" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "advice"),
+    [
+        ("coverage", "6.2", "pip install 'coverage>=7.6.1'"),
+        ("coverage", "7.6.0", "pip install 'coverage>=7.6.1'"),
+        ("coverage", "7.6.1", ""),
+        ("coverage", "7.10", ""),
+        ("opencv_python_headless", "4.5.5.64", "pip install 'opencv-python-headless>=4.8'"),
+        ("opencv_python_headless", "4.8.0.76", ""),
+    ],
+)
+def test_doctor_names_versions_that_end_the_process(capsys, monkeypatch, tmp_path, name, version, advice):
+    information = tmp_path / f"{name}-{version}.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["doctor"]) == bool(advice)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if f" {version}" in line]
+    assert line.startswith("not ok " if advice else "ok ")
+    assert line.endswith(advice or version)
+
+
 def test_an_unforeseen_error_asks_for_a_report_and_debug_shows_where(monkeypatch, capsys, mapped):
     def explode(*_):
         raise RuntimeError("kaboom\nboom")
