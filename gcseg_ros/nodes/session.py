@@ -69,7 +69,7 @@ class MappingSession:
         self._config, self._warn = config, warn
         self._labels = tempfile.TemporaryDirectory(prefix="gcseg_labels_", ignore_cleanup_errors=True)
         self.frame = MapFrame()
-        self._told_of_lens = self._lost_labels = False
+        self._told_of_lens = self._told_of_cameras = self._lost_labels = False
         self.reset()
         if config.resume:
             recover(Path(config.resume).resolve())
@@ -158,6 +158,18 @@ class MappingSession:
                 "(or map what image_proc makes of them); if they are rectified already, all is well."
             )
 
+    def _tell_of_cameras(self, messages: FrameSet) -> None:
+        """Once: all three are taken for one camera's, and what is not would be mapped with shifted colours or wrong sizes."""
+        given = {"depth": messages.depth, "colour": messages.colour, "camera_info": messages.camera_info}
+        frames = {name: message.header.frame_id.lstrip("/") for name, message in given.items()}
+        if not self._told_of_cameras and len({frame for frame in frames.values() if frame}) > 1:
+            self._told_of_cameras = True
+            found = ", ".join(f"{name} from {frame!r}" for name, frame in frames.items() if frame)
+            self._warn(
+                f"Expected images of one camera, found {found}: is depth registered to colour (the driver's align_depth, "
+                "depth_registration), and is camera_info that of the colour image?"
+            )
+
     def _label_files(self) -> list[Path]:
         return sorted(Path(self._labels.name).iterdir())
 
@@ -168,6 +180,7 @@ class MappingSession:
             depth_m = to_depth_m(messages.depth)
         with unusable("camera_info not usable"):
             camera = intrinsics_from_info(messages.camera_info)
+        self._tell_of_cameras(messages)
         if bends(messages.camera_info):
             if self._config.rectify:
                 with unusable("camera_info not usable"):

@@ -24,6 +24,7 @@ from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.export import read_instance_map
 from gcseg_ros.masks.background import BackgroundGenerator
 from gcseg_ros.nodes.mapping_node import MappingNode
+from gcseg_ros.nodes.messages import header
 from gcseg_ros.ros_messages import nanoseconds, stamp_ns
 from gcseg_ros.tracked_labels import SUFFIX
 
@@ -541,6 +542,31 @@ def test_raw_images_of_a_lens_that_bends(ros, camera, frames, capfd, rectify):
     plain = mapped_labels(frames[:3])
     same = [np.array_equal(labels_of(found), labels) for found, labels in zip(heard, plain)]
     assert all(same) != rectify
+
+
+@pytest.mark.parametrize(
+    ("frame_ids", "told"),
+    [
+        (("optical", "optical", "optical"), ""),
+        (("optical", "/optical", ""), ""),
+        (("color", "depth", "color"), "depth from 'depth', colour from 'color', camera_info from 'color'"),
+        (("color", "color", "depth"), "depth from 'color', colour from 'color', camera_info from 'depth'"),
+    ],
+)
+def test_images_of_two_cameras_are_mapped_and_told_of_once(ros, camera, frames, capfd, frame_ids, told):
+    heard = listen(ros, Image, "labels")
+    node = start(ros)
+    camera.wait()
+    for frame in frames[:2]:
+        *images, pose = camera.messages(frame, body_frame=frame_ids[1])
+        for message, frame_id in zip(images, frame_ids, strict=True):
+            message.header = header(nanoseconds(frame.stamp_s), frame_id)
+        camera.publish(*images, pose)
+    ros.until(lambda: len(heard) == 2)
+    assert reasons(node) == {}
+    error = capfd.readouterr().err
+    assert error.count("is depth registered to colour") == bool(told)
+    assert told in error
 
 
 def mapped_labels(frames):
