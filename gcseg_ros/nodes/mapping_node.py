@@ -36,13 +36,14 @@ from gcseg_ros.nodes.managed import LATCHED, RELIABLE, ManagedNode
 from gcseg_ros.nodes.parameters import MappingNodeConfig, read
 from gcseg_ros.nodes.poses import TfPoses, TopicPoses, matrix_from_xyz_quaternion
 from gcseg_ros.nodes.session import MappingSession, Unusable, warm_up
-from gcseg_ros.nodes.synchroniser import FrameSet, Synchroniser
+from gcseg_ros.nodes.synchroniser import FrameSet, Pose, Synchroniser
 from gcseg_ros.nodes.worker import Worker
 from gcseg_ros.ros_messages import stamp_ns
 from gcseg_ros.viewer.overlay import overlay
 
 POSE_TYPES = {kind.__name__: kind for kind in (Odometry, PoseStamped, PoseWithCovarianceStamped)}
 NO_MOUNT = "no transform from body to camera"
+OTHER_WORLD = "poses in another frame than the map"
 OTHER_CLOCK_S = 3600.0  # stamps that differ by more from the node's clock were made by another one
 
 
@@ -210,23 +211,41 @@ class MappingNode(ManagedNode):
         """Hand over the frames that have become complete."""
         for found in self._synchroniser.ready():
             now_s = self._heard()
-            matrix = self._camera_on_body(found)
+            matrix = self._camera_on_body(found) if self._in_the_map(found.pose) else None
             if matrix is None:
-                self._refused = NO_MOUNT
                 continue
             self._received_s[found.stamp_ns] = now_s
             self._worker.put(replace(found, pose=replace(found.pose, matrix=found.pose.matrix @ matrix)))
 
+    def _refuse(self, reason: str, sentence: str) -> None:
+        """A frame that came whole cannot be mapped: counted, said, and shown in /diagnostics."""
+        self._drops(reason, sentence)
+        self._refused = reason
+
+    def _in_the_map(self, pose: Pose) -> bool:
+        """Whether the pose is in the map's frame, which the first one names unless it is known; if not that is counted."""
+        told, map_frame = self._config.map_frame_id, self._session.frame
+        if told:
+            if told != pose.frame_id:
+                self._say_once(
+                    f"Poses are in the frame {pose.frame_id!r}, the map is published in {told!r} as told: leave map_frame_id empty to "
+                    "take the poses' frame."
+                )
+            return True
+        map_frame.id = map_frame.id or pose.frame_id
+        if pose.frame_id and pose.frame_id.lstrip("/") != map_frame.id.lstrip("/"):
+            self._refuse(
+                OTHER_WORLD,
+                f"Poses are in the frame {pose.frame_id!r}, the map is in {map_frame.id!r}: set map_frame_id:={map_frame.id} if both are the "
+                "same world, or call ~/reset for a map in the new one.",
+            )
+            return False
+        self._map_frame_id = map_frame.id or self._map_frame_id or "map"
+        return True
+
     def _camera_on_body(self, found: FrameSet) -> Any:
         """T_body_camera (4,4), None (and counted) while TF cannot tell it."""
         pose, config = found.pose, self._config
-        if not config.map_frame_id:
-            self._map_frame_id = pose.frame_id or self._map_frame_id or "map"
-        elif config.map_frame_id != pose.frame_id:
-            self._say_once(
-                f"Poses are in the frame {pose.frame_id!r}, the map is published in {config.map_frame_id!r} as told: leave "
-                "map_frame_id empty to take the poses' frame."
-            )
         body = config.frame_id or pose.child_frame_id
         if (
             not np.array_equal(self._body_to_camera, np.eye(4))
@@ -243,7 +262,7 @@ class MappingNode(ManagedNode):
             return self._body_to_camera
         matrix = self._tf.between(body, found.frame_id, found.stamp_ns)
         if matrix is None:
-            self._drops(
+            self._refuse(
                 NO_MOUNT,
                 f"Poses move {body!r}, images are from {found.frame_id!r}, and /tf_static does not connect them: publish that "
                 "transform, or give body_to_camera.",
@@ -281,8 +300,7 @@ class MappingNode(ManagedNode):
         try:
             frame, tracked = self._session.step(found)
         except Unusable as error:
-            self._drops(error.reason, str(error))
-            self._refused = error.reason
+            self._refuse(error.reason, str(error))
             return
         except Exception:  # said and counted by who calls
             self._refused = "failed"

@@ -62,13 +62,12 @@ class MappingSession:
     """One map, from the first frame, or from what `resume` names, to `reset`. Raises UserError where that cannot be read.
 
     frames  in the map, with those before a resume
-    frame   that the map is in; unknown where `gcseg map` has saved what is resumed
+    frame   that the map is in; unknown before the first pose, if `gcseg map` has saved what is resumed too
     """
 
     def __init__(self, config: MappingNodeConfig, warn: Callable[[str], None]) -> None:
         self._config, self._warn = config, warn
         self._labels = tempfile.TemporaryDirectory(prefix="gcseg_labels_", ignore_cleanup_errors=True)
-        self.frame = MapFrame()
         self._told_of_lens = self._told_of_cameras = self._lost_labels = False
         self.reset()
         if config.resume:
@@ -79,7 +78,7 @@ class MappingSession:
     def reset(self) -> None:
         """Start an empty map."""
         self._mapper = Mapper(self._config.core, live=self._config.mode == "live")
-        self._mapper.extensions["frame"] = self.frame
+        self._mapper.extensions["frame"] = self.frame = MapFrame()
         self.frames = self._resumed = 0
         self._started_s = self._ended_s = 0.0
         self._told_of_ids = False

@@ -24,6 +24,7 @@ from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.export import read_instance_map
 from gcseg_ros.mapping.state import read_state
 from gcseg_ros.nodes import graph
+from gcseg_ros.nodes.map_frame import MapFrame
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.output import recover
 
@@ -162,6 +163,28 @@ def test_a_map_of_gcseg_map_is_published_when_a_pose_has_named_its_frame(ros, ca
     camera.send(frames[1], map_frame=map_frame)
     ros.until(lambda: clouds)
     assert clouds[0].header.frame_id == (map_frame or "map")
+
+
+@pytest.mark.parametrize("told", ["", "map"])
+def test_poses_in_another_frame_than_the_map_s_are_left_out_unless_told(ros, camera, frames, tmp_path, capfd, told):
+    mapper = Mapper()
+    mapper.extensions["frame"] = MapFrame("map")
+    mapper.step(frames[0])
+    mapper.save_state(tmp_path / "state.npz")
+    heard, clouds = heard_labels(ros), []
+    ros.helper("viewer").create_subscription(PointCloud2, f"{ros.namespace}/mapping_node/cloud", clouds.append, LATCHED)
+    node = ros.add(MappingNode, mode="bag", resume=str(tmp_path / "state.npz"), map_frame_id=told)
+    node.start()
+    camera.wait().send(frames[1], map_frame="odom")
+    if not told:
+        ros.until(lambda: node._drops.reasons == {"poses in another frame than the map": 1})
+        assert "set map_frame_id:=map if both are the same world" in capfd.readouterr().err
+        camera.send(frames[2], map_frame="map")
+    ros.until(lambda: heard and clouds)
+    assert {cloud.header.frame_id for cloud in clouds} == {"map"}
+    assert ros.call(camera.node, "mapping_node/reset").success
+    camera.send(frames[3], map_frame="odom")
+    ros.until(lambda: len(heard) == 2 and clouds[-1].width and clouds[-1].header.frame_id == (told or "odom"))
 
 
 def test_nothing_to_resume_is_said(ros, tmp_path):
