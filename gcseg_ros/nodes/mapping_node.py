@@ -247,12 +247,13 @@ class MappingNode(ManagedNode):
         """T_body_camera (4,4), None (and counted) while TF cannot tell it."""
         pose, config = found.pose, self._config
         body = config.frame_id or pose.child_frame_id
-        if (
-            not np.array_equal(self._body_to_camera, np.eye(4))
-            or not body
-            or not found.frame_id
-            or body == found.frame_id
-        ):
+        if not np.array_equal(self._body_to_camera, np.eye(4)) or not found.frame_id or body == found.frame_id:
+            return self._body_to_camera
+        if not body:
+            self._say_once(
+                f"{config.topics.pose} does not say of what it is the pose: it is taken for the camera's optical frame "
+                f"{found.frame_id!r}; if it is a robot's, set frame_id:=base_link, or what its frame is called."
+            )
             return self._body_to_camera
         if TFMessage is None:
             self._say_once(

@@ -91,15 +91,26 @@ def test_map_markers_and_overlay(ros, camera, frames):
     assert {marker.ns for marker in markers[-1].markers[1:]} == {"boxes", "ids"}
 
 
-@pytest.mark.parametrize("kind", ["PoseStamped", "PoseWithCovarianceStamped", "Odometry"])
-def test_the_pose_topic_may_be_of_three_types(ros, frames, kind):
+@pytest.mark.parametrize(
+    ("kind", "frame_id", "told"),
+    [
+        ("PoseStamped", "", True),
+        ("PoseWithCovarianceStamped", "", True),
+        ("PoseWithCovarianceStamped", "camera", False),
+        ("Odometry", "", False),
+    ],
+)
+def test_the_pose_topic_may_be_of_three_types(ros, frames, capfd, kind, frame_id, told):
     from ros_graph import Camera
 
     heard = listen(ros, Image, "labels")
     camera = Camera(ros, kind)
-    start(ros)
-    camera.wait().send(frames[0])
-    ros.until(lambda: heard)
+    start(ros, frame_id=frame_id)
+    camera.wait()
+    for frame in frames[:2]:
+        camera.send(frame)
+    ros.until(lambda: len(heard) == 2)
+    assert capfd.readouterr().err.count("pose does not say of what it is the pose") == told
 
 
 def test_best_effort_publishers_are_followed_in_bag_mode(ros, frames):
