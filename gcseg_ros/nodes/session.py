@@ -141,7 +141,8 @@ class MappingSession:
             summary = summarise(self._mapper, instances, mapped, seconds)
             output.add_state(self._mapper.save_state)
             output.add_views(self._mapper.gatherer.views)
-            output.finish(instances, {"recording": LIVE, "resumed": self._config.resume or None, **summary})
+            resumed = self._config.resume if self._resumed else None
+            output.finish(instances, {"recording": LIVE, "resumed": resumed, **summary})
         where = Path(self._config.output_dir).resolve()
         sentence = f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}"
         since = f"; its labels are those of the {mapped} frames since the map was resumed" if self._resumed else ""

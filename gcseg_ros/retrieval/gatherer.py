@@ -75,9 +75,10 @@ class ViewGatherer:
             colour = np.asarray(
                 cv2.resize(colour, (camera.width, camera.height), interpolation=cv2.INTER_AREA), np.uint8
             )
-        stored = StoredView.encoded(
-            frame.name, view.pose, camera, colour, view.intrinsics, depth_m, self.config.jpeg_quality
-        )
+        name, taken = frame.name, {kept.name for kept in self.views}
+        while name in taken:  # by a frame of another recording, whose map is gone on with
+            name += "+"
+        stored = StoredView.encoded(name, view.pose, camera, colour, view.intrinsics, depth_m, self.config.jpeg_quality)
         self._keep(stored, seen)
         return any(kept is stored for kept, _ in self._kept)
 

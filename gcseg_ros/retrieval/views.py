@@ -23,7 +23,7 @@ VERSION = 1
 class StoredView:
     """One keyframe, small enough to keep.
 
-    name          of its frame
+    name          of its frame; with + where another view of the map has that name
     pose          (4, 4) float64 camera-to-world, optical frame
     camera        of the colour image
     depth_camera  of the depth image: the same place, another size

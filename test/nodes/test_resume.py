@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -185,6 +186,40 @@ def test_poses_in_another_frame_than_the_map_s_are_left_out_unless_told(ros, cam
     assert ros.call(camera.node, "mapping_node/reset").success
     camera.send(frames[3], map_frame="odom")
     ros.until(lambda: len(heard) == 2 and clouds[-1].width and clouds[-1].header.frame_id == (told or "odom"))
+
+
+def test_new_views_of_a_resumed_map_are_published_whatever_its_frames_were_called(ros, camera, frames, tmp_path):
+    mapper = Mapper()
+    mapper.extensions["frame"] = MapFrame("map")
+    mapper.step(replace(frames[0], name="000001"))  # as the node would call the next one
+    mapper.save_state(tmp_path / "state.npz")
+    views, many = [], QoSProfile(depth=100, reliability=LATCHED.reliability, durability=LATCHED.durability)
+    ros.helper("viewer").create_subscription(
+        PoseStamped, f"{ros.namespace}/mapping_node/views/pose", views.append, many
+    )
+    ros.add(MappingNode, mode="bag", tracking__keyframe_stride=1, resume=str(tmp_path / "state.npz")).start()
+    ros.until(lambda: views)
+    elsewhere = frames[1].pose.copy()
+    elsewhere[1, 3] += 30
+    camera.wait().send(replace(frames[1], pose=elsewhere))
+    ros.until(lambda: len(views) == 2)
+
+
+def test_a_map_that_was_begun_anew_is_not_said_to_be_a_resumed_one(ros, camera, frames, tmp_path):
+    mapper = Mapper()
+    mapper.step(frames[0])
+    mapper.save_state(tmp_path / "state.npz")
+    heard = heard_labels(ros)
+    resume, out = str(tmp_path / "state.npz"), tmp_path / "map"
+    ros.add(MappingNode, mode="bag", resume=resume, output_dir=str(out)).start()
+    camera.wait()
+    for frame, resumed in ((frames[1], resume), (frames[2], None)):
+        camera.send(frame)
+        ros.until(lambda: heard)
+        assert ros.call(camera.node, "mapping_node/save").success
+        assert read_json(out / "summary.json")["resumed"] == resumed
+        assert ros.call(camera.node, "mapping_node/reset").success
+        heard.clear()
 
 
 def test_nothing_to_resume_is_said(ros, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted import facing, wall_frame
 
-from gcseg_ros.config import InputConfig, ViewsConfig
+from gcseg_ros.config import Config, InputConfig, TrackingConfig, ViewsConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.state import read_state, write_state
@@ -103,6 +103,18 @@ def test_a_mapper_gathers_at_keyframes_and_a_resumed_one_has_its_views(tmp_path)
     assert resumed.gatherer.counts() == mapper.gatherer.counts()
     resumed.step(along(4)[0])
     assert [view.name for view in resumed.gatherer.views] == ["0", "2", "4"]
+
+
+def test_views_of_two_recordings_in_one_map_have_names_of_their_own(tmp_path):
+    """Every recording's first frame is 000000."""
+    every_frame = Config(tracking=TrackingConfig(keyframe_stride=1))
+    mapper = Mapper(every_frame)
+    for recording in range(3):
+        mapper.step(replace(wall_frame("000000", facing(10.0 * recording)), stamp_s=recording))
+        mapper.save_state(tmp_path / "state.npz")
+        mapper = Mapper(every_frame)
+        mapper.resume(tmp_path / "state.npz")
+    assert [view.name for view in mapper.gatherer.views] == ["000000", "000000+", "000000++"]
 
 
 def test_a_map_saved_without_views_has_none(tmp_path):
