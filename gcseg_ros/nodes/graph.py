@@ -131,6 +131,8 @@ MAPPING_ARGUMENTS = (
         "where the camera's pose comes from; empty: topic if pose_topic is given",
         ("", "topic", "tf"),
     ),
+    Argument("tf_topic", "", "TF's moving transforms; empty: /tf"),
+    Argument("tf_static_topic", "", "TF's static transforms; empty: /tf_static"),
     Argument("frame_id", "", "frame that the poses move; empty: the odometry's child_frame_id, else the camera"),
     Argument("map_frame_id", "", "frame of the map; empty: that of the poses"),
     Argument(
@@ -168,9 +170,9 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
     given = _given(MAPPING_ARGUMENTS, arguments)
     bag = given["rosbag"]
     parameters: dict[str, Any] = {
-        f"topics.{name}": given[f"{argument}_topic"]
-        for name, argument in {"rgb": "rgb", "depth": "depth", "camera_info": "camera_info", "pose": "pose"}.items()
-        if given[f"{argument}_topic"]
+        f"topics.{name}": given[f"{name}_topic"]
+        for name in ("rgb", "depth", "camera_info", "pose", "tf", "tf_static")
+        if given[f"{name}_topic"]
     }
     if bag:
         parameters["use_sim_time"] = True

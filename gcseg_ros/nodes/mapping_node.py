@@ -169,18 +169,18 @@ class MappingNode(ManagedNode):
 
     def _pose_inputs(self) -> list[Input]:
         """The pose topic, or TF. TF's static part also tells how the camera sits on the body."""
-        config = self._config
+        config, topics = self._config, self._config.topics
         many = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
         latched = QoSProfile(depth=1000, reliability=many.reliability, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         inputs = []
         if config.pose_source == "tf":
-            inputs.append(Input(self, "tf", "/tf", [TFMessage], partial(self._take_tf, False), many, True))
+            inputs.append(Input(self, "tf", topics.tf, [TFMessage], partial(self._take_tf, False), many, True))
         else:
             kinds = list(POSE_TYPES.values()) if config.pose_type == "auto" else [POSE_TYPES[config.pose_type]]
-            inputs.append(Input(self, "pose", config.topics.pose, kinds, self._take_pose, many, True))
+            inputs.append(Input(self, "pose", topics.pose, kinds, self._take_pose, many, True))
         if TFMessage is not None:
             inputs.append(
-                Input(self, "tf_static", "/tf_static", [TFMessage], partial(self._take_tf, True), latched, False)
+                Input(self, "tf_static", topics.tf_static, [TFMessage], partial(self._take_tf, True), latched, False)
             )
         return inputs
 
@@ -265,8 +265,8 @@ class MappingNode(ManagedNode):
         if matrix is None:
             self._refuse(
                 NO_MOUNT,
-                f"Poses move {body!r}, images are from {found.frame_id!r}, and /tf_static does not connect them: publish that "
-                "transform, or give body_to_camera.",
+                f"Poses move {body!r}, images are from {found.frame_id!r}, and {config.topics.tf_static} does not connect them: publish "
+                "that transform, or give body_to_camera.",
             )
         return matrix
 

@@ -32,6 +32,10 @@ class Topics(Part):
     depth: str = Field("depth/image", description="depth, sensor_msgs Image or CompressedImage: 16UC1 mm or 32FC1 m")
     camera_info: str = Field("rgb/camera_info", description="calibration of the colour image, sensor_msgs CameraInfo")
     pose: str = Field("pose", description="PoseStamped, PoseWithCovarianceStamped or Odometry")
+    tf: str = Field("/tf", description="TF's moving transforms; of a robot in a namespace often tf")
+    tf_static: str = Field(
+        "/tf_static", description="TF's static transforms; of a robot in a namespace often tf_static"
+    )
 
 
 class MappingNodeConfig(Config):

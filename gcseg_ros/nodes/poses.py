@@ -53,7 +53,7 @@ class TopicPoses:
 
 
 class TfPoses:
-    """The frames of /tf and /tf_static: the pose of an image is where its frame (or `frame_id`) is in `map_frame_id`."""
+    """The frames of TF, moving and static: the pose of an image is where its frame (or `frame_id`) is in `map_frame_id`."""
 
     def __init__(self, map_frame_id: str, frame_id: str = "") -> None:
         self._map_frame_id, self._frame_id = map_frame_id, frame_id

@@ -53,6 +53,11 @@ def test_topics_and_settings_become_parameters():
     assert [Path(file).name for file in node.parameter_files] == ["mapping.yaml"]
 
 
+def test_a_robot_in_a_namespace_may_have_a_tf_of_its_own():
+    node = mapping({"namespace": "robot1", "tf_topic": "tf", "tf_static_topic": "tf_static"}).nodes[0]
+    assert node.parameters == {"topics.tf": "tf", "topics.tf_static": "tf_static"}
+
+
 def test_a_bag_switches_simulated_time_and_bag_mode_on():
     planned = mapping({"rosbag": "walk", "rosbag_args": "--rate 0.5"})
     assert planned.nodes[0].parameters["use_sim_time"] is True

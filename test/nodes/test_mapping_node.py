@@ -607,10 +607,11 @@ def tf(camera, topic="/tf", **qos):
     return publish
 
 
-def test_poses_from_tf(ros, camera, frames):
-    moving = tf(camera)
+@pytest.mark.parametrize("topic", ["/tf", "tf"])
+def test_poses_from_tf(ros, camera, frames, topic):
+    moving = tf(camera, topic)
     heard, clouds = listen(ros, Image, "labels"), listen(ros, PointCloud2, "cloud", LATCHED)
-    node = start(ros, pose_source="tf", map_frame_id="odom")
+    node = start(ros, pose_source="tf", map_frame_id="odom", topics__tf=topic)
     ros.until(moving.publisher.get_subscription_count)
     ros.until(camera.depth.get_subscription_count)
     # the second frame comes before its transform, and waits for it
@@ -641,10 +642,11 @@ def test_the_camera_s_place_on_a_frame_that_tf_moves(ros, camera, frames):
     assert np.frombuffer(clouds[-1].data, np.float32).reshape(-1, 6)[:, 0].min() > 11
 
 
-def test_the_camera_s_place_on_the_body_from_tf(ros, camera, frames):
-    static = tf(camera, "/tf_static", durability=DurabilityPolicy.TRANSIENT_LOCAL)
+@pytest.mark.parametrize("topic", ["/tf_static", "tf_static"])
+def test_the_camera_s_place_on_the_body_from_tf(ros, camera, frames, topic):
+    static = tf(camera, topic, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     clouds = listen(ros, PointCloud2, "cloud", LATCHED)
-    node = start(ros)
+    node = start(ros, topics__tf_static=topic)
     camera.wait()
     camera.send(frames[0], body_frame="base_link")
     ros.until(lambda: reasons(node) == {"no transform from body to camera": 1})
