@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ SEGMENTATION_ARGUMENTS = (
 def mapping(arguments: Mapping[str, str]) -> Graph:
     """mapping_node on a camera's topics, or on a bag. `arguments` as in MAPPING_ARGUMENTS. Raises UserError."""
     given = _given(MAPPING_ARGUMENTS, arguments)
-    bag = given["rosbag"]
+    bag = expanduser(given["rosbag"])
     parameters: dict[str, Any] = {
         f"topics.{name}": given[f"{name}_topic"]
         for name in ("rgb", "depth", "camera_info", "pose", "tf", "tf_static")
@@ -259,6 +260,7 @@ def _segmentation_node(given: Mapping[str, str], parameters: dict[str, Any], fil
 
 
 def _own_file(file: str) -> list[str]:
+    file = expanduser(file)
     if file and not Path(file).is_file():
         raise UserError(f"The config_file {file} does not exist: give the path of a YAML file.")
     return [file] if file else []
@@ -289,7 +291,7 @@ def _rviz(given: Mapping[str, str], use_sim_time: bool) -> list[NodeSpec]:
     space = given["namespace"].strip("/")
     # the configuration has absolute names
     names = [f"/{node}/{topic}" for node, topics in VIEWED.items() for topic in topics] if space else []
-    file, frame = given["rviz_cfg"] or config_file("gcseg.rviz"), given.get("map_frame_id")
+    file, frame = expanduser(given["rviz_cfg"]) or config_file("gcseg.rviz"), given.get("map_frame_id")
     return [
         NodeSpec(
             "rviz2",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from array import array
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from os.path import expanduser
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import (
     InvalidParameterTypeException,
@@ -20,6 +21,9 @@ from gcseg_ros.config import Config, Part, build_config, flat_fields, set_value
 from gcseg_ros.errors import UserError
 
 M = TypeVar("M", bound=Part)
+
+PathText = Annotated[str, AfterValidator(expanduser)]
+"""A path, or what else may stand in its place (synthetic:1, a name of weights). `~` is the home folder: behind := no shell replaces it."""
 
 OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides")
 """Parameters that rclpy itself declares, or that begin with these names."""
@@ -88,10 +92,10 @@ class MappingNodeConfig(Config):
     cloud_colours: Literal["instance", "camera"] = Field("instance", description="rgb of ~/cloud")
     diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")
     warn_after_s: float = Field(5.0, gt=0, le=3600, description="warn when no complete frame came for so long")
-    output_dir: str = Field(
+    output_dir: PathText = Field(
         "", description="folder that ~/save writes; empty: gcseg_map, or gcseg_map_NAMESPACE of a node in a namespace"
     )
-    resume: str = Field("", description="folder that ~/save or gcseg map has written: its map is gone on with")
+    resume: PathText = Field("", description="folder that ~/save or gcseg map has written: its map is gone on with")
     save_labels: bool = Field(
         True, description="keep every frame's label image, for ~/save, on disk until ~/reset (about 10 kB each)"
     )
@@ -105,7 +109,7 @@ class MappingNodeConfig(Config):
 class ReplayNodeConfig(Part):
     """Settings of replay_node."""
 
-    recording: str = Field("", description="folder, bag or synthetic:SEED[:STYLE[:FRAMES]]")
+    recording: PathText = Field("", description="folder, bag or synthetic:SEED[:STYLE[:FRAMES]]")
     recording_options: str = Field("", description="what the format takes: NAME=VALUE, with blanks between several")
     rate: float = Field(1.0, ge=0, le=1000, description="speed of time; 0 = as fast as the frames are taken")
     loop: bool = Field(False, description="start again at the end, with the same stamps, as a bag does")
@@ -148,7 +152,7 @@ class SegmentationNodeConfig(Part):
         "tracked",
         description="instances are the cloud's own, the 3D network's, or the network's masks voted by the cloud's own",
     )
-    checkpoint: str = Field("", description="of the network, a file or a name; empty: the one of this version")
+    checkpoint: PathText = Field("", description="of the network, a file or a name; empty: the one of this version")
     device: str = Field("", description="of the network: cpu, cuda, cuda:1; empty: a GPU where there is one")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of the network's arithmetic")
     min_score: float = Field(0.1, ge=0, le=1, description="the network's instances with a lower score are left out")
@@ -172,10 +176,10 @@ class QueryNodeConfig(Part):
 
     autostart: bool = Field(True, description="configure and activate without being told by a lifecycle manager")
     topics: QueryTopics = QueryTopics()
-    model: str = Field(
+    model: PathText = Field(
         "", description="a CLIP of gcseg weights, a folder as open_clip saves it, or an architecture; empty: the usual"
     )
-    weights: str = Field("", description="file of weights, where model is an architecture")
+    weights: PathText = Field("", description="file of weights, where model is an architecture")
     device: str = Field("", description="of the model: cpu, cuda; empty: a GPU where there is one")
     most_views: int = Field(120, ge=1, le=1000, description="views of the map that are kept")
     views_per_object: int = Field(5, ge=1, le=20, description="views of an object that are looked at")

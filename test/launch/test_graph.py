@@ -126,6 +126,25 @@ def test_rviz_follows_the_namespace():
     assert len(mapping({}).nodes) == 1
 
 
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text("/**:\n  ros__parameters: {autostart: false}\n")
+    given = {
+        "config_file": "~/mine.yaml",
+        "rosbag": "~/walk",
+        "rviz": "true",
+        "rviz_cfg": "~/mine.rviz",
+        "query": "true",
+    }
+    planned = mapping(given)
+    mapper, asker, rviz = planned.nodes
+    assert mapper.parameter_files[-1] == str(tmp_path / "mine.yaml")
+    assert asker.parameters["autostart"] is False
+    assert str(tmp_path / "walk") in planned.processes[0]
+    assert rviz.arguments == ["-d", str(tmp_path / "mine.rviz")]
+    assert segmentation({"config_file": "~/mine.yaml"}).nodes[0].parameter_files[-1] == str(tmp_path / "mine.yaml")
+
+
 def test_rviz_shows_the_frame_of_the_map():
     rviz = mapping({"rviz": "true", "map_frame_id": "odom"}).nodes[1]
     assert rviz.arguments == ["-d", graph.config_file("gcseg.rviz"), "-f", "odom"]

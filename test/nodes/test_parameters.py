@@ -6,7 +6,14 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 from gcseg_ros.config import Config, flat_fields
 from gcseg_ros.errors import UserError
-from gcseg_ros.nodes.parameters import MappingNodeConfig, ReplayNodeConfig, declare, read
+from gcseg_ros.nodes.parameters import (
+    MappingNodeConfig,
+    QueryNodeConfig,
+    ReplayNodeConfig,
+    SegmentationNodeConfig,
+    declare,
+    read,
+)
 
 
 class Log:
@@ -58,6 +65,25 @@ def test_a_whole_number_is_fine_where_a_number_is_expected(ros):
     node = node_with(ros, body_to_camera=[0, 0, 0, 1, 0, 0, 0])
     declare(node, MappingNodeConfig)
     assert read(node, MappingNodeConfig).body_to_camera == [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (MappingNodeConfig, "output_dir"),
+        (MappingNodeConfig, "resume"),
+        (ReplayNodeConfig, "recording"),
+        (SegmentationNodeConfig, "checkpoint"),
+        (QueryNodeConfig, "model"),
+        (QueryNodeConfig, "weights"),
+    ],
+)
+def test_a_tilde_is_the_home_folder(ros, monkeypatch, model, name):
+    monkeypatch.setenv("HOME", "/house")
+    for given, path in (("~/maps/kitchen", "/house/maps/kitchen"), ("synthetic:1", "synthetic:1")):
+        node = node_with(ros, **{name: given})
+        declare(node, model)
+        assert getattr(read(node, model), name) == path
 
 
 def test_limits_and_choices_are_described(ros):
