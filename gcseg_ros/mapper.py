@@ -162,6 +162,14 @@ class Mapper:
             )
             return self._instance_map(surface, instance, confidence, of_tracked)
 
+    def finished(self) -> tuple[InstanceMap, UserError | None]:
+        """`instances()`, and None; where they cannot be had (`finishing.joining: network`, and the map is too large for it), `cloud()`,
+        and why."""
+        try:
+            return self.instances(), None
+        except UserError as error:
+            return self.cloud(), error
+
     def save_state(self, path: str | Path) -> None:
         """Write everything that `resume` needs as one file, in one step: the map of the frames that were tracked. Raises UserError where
         it cannot be written."""

@@ -71,11 +71,10 @@ def map_recording(
                 f"it has {len(recording)}."
             )
         left = f"the map of the {mapped} frames before that"
-        try:
-            instances = mapper.instances()
-        except UserError as error:
-            problems.insert(0, error)
-            instances, left = mapper.cloud(), f"the map of the {mapped} frames, its pieces joined by votes"
+        instances, unfinished = mapper.finished()
+        if unfinished is not None:
+            problems.insert(0, unfinished)
+            left = f"the map of the {mapped} frames, its pieces joined by votes"
         summary = {
             "recording": str(recording.path),
             "format": recording.format,

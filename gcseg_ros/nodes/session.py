@@ -130,23 +130,25 @@ class MappingSession:
         return self._mapper.statistics()
 
     def save(self) -> tuple[InstanceMap, str]:
-        """Write the finished map to `output_dir`; gives it and a sentence. Raises UserError."""
+        """Write the finished map to `output_dir`, joined by votes where it cannot be finished; gives it and a sentence. Raises UserError."""
         if not self.frames:
             raise UserError("There is nothing to save: no frame has been mapped yet.")
         with OutputFolder(self._config.output_dir) as output:
             for file in self._label_files():
                 output.add_file(file)
-            instances = self._mapper.instances()
+            instances, unfinished = self._mapper.finished()
             mapped, seconds = self.frames - self._resumed, self._ended_s - self._started_s
             summary = summarise(self._mapper, instances, mapped, seconds)
             output.add_state(self._mapper.save_state)
             output.add_views(self._mapper.gatherer.views)
+            notes = [*self._mapper.notes(), *([] if unfinished is None else [str(unfinished)])]
             resumed = self._config.resume if self._resumed else None
-            output.finish(instances, {"recording": LIVE, "resumed": resumed, **summary})
+            output.finish(instances, {"recording": LIVE, "notes": notes, "resumed": resumed, **summary})
         where = Path(self._config.output_dir).resolve()
         sentence = f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}"
         since = f"; its labels are those of the {mapped} frames since the map was resumed" if self._resumed else ""
-        return instances, f"{sentence}{since}."
+        by_votes = "" if unfinished is None else f" Its pieces are joined by votes: {unfinished}"
+        return instances, f"{sentence}{since}.{by_votes}"
 
     def _tell_of_lens(self) -> None:
         """Once: what image_proc has made straight has the same camera_info as before, so names must tell."""

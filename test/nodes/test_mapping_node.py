@@ -278,6 +278,24 @@ def test_save_and_reset(ros, camera, frames, tmp_path):
     assert json.loads((tmp_path / "map" / "summary.json").read_text())["frames"] == 1
 
 
+def test_a_map_too_large_for_the_3d_segmenter_is_saved_by_votes(ros, camera, frames, tmp_path, monkeypatch):
+    segmenter = pytest.importorskip("gcseg_ros.segmentation.segmenter")
+    monkeypatch.setattr(segmenter, "MOST_VOXELS", 10)
+    heard = listen(ros, Image, "labels")
+    start(ros, output_dir=str(tmp_path / "map"), finishing__joining="network")
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    saved = ros.call(ros.helper("client"), "mapping_node/save")
+    assert saved.success, saved.message
+    assert "Its pieces are joined by votes: The cloud fills" in saved.message
+    assert read_instance_map(tmp_path / "map").objects
+    (note,) = json.loads((tmp_path / "map" / "summary.json").read_text())["notes"]
+    assert "are possible" in note
+    resumed = Mapper()
+    resumed.resume(tmp_path / "map")
+    assert resumed.statistics()["frames"] == 1
+
+
 def service_call(ros, node, kind, service):
     """The future of a call of a service of mapping_node."""
     client = node.create_client(kind, f"{ros.namespace}/mapping_node/{service}")
