@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.config import Config
+from gcseg_ros.depth_seen import DepthSeen
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Frame
 from gcseg_ros.mapping.finishing import finish, same_colour
@@ -85,6 +86,7 @@ class Mapper:
             # if it cannot be read, that is told now, not when the map is to be finished
             shipped_model(joining)
         self._build_view = ViewBuilder(self.config.input)
+        self._depth_seen = DepthSeen(self.config.input.depth_max_m)
         self.voxel_map = VoxelMap(self.config.map)
         self.refine = PoseRefinement(self.voxel_map)
         # offline, one processor is for tracking while another looks ahead
@@ -128,6 +130,7 @@ class Mapper:
         with self._stage("map"):
             self.voxel_map.integrate(view, labels)
         if keyframe:
+            self._depth_seen.add(look.frame.depth_m)
             with self._stage("views"):
                 self.gatherer(look.frame.turned(view.quarters), view)
         self._build_view.mapped = look.view
@@ -247,17 +250,24 @@ class Mapper:
 
     def notes(self) -> list[str]:
         """What the user of the map should know, one sentence each."""
-        objects, notes = self.tracker.objects, []
+        objects, outside, notes = self.tracker.objects, self.voxel_map.outside, []
         if self.config.input.turn == "auto" and self._build_view.quarters:
             notes.append(
-                f"Images are turned ({TURNS[self._build_view.quarters]}), because the world's z axis, which points up, says so: set input.turn=none if it does not."
+                f"Images are turned ({TURNS[self._build_view.quarters]}), because by the first pose that way is up: set input.turn=none if "
+                "the world's z axis does not point up."
             )
         if objects.refused:
             notes.append(
                 f"{objects.refused} masks of keyframes were left out so far, because all {objects.most} ids belong to other pieces of the map: "
                 "begin a new map for the rest of the place, or map it less finely (masks.levels)."
             )
-        return notes
+        if outside:
+            notes.append(
+                f"{outside} points were left out so far: they are over {self.voxel_map.reach_m / 1000:.3g} km from the origin, and voxels of "
+                f"{self.voxel_map.voxel_m:g} m reach no further; subtract the same offset from all positions, or raise map.voxel_m."
+            )
+        depth = self._depth_seen.note(mapped=len(self.voxel_map) + outside > 0)
+        return notes if depth is None else [*notes, depth]
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -278,6 +278,13 @@ def test_a_broken_file_late_in_a_recording_leaves_the_map_of_the_frames_before_i
     assert {p.name for p in tmp_path.iterdir()} == {"broken", "out"}
 
 
+def test_a_map_of_nothing_is_told_of(walk, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["map", str(walk), "-o", str(out), "--max-frames", "2", "--set", "input.depth_max_m=0.2"]) == 0
+    (note,) = (note for note in json.loads((out / "summary.json").read_text())["notes"] if "Nothing is mapped" in note)
+    assert note in capsys.readouterr().out
+
+
 def test_frames_that_are_left_out_are_counted(walk, tmp_path, capsys):
     partial = tmp_path / "partial"
     subprocess.run(["cp", "-r", walk, partial], check=True)

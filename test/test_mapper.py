@@ -1,5 +1,6 @@
 """The pipeline as its users see it: a walk through a small generated room, step by step."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -170,6 +171,42 @@ def test_frames_without_any_depth(frames):
         assert not labels.any()
     assert len(mapper.instances().points) == 0
     assert mapper.step(frames[4]).labels.any() or mapper.step(frames[5]).labels.any()
+
+
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        (1, None),
+        (
+            3,
+            r"^Most of what was seen is not mapped: .*input.depth_max_m = 6 m, 9\d% is beyond, and the median is about 9\.\d m\. ",
+        ),
+        (1000, r"^Nothing is mapped: .* 100% is beyond, and the median is about \d,\d00 m\. Check its unit \(16-bit"),
+        (0.001, r"^Nothing is mapped: .* 0% is beyond, and the median is about 0\.00\d+ m\. Check its unit"),
+        (0, r"^Nothing is mapped: no keyframe has depth\.$"),
+    ],
+)
+def test_where_depth_is_in_another_unit_the_user_is_told(frames, times, says):
+    mapper, _ = mapped([replace(frame, depth_m=np.float32(times) * frame.depth_m) for frame in frames[:2]])
+    notes = mapper.notes()
+    if says is None:
+        assert notes == []
+    else:
+        (note,) = notes
+        assert re.search(says, note)
+    assert (len(mapper.instances().points) == 0) == (says is not None and says.startswith("^Nothing"))
+    assert Mapper().notes() == []
+
+
+def test_where_voxels_do_not_reach_the_user_is_told(frames):
+    there = np.eye(4)
+    there[0, 3] = 6000
+    far = [replace(frame, pose=there @ frame.pose) for frame in frames[:2]]
+    assert mapped(far)[0].notes() == []
+    (note,) = mapped(far, "map.voxel_m=0.005")[0].notes()
+    assert re.search(
+        r"^\d+ points were left out so far: they are over 5\.24 km from the origin, and voxels of 0\.005 m ", note
+    )
 
 
 def test_labels_fill_the_blocks_they_stand_for():

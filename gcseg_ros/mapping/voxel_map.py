@@ -33,12 +33,15 @@ class VoxelMap:
 
     Per voxel: weighted sums of points (from the voxel's corner, so that float32 is as good far from the origin), normals and Lab
     colours; the `SLOTS` labels with the most votes, best first.
+
+    outside  points that were left out, because they are further than `reach_m` from the origin along an axis
     """
 
     def __init__(self, config: MapConfig) -> None:
         self.voxel_m = config.voxel_m
         self.mask_edges_vote = config.mask_edges_vote
-        self.count = 0
+        self.reach_m = EXTENT * config.voxel_m
+        self.count = self.outside = 0
         self._allocate(FIRST_CAPACITY)
 
     def __len__(self) -> int:
@@ -67,11 +70,12 @@ class VoxelMap:
         most = self.count + view.measured_m.size  # where every pixel is a new voxel
         while most > min(len(self.sums), FULLEST * len(self.keys)):
             self._grow()
-        self.count = _integrate(
+        self.count, outside = _integrate(
             self.keys, self.row_of, self.count, self.sums, self.labels, self.votes, solid(view.measured_m),
             view.normals, view.lab, labels if self.mask_edges_vote else _without_edges(labels), view.pose, view.camera,
             self.voxel_m,
         )  # fmt: skip
+        self.outside += outside
         if self.count > len(self.keys) // 2:
             self._grow()
 
@@ -238,7 +242,9 @@ def _look_up(keys, row_of, labels, depth, pose, camera, inverse):
 
 @njit
 def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, frame_labels, pose, camera, voxel_m):
+    """The map's voxels are now `count`; that, and how many points lie outside of its extent."""
     h, w = depth.shape
+    outside = 0
     for v in range(h):
         for u in range(w):
             z = depth[v, u]
@@ -247,6 +253,7 @@ def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, fr
             point = transform(pose, u, v, z, camera)
             key, slot = locate(keys, point, 1 / voxel_m)
             if key < 0:
+                outside += 1
                 continue
             if keys[slot] != key:
                 keys[slot], row_of[slot] = key, count
@@ -264,7 +271,7 @@ def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, fr
                     s[7 + t] += weight * lab[v, u, t]
             if frame_labels[v, u] > 0:
                 _vote(labels[row], votes[row], frame_labels[v, u], weight)
-    return count
+    return count, outside
 
 
 @njit

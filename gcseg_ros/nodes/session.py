@@ -26,6 +26,8 @@ from gcseg_ros.ros_messages import bends, intrinsics_from_info, lens_from_info, 
 from gcseg_ros.run import summarise
 from gcseg_ros.tracked_labels import write_labels
 
+TELL_EVERY = 5  # frames: whether the map has notes; a sensor that starts may give a frame without depth
+
 
 class Unusable(Exception):  # noqa: N818 - an answer, not an error
     """A frame that cannot be mapped: `reason` to count it under, and a sentence for the user."""
@@ -81,7 +83,7 @@ class MappingSession:
         self._mapper.extensions["frame"] = self.frame = MapFrame()
         self.frames = self._resumed = 0
         self._started_s = self._ended_s = 0.0
-        self._told_of_ids = False
+        self._told = 0
         for file in self._label_files():
             file.unlink()
 
@@ -108,11 +110,9 @@ class MappingSession:
                     self._warn(
                         f"Labels of frames are lost from frame {frame.name} on: {error.filename}: {error.strerror}."
                     )
-        if not self._told_of_ids:
-            for note in self._mapper.notes():
-                self._told_of_ids = True
-                self._warn(note)
         self.frames += 1
+        if self.frames % TELL_EVERY == 0:
+            self._tell_notes()
         return frame, tracked
 
     def cloud(self) -> InstanceMap:
@@ -141,14 +141,23 @@ class MappingSession:
             summary = summarise(self._mapper, instances, mapped, seconds)
             output.add_state(self._mapper.save_state)
             output.add_views(self._mapper.gatherer.views)
-            notes = [*self._mapper.notes(), *([] if unfinished is None else [str(unfinished)])]
+            notes = self._mapper.notes()
+            if unfinished is not None:
+                notes.append(f"The pieces are joined by votes: {unfinished}")
             resumed = self._config.resume if self._resumed else None
             output.finish(instances, {"recording": LIVE, "notes": notes, "resumed": resumed, **summary})
         where = Path(self._config.output_dir).resolve()
         sentence = f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}"
         since = f"; its labels are those of the {mapped} frames since the map was resumed" if self._resumed else ""
-        by_votes = "" if unfinished is None else f" Its pieces are joined by votes: {unfinished}"
-        return instances, f"{sentence}{since}.{by_votes}"
+        return instances, " ".join([f"{sentence}{since}.", *notes])
+
+    def _tell_notes(self) -> None:
+        """The mapper's, again where there are more of them: their numbers change."""
+        notes = self._mapper.notes()
+        if len(notes) > self._told:
+            self._told = len(notes)
+            for note in notes:
+                self._warn(note)
 
     def _tell_of_lens(self) -> None:
         """Once: what image_proc has made straight has the same camera_info as before, so names must tell."""

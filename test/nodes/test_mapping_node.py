@@ -23,6 +23,7 @@ from visualization_msgs.msg import MarkerArray
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.export import read_instance_map
 from gcseg_ros.masks.background import BackgroundGenerator
+from gcseg_ros.nodes import session
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.nodes.messages import header
 from gcseg_ros.ros_messages import nanoseconds, stamp_ns
@@ -287,13 +288,28 @@ def test_a_map_too_large_for_the_3d_segmenter_is_saved_by_votes(ros, camera, fra
     ros.until(lambda: heard)
     saved = ros.call(ros.helper("client"), "mapping_node/save")
     assert saved.success, saved.message
-    assert "Its pieces are joined by votes: The cloud fills" in saved.message
+    assert "The pieces are joined by votes: The cloud fills" in saved.message
     assert read_instance_map(tmp_path / "map").objects
     (note,) = json.loads((tmp_path / "map" / "summary.json").read_text())["notes"]
     assert "are possible" in note
     resumed = Mapper()
     resumed.resume(tmp_path / "map")
     assert resumed.statistics()["frames"] == 1
+
+
+def test_a_map_of_nothing_is_told_of(ros, camera, frames, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(session, "TELL_EVERY", 2)
+    heard = listen(ros, Image, "labels")
+    start(ros, output_dir=str(tmp_path / "map"), input__depth_max_m=0.2)
+    camera.wait()
+    for frame in frames:
+        camera.send(frame)
+    ros.until(lambda: len(heard) == len(frames))
+    assert capfd.readouterr().err.count("Nothing is mapped") == 1
+    saved = ros.call(ros.helper("client"), "mapping_node/save")
+    assert "Nothing is mapped" in saved.message
+    (note,) = json.loads((tmp_path / "map" / "summary.json").read_text())["notes"]
+    assert note in saved.message
 
 
 def service_call(ros, node, kind, service):
