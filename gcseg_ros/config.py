@@ -120,7 +120,8 @@ class MasksConfig(Part):
         description="learned, geometric: merging costs (0 to 1) at which regions are cut, from fine to coarse",
     )
     boundary_network: str | None = Field(
-        None, description="ONNX file of the learned generator; default: the shipped one"
+        None,
+        description="ONNX file of the learned generator; default: the shipped one; pieces of the map are joined without the appearance that another says",
     )
     tracked_level: int = Field(0, ge=0, description="learned, geometric: which of the levels is tracked")
     sam: SamConfig = SamConfig()

@@ -17,6 +17,7 @@ from gcseg_ros.mapping.joining import WEIGHTS, shipped_model
 from gcseg_ros.mapping.pose_refinement import moved
 from gcseg_ros.mapping.state import Saved
 from gcseg_ros.mapping.voxel_map import VoxelMap
+from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.views import TURNS, ViewBuilder
 
@@ -207,6 +208,17 @@ def test_where_voxels_do_not_reach_the_user_is_told(frames):
     assert re.search(
         r"^\d+ points were left out so far: they are over 5\.24 km from the origin, and voxels of 0\.005 m ", note
     )
+
+
+def test_a_boundary_network_of_ones_own_has_appearances_that_the_joining_cannot_read(frames, tmp_path):
+    shipped, same, mine = boundary_network.WEIGHTS.read_bytes(), tmp_path / "same.onnx", tmp_path / "mine.onnx"
+    same.write_bytes(shipped)
+    mine.write_bytes(shipped + b"\x32\x04mine")  # the field doc_string
+    read, unread = (mapped(frames[:6], f"masks.boundary_network={file}")[0] for file in (same, mine))
+    assert read.tracker.evidence.looks
+    assert not unread.tracker.evidence.looks
+    assert len(unread.tracker.borders) == len(read.tracker.borders) > 0
+    assert unread.instances().objects
 
 
 def test_labels_fill_the_blocks_they_stand_for():

@@ -37,7 +37,7 @@ class BoundaryMaps:
                 (dv, du) = AFFINITY_OFFSETS[k]; meaningless where the second pixel lies outside of the image
     structure   (H, W): the pixel is part of the room itself (wall, floor, ceiling, window, door)
     appearance  (APPEARANCE_CHANNELS, ceil(H/4), ceil(W/4)): principal components of what the network knows of 4x4 pixels, the first
-                say most; of spread about 1. Things of one kind are near each other. None: a network in training does not say
+                say most; of spread about 1. Things of one kind are near each other. None: not known, as of a network in training
     """
 
     boundary: Image
