@@ -17,7 +17,7 @@ from gcseg_ros.jit import njit
 from gcseg_ros.mapping.described_pieces import with_appearance
 from gcseg_ros.mapping.joining import shipped_model
 from gcseg_ros.mapping.masked_pieces import seen_by_network
-from gcseg_ros.mapping.piece_graph import LEAST_VOXELS, piece_graph
+from gcseg_ros.mapping.piece_graph import LEAST_VOXELS, cells, piece_graph
 from gcseg_ros.mapping.structure import Plane, structural_planes
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import Borders
@@ -25,7 +25,9 @@ from gcseg_ros.tracking.evidence import Evidence
 from gcseg_ros.tracking.objects import MOST_OBJECTS
 
 PLANE_TOLERANCE_M = 0.05  # what stands further off a plane is not part of it
+PART_M = 0.05  # voxels off the planes that are no further apart are of one part
 PATCH_TOUCH_M = 0.07
+COARSE_M = 0.03  # of finer voxels, one in a cell of this edge stands for all: pairs of near ones would take all memory
 PATCH_PRIOR = 10.0  # views' worth of evidence from touching, equally coloured patches of one plane
 PATCH_COLOUR = 8.0  # Lab difference that ends it
 SMALL_PATCH = 150  # voxels; smaller patches join their surroundings
@@ -145,9 +147,10 @@ def _split_off_planes(
     thing = (label > 0) & ~patch[label]
     if len(off) and thing.any():
         label = label.copy()
-        pairs = cKDTree(points[off]).query_pairs(0.05, output_type="ndarray")
-        graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(off), len(off)))
-        _, part = connected_components(graph, directed=False)
+        some, stands_for = _thinned(points[off], np.zeros(len(off), np.int64), surface.voxel_m)
+        pairs = cKDTree(points[off[some]]).query_pairs(PART_M, output_type="ndarray")
+        graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(some), len(some)))
+        part = connected_components(graph, directed=False)[1][stands_for]
         _, touch = cKDTree(points[thing]).query(points[off], distance_upper_bound=0.06)
         neighbour = np.append(label[thing], 0)[touch]
         order = np.argsort(part, kind="stable")
@@ -180,7 +183,8 @@ def _coplanar_patches(
     on = np.flatnonzero((label > 0) & patch[label])
     if not len(on):
         return
-    size = np.bincount(label)
+    on = on[_thinned(surface.points[on], label[on], surface.voxel_m)[0]]
+    size = np.bincount(label[on])
     mean = _mean_colour(label, surface)
     pairs = on[cKDTree(surface.points[on]).query_pairs(PATCH_TOUCH_M, output_type="ndarray")]
     pairs = pairs[label[pairs[:, 0]] != label[pairs[:, 1]]]
@@ -196,6 +200,15 @@ def _coplanar_patches(
         difference = float(np.linalg.norm((mean[small] - mean[big]) * (0.7, 1, 1)))
         same = min(1.0, 2 * max(k / (3 * s**0.5), k / s)) * float(np.exp(-((difference / PATCH_COLOUR) ** 2)))
         yield (min(small, big), max(small, big)), same, PATCH_PRIOR * s**0.5
+
+
+def _thinned(points: npt.NDArray[np.float32], of: Ids, voxel_m: float) -> tuple[Ids, Ids]:
+    """Of what each is `of`, one point in each cell of COARSE_M, and for each point which of them stands for it; all, where voxels are as
+    large as cells."""
+    if voxel_m >= COARSE_M:
+        return np.arange(len(points)), np.arange(len(points))
+    _, first, at = np.unique(cells(points.astype(np.float64), of, COARSE_M), return_index=True, return_inverse=True)
+    return first, at
 
 
 def _absorb_small_patches(points: npt.NDArray, instance: Ids, patch: npt.NDArray[np.bool_]) -> Ids:

@@ -146,16 +146,21 @@ def _near(points: Floats, piece: Ids, voxel_m: float) -> tuple[Ids, Floats]:
     The first voxel of a piece in a cell stands for what the cell has of it.
     """
     inside = np.flatnonzero(piece >= 0)
-    cells = np.floor(points[inside] / (CELL * voxel_m)).astype(np.int64)
-    cells -= cells.min(0, initial=np.iinfo(np.int64).max)
-    x, y, z = (cells.max(0, initial=0) + 1).tolist()
-    _, first = np.unique(((piece[inside] * x + cells[:, 0]) * y + cells[:, 1]) * z + cells[:, 2], return_index=True)
+    _, first = np.unique(cells(points[inside], piece[inside], CELL * voxel_m), return_index=True)
     at, of = points[inside[first]], piece[inside[first]]
     one, other = cKDTree(at).query_pairs(REACH * voxel_m, output_type="ndarray").astype(np.int64).T
     two = of[one] != of[other]
     one, other = one[two], other[two]
     distance = np.linalg.norm(np.take(at, one, axis=0) - np.take(at, other, axis=0), axis=1)
     return sums_of_pairs(of[one], of[other], [np.ones(len(one)), distance], int(piece.max(initial=0)) + 1)
+
+
+def cells(points: Floats, of: Ids, edge_m: float) -> Ids:
+    """Where points (n, 3) are, as one number (n,): that of what they are `of`, and the cell of a grid."""
+    at = np.floor(points / edge_m).astype(np.int64)
+    at -= at.min(0, initial=np.iinfo(np.int64).max)
+    x, y, z = (at.max(0, initial=0) + 1).tolist()
+    return np.asarray(((of * x + at[:, 0]) * y + at[:, 1]) * z + at[:, 2])
 
 
 def _of_the_room(nodes: Floats) -> Ids:

@@ -1,10 +1,13 @@
 """From tracked labels to instances, on a floor with a box made by hand."""
 
+import tracemalloc
+from itertools import combinations
+
 import numpy as np
 import pytest
 
 from gcseg_ros.config import FinishingConfig
-from gcseg_ros.mapping.finishing import finish
+from gcseg_ros.mapping.finishing import PATCH_PRIOR, PATCH_TOUCH_M, _coplanar_patches, finish
 from gcseg_ros.mapping.instances import describe_objects, upright_box
 from gcseg_ros.mapping.structure import structural_planes
 from gcseg_ros.mapping.voxel_map import SLOTS, Surface
@@ -15,16 +18,16 @@ from gcseg_ros.tracking.objects import Objects
 STEP = 0.03
 
 
-def patch(origin, along, across, normal) -> tuple[np.ndarray, np.ndarray]:
+def patch(origin, along, across, normal, step=STEP) -> tuple[np.ndarray, np.ndarray]:
     """Voxels of a rectangle: points (n, 3) and normals (n, 3)."""
     a, b = np.asarray(along, float), np.asarray(across, float)
-    i, j = np.meshgrid(np.arange(np.linalg.norm(a) / STEP), np.arange(np.linalg.norm(b) / STEP), indexing="ij")
+    i, j = np.meshgrid(np.arange(np.linalg.norm(a) / step), np.arange(np.linalg.norm(b) / step), indexing="ij")
     unit_a, unit_b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    points = origin + STEP * (i.reshape(-1, 1) * unit_a + j.reshape(-1, 1) * unit_b)
+    points = origin + step * (i.reshape(-1, 1) * unit_a + j.reshape(-1, 1) * unit_b)
     return points, np.tile(np.asarray(normal, float), (len(points), 1))
 
 
-def surface(parts: list[tuple[np.ndarray, np.ndarray, int]]) -> Surface:
+def surface(parts: list[tuple[np.ndarray, np.ndarray, int]], voxel_m: float = STEP) -> Surface:
     """Parts (points, normals, label) as the voxels of a map, seen well and in one colour."""
     points = np.concatenate([p for p, _, _ in parts])
     sums = np.zeros((len(points), 10), np.float32)
@@ -37,7 +40,7 @@ def surface(parts: list[tuple[np.ndarray, np.ndarray, int]]) -> Surface:
     labels[:, 0] = np.concatenate([np.full(len(p), label) for p, _, label in parts])
     votes = np.zeros((len(points), SLOTS), np.float32)
     votes[:, 0] = 5.0
-    return Surface(sums, labels, votes, 0.03)
+    return Surface(sums, labels, votes, voxel_m)
 
 
 FLOOR = patch([0, 0, 0], [3, 0, 0], [0, 3, 0], [0, 0, 1])
@@ -112,6 +115,49 @@ def test_what_is_split_off_the_last_label_has_an_id_that_label_images_can_hold(c
     np.testing.assert_array_equal(instance, name[some])
     assert (confidence > 0).all()
     assert of_tracked[[2, last]].tolist() == [2, last]
+
+
+def two_floors_and_a_box(step: float) -> Surface:
+    """The floor is two patches that touch, and the box's front carries the label of one of them by mistake."""
+    half, other = (patch([0, y, 0], [2, 0, 0], [0, 1, 0], [0, 0, 1], step) for y in (0, 1))
+    top = patch([1, 0.5, 0.5], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 1], step)
+    front = patch([1, 0.5, 0.06], [0.5, 0, 0], [0, 0, 0.44], [0, -1, 0], step)
+    return surface([(*half, 1), (*other, 2), (*top, 3), (*front, 1)], step)
+
+
+@pytest.mark.parametrize("step", [0.03, 0.006])
+def test_fine_voxels_are_joined_by_votes_as_coarse_ones_are_and_in_little_memory(step):
+    """Pairs of voxels within a reach grow with the fourth power of how fine they are."""
+    fine, config = two_floors_and_a_box(step), FinishingConfig(joining="votes", structure="planes")
+    tracemalloc.start()
+    instance, _, _ = finish(fine, Evidence(), Borders(), config)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    floor, box = fine.points[:, 2] < 0.04, fine.points[:, 2] > 0.1
+    assert len(np.unique(instance[floor])) == 1, "the two halves"
+    assert len(np.unique(instance[box])) == 1, "its front left the floor, for the top"
+    assert instance[floor][0] != instance[box][0]
+    assert peak < 300e6, "200 MB of it for planes, however many voxels there are"
+
+
+def test_coplanar_patches_that_touch_have_votes_by_each_voxel_of_the_smaller_that_is_near():
+    """Voxels of 3 cm, by a loop over all pairs."""
+    rng = np.random.default_rng(0)
+    floor = patch([0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1])
+    seeds = rng.random((6, 2))
+    label = 1 + np.linalg.norm(floor[0][:, None, :2] - seeds, axis=2).argmin(1)
+    flat = surface([(floor[0][label == i], floor[1][label == i], i) for i in range(1, 7)])
+    label, is_patch, home = flat.label, np.arange(7) > 0, np.zeros(7, np.int64)
+    expected, size = {}, np.bincount(label)
+    near = np.linalg.norm(flat.points[:, None] - flat.points, axis=2) <= PATCH_TOUCH_M
+    for a, b in combinations(range(1, 7), 2):
+        small, big = (a, b) if size[a] <= size[b] else (b, a)
+        k, s = near[label == small][:, label == big].any(1).sum(), size[small]
+        if k >= 4:
+            expected[a, b] = min(1, 2 * max(k / (3 * s**0.5), k / s)), PATCH_PRIOR * s**0.5
+    votes = {pair: said for pair, *said in _coplanar_patches(flat, label, is_patch, home)}
+    assert len(votes) > 4
+    assert votes == {pair: pytest.approx(said) for pair, said in expected.items()}
 
 
 def test_specks_are_no_instances():
