@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.config import Config
-from gcseg_ros.depth_seen import DepthSeen
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Frame
+from gcseg_ros.left_out import LeftOut
 from gcseg_ros.mapping.finishing import finish, same_colour
 from gcseg_ros.mapping.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.joining import shipped_model
@@ -86,7 +86,7 @@ class Mapper:
             # if it cannot be read, that is told now, not when the map is to be finished
             shipped_model(joining)
         self._build_view = ViewBuilder(self.config.input)
-        self._depth_seen = DepthSeen(self.config.input.depth_max_m)
+        self._left_out = LeftOut(self.config.input.depth_max_m)
         self.voxel_map = VoxelMap(self.config.map)
         self.refine = PoseRefinement(self.voxel_map)
         # offline, one processor is for tracking while another looks ahead
@@ -96,7 +96,7 @@ class Mapper:
         background = live and self.config.masks.generator in ("sam", "sam2")
         self.tracker = Tracker(self.config.tracking, generate, propagate, self.voxel_map, background)
         self.gatherer = ViewGatherer(self.config.views)
-        self.extensions: dict[str, Stateful] = {"views": self.gatherer}
+        self.extensions: dict[str, Stateful] = {"views": self.gatherer, "left_out": self._left_out}
 
     def step(self, frame: Frame) -> TrackedFrame:
         """Map one frame. Causal: nothing of a later frame changes what is returned here."""
@@ -128,9 +128,9 @@ class Mapper:
                 self.refine.restore(Saved("poses", 0, poses))
                 raise
         with self._stage("map"):
-            self.voxel_map.integrate(view, labels)
+            self._left_out.outside += self.voxel_map.integrate(view, labels)
         if keyframe:
-            self._depth_seen.add(look.frame.depth_m)
+            self._left_out.add(look.frame.depth_m)
             with self._stage("views"):
                 self.gatherer(look.frame.turned(view.quarters), view)
         self._build_view.mapped = look.view
@@ -250,7 +250,8 @@ class Mapper:
 
     def notes(self) -> list[str]:
         """What the user of the map should know, one sentence each."""
-        objects, outside, notes = self.tracker.objects, self.voxel_map.outside, []
+        objects, voxels = self.tracker.objects, self.voxel_map
+        notes = self._left_out.notes(len(voxels), voxels.voxel_m, voxels.reach_m)
         if self.config.input.turn == "auto" and self._build_view.quarters:
             notes.append(
                 f"Images are turned ({TURNS[self._build_view.quarters]}), because by the first pose that way is up: set input.turn=none if "
@@ -261,13 +262,7 @@ class Mapper:
                 f"{objects.refused} masks of keyframes were left out so far, because all {objects.most} ids belong to other pieces of the map: "
                 "begin a new map for the rest of the place, or map it less finely (masks.levels)."
             )
-        if outside:
-            notes.append(
-                f"{outside} points were left out so far: they are over {self.voxel_map.reach_m / 1000:.3g} km from the origin, and voxels of "
-                f"{self.voxel_map.voxel_m:g} m reach no further; subtract the same offset from all positions, or raise map.voxel_m."
-            )
-        depth = self._depth_seen.note(mapped=len(self.voxel_map) + outside > 0)
-        return notes if depth is None else [*notes, depth]
+        return notes
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

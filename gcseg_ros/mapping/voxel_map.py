@@ -34,14 +34,14 @@ class VoxelMap:
     Per voxel: weighted sums of points (from the voxel's corner, so that float32 is as good far from the origin), normals and Lab
     colours; the `SLOTS` labels with the most votes, best first.
 
-    outside  points that were left out, because they are further than `reach_m` from the origin along an axis
+    reach_m  how far from the origin, along an axis, there can be voxels
     """
 
     def __init__(self, config: MapConfig) -> None:
         self.voxel_m = config.voxel_m
         self.mask_edges_vote = config.mask_edges_vote
         self.reach_m = EXTENT * config.voxel_m
-        self.count = self.outside = 0
+        self.count = 0
         self._allocate(FIRST_CAPACITY)
 
     def __len__(self) -> int:
@@ -62,8 +62,9 @@ class VoxelMap:
         n = self.count
         self.sums[:n], self.labels[:n], self.votes[:n] = sums[:n], labels[:n], votes[:n]
 
-    def integrate(self, view: View, labels: Labels) -> None:
-        """Lift a view (Eq. 3-5, 11) and add its votes; a vote's weight falls with the variance of the depth noise.
+    def integrate(self, view: View, labels: Labels) -> int:
+        """Lift a view (Eq. 3-5, 11) and add its votes; a vote's weight falls with the variance of the depth noise. -> how many points are left
+        out, because voxels do not reach them.
 
         The measured depth is lifted, not the filtered one, and without the pixels beside depth discontinuities.
         """
@@ -75,9 +76,9 @@ class VoxelMap:
             view.normals, view.lab, labels if self.mask_edges_vote else _without_edges(labels), view.pose, view.camera,
             self.voxel_m,
         )  # fmt: skip
-        self.outside += outside
         if self.count > len(self.keys) // 2:
             self._grow()
+        return int(outside)
 
     def look_up(self, depth_m: Image, view: View) -> Labels:
         """The map's label at each pixel's 3D point, (h, w) int32, 0 = none: its points projected with a depth test."""
