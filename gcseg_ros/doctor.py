@@ -110,16 +110,22 @@ def coverage() -> list[Check]:
 
 
 def compiler() -> Check:
-    """numba compiles the loops on the first run and keeps them: beside the package, or in NUMBA_CACHE_DIR."""
+    """numba compiles the loops on the first run and keeps them: in NUMBA_CACHE_DIR, beside the package or in the user's cache."""
     for folder in (
         os.environ.get("NUMBA_CACHE_DIR"),
         str(Path(gcseg_ros.__file__).parent),
-        str(Path.home() / ".cache"),
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"),
     ):
-        if folder and os.access(folder, os.W_OK):
+        if folder and can_be_made(Path(folder)):
             return Check("numba's cache", f"writable in {folder}")
     advice = "set NUMBA_CACHE_DIR to a writable folder, or each run compiles anew (about half a minute)"
     return Check("numba's cache", "not writable", False, advice, optional=True)
+
+
+def can_be_made(folder: Path) -> bool:
+    """Whether this user can write in the folder, or make it."""
+    there = next(above for above in (folder.absolute(), *folder.absolute().parents) if os.path.exists(above))
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def network() -> Check:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache
 
 CONSTANTS = (bool, int, float, str, tuple, np.generic, np.ndarray)
 
@@ -18,16 +21,41 @@ def njit(function: Callable | None = None, **options: Any) -> Any:
     """numba's, with further `options` of it.
 
     numba takes what it has cached while the function's own file is the same. But what the function calls, and constants, are compiled
-    in, and may be of other files: what is cached is marked with these as well.
+    in, and may be of other files: what is cached is marked with these as well. Where no folder can be written nothing is cached.
     """
     if function is None:
         return partial(njit, **options)
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    compiled = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    if hasattr(compiled, "_cache"):
+        with suppress(RuntimeError):  # numba finds no folder that it can write
+            compiled._cache = Cache(function)
     file = _cache_file(compiled)
     if file is not None:
         parts = (file._source_stamp, *_compiled_in(function))
         file._source_stamp = hashlib.sha256(repr(parts).encode()).digest()
     return compiled
+
+
+class Cache(FunctionCache):
+    """numba's, which may fail: what it cannot read (after a power cut) or write (on a full disk) is forgotten and compiled anew."""
+
+    def load_overload(self, *what: Any) -> Any:
+        try:
+            return super().load_overload(*what)
+        except Exception:  # what a damaged pickle raises
+            self._forget()
+            return None
+
+    def save_overload(self, *what: Any) -> None:
+        try:
+            super().save_overload(*what)
+        except Exception:
+            self._forget()
+
+    def _forget(self) -> None:
+        """An index that is gone names no older machine code either."""
+        with suppress(OSError):
+            Path(self._cache_file._index_path).unlink(missing_ok=True)
 
 
 def _compiled_in(function: Callable) -> Iterator[tuple[str, Any]]:

@@ -15,6 +15,7 @@ import yaml
 
 from gcseg_ros.cli import main
 from gcseg_ros.config import Config
+from gcseg_ros.doctor import compiler
 
 GCSEG = [sys.executable, "-m", "gcseg_ros.cli"]
 WIDTH, HEIGHT, FOCAL = 160, 120, 120.0
@@ -349,6 +350,20 @@ def test_doctor_names_versions_that_end_the_process(capsys, monkeypatch, tmp_pat
     (line,) = [line for line in capsys.readouterr().out.splitlines() if f" {version}" in line]
     assert line.startswith("not ok " if advice else "ok ")
     assert line.endswith(advice or version)
+
+
+def test_doctor_knows_where_numba_can_keep_its_code(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setattr("gcseg_ros.__file__", str(file / "gcseg_ros" / "__init__.py"))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "new"))
+    assert compiler().found == f"writable in {tmp_path}/new/.cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file / "cache"))
+    assert not compiler().ok
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "other"))
+    assert compiler().found == f"writable in {tmp_path}/other"
 
 
 def test_an_unforeseen_error_asks_for_a_report_and_debug_shows_where(monkeypatch, capsys, mapped):

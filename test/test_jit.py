@@ -1,8 +1,9 @@
-"""What numba has cached is taken as long as nothing of what was compiled in has changed."""
+"""What numba has cached is taken as long as nothing of what was compiled in has changed; without it, loops are compiled."""
 
 import importlib
 import sys
 
+import numba
 import pytest
 
 NOISE = "from gcseg_ros.jit import njit\n\nLIMIT = {limit}\n\n\n@njit\ndef noise():\n    return {noise}\n"
@@ -26,6 +27,8 @@ def imported(tmp_path, monkeypatch):
     """Writes and imports two modules, as a new process would: the second compiles in what is of the first."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     (tmp_path / "use_of_test.py").write_text(USE)
 
     def written_and_imported(noise, limit):
@@ -45,3 +48,33 @@ def test_a_change_of_another_file_is_compiled_anew(imported):
     assert sum(again.stats.cache_hits.values()) == 1
     assert imported("2.25", "10.0")() == 12.25
     assert imported("2.25", "20.50")() == 22.75
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 400, b"whole, but for its end"])
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_a_damaged_cache_is_compiled_anew_and_mended(imported, tmp_path, kind, content):
+    assert imported("1.5", "10.0")() == 11.5
+    files = list((tmp_path / "__pycache__").glob(f"use_of_test.use-*.{kind}"))
+    assert files
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-9] if content.startswith(b"whole") else content)
+    anew = imported("1.5", "10.0")
+    assert anew() == 11.5
+    assert sum(anew.stats.cache_hits.values()) == 0
+    again = imported("1.5", "10.0")
+    assert again() == 11.5
+    assert sum(again.stats.cache_hits.values()) == 1
+
+
+def test_where_no_cache_can_be_written_loops_are_compiled(imported, tmp_path, monkeypatch):
+    (tmp_path / "__pycache__").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "__pycache__"))
+    assert imported("1.5", "10.0")() == 11.5
+    assert (tmp_path / "__pycache__").read_bytes() == b""
+
+
+def test_a_cache_that_cannot_be_written_any_more_is_done_without(imported, tmp_path):
+    use = imported("1.5", "10.0")
+    (tmp_path / "__pycache__").rmdir()
+    (tmp_path / "__pycache__").touch()
+    assert use() == 11.5
