@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import typer
 
 from gcseg_ros import __version__
-from gcseg_ros.consoles import console, errors
+from gcseg_ros.consoles import console, errors, print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.retrieval.command import query
 from gcseg_ros.weights.command import app as weights
@@ -252,7 +252,7 @@ def evaluate(
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
-        console.print(report.table(result))
+        print_table(report.table(result))
     if result.remark:
         errors.print(result.remark, style="yellow", markup=False, soft_wrap=True)
 
@@ -288,7 +288,7 @@ def view(
     if not (png or rrd or html):
         from gcseg_ros.viewer.table import objects_table
 
-        console.print(objects_table(instances.objects))
+        print_table(objects_table(instances.objects))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gcseg_ros.consoles import console, errors
+from gcseg_ros.consoles import errors, print_table
 
 
 def query(
@@ -65,7 +65,7 @@ def query(
         print(json.dumps(answers.as_json(found, top), indent=2))
     else:
         for answer in found:
-            console.print(answers.answers_table(answer, top))
+            print_table(answers.answers_table(answer, top))
     for file in files:
         errors.print(f"Wrote {file}.", markup=False, soft_wrap=True)
     for remark in retrieval.remarks([*texts, *(negatives or [])]):

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from gcseg_ros.mapping.instances import ObjectInstance
 from gcseg_ros.viewer.colours import instance_colours
 
+FOLDED = "seen in"
+
 
 def objects_table(objects: Iterable[ObjectInstance]) -> Table:
-    """One row an object, the largest first; the bar has the object's colour in picture.png."""
-    table = Table("", "id", "points", "size (m)", "confidence", "seen in", "state", box=None)
-    for column in table.columns:
-        column.no_wrap = True
+    """One row an object, the largest first; the bar has the object's colour in picture.png. Where it is narrow, the frames' names are folded."""
+    table = Table("", "id", "points", "size (m)", "confidence", FOLDED, "state", box=None)
     for found in sorted(objects, key=lambda found: -found.points):
         red, green, blue = instance_colours(np.array(found.id)).tolist()
         size = " x ".join(f"{edge:.2f}" for edge in found.oriented_box[2])
@@ -29,4 +30,9 @@ def objects_table(objects: Iterable[ObjectInstance]) -> Table:
             Text(f"{found.first_seen} - {found.last_seen}"),
             Text(found.state),
         )
+    for column in table.columns:
+        if column.header == FOLDED:
+            column.overflow = "fold"
+        else:
+            column.no_wrap, column.min_width = True, max(cell_len(str(cell)) for cell in (column.header, *column.cells))
     return table

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from gcseg_ros.consoles import console, errors
+from gcseg_ros.consoles import console, errors, print_table
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -38,7 +38,7 @@ def list_(folder: Folder = None) -> None:
         here = "yes" if (where / entry.file).is_file() else "-"
         checksum = "SHA-256" if entry.sha256 else "size only" if entry.size else "none"
         table.add_row(entry.name, here, size, checksum, entry.licence, entry.what)
-    console.print(table)
+    print_table(table)
     console.print(f"They are kept in {escape(str(where))}.", soft_wrap=True)
 
 
