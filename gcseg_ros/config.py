@@ -6,7 +6,8 @@ are all made from these models.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,14 @@ class Part(BaseModel):
     """Settings of one part: unknown names are refused, values are checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        wanted = cls.model_fields[info.field_name or ""].annotation
+        if wanted is not bool and any(isinstance(one, bool) for one in (value if isinstance(value, list) else [value])):
+            raise PydanticCustomError("truth", "expected no truth value; in YAML yes and on are true, no and off false")
+        return value
 
 
 P = TypeVar("P", bound=Part)
@@ -256,8 +265,12 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
             raise UserError(
                 f"The configuration {file} must hold parts such as `tracking:`; found {type(read).__name__}."
             )
-        for name, value in (read or {}).items():
-            set_value(values, str(name), value)
+        given = [pair for name, value in (read or {}).items() for pair in written_out(str(name), value)]
+        for path, count in Counter(path for path, _ in given).items():
+            if count > 1:
+                raise UserError(f"The configuration {file} gives {path} twice, written out and nested: leave one out.")
+        for path, value in given:
+            set_value(values, path, value)
     for setting in settings:
         set_value(values, *parse_setting(setting))
     return build_config(values)
@@ -276,16 +289,23 @@ def parse_setting(setting: str, example: str = "tracking.keyframe_stride=10") ->
 
 def set_value(values: dict[str, Any], path: str, value: Any) -> None:
     """Put `value` at the dotted `path` of nested dictionaries; of a dictionary, each of its values."""
+    for whole, setting in written_out(path, value):
+        *parts, name = whole.split(".")
+        part_values = values
+        for part in parts:
+            part_values = part_values.setdefault(part, {})
+            if not isinstance(part_values, dict):
+                raise UserError(f"The setting {whole} goes through {part}, which is a value, not a part.")
+        part_values[name] = setting
+
+
+def written_out(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """(dotted path, value) of each value in a dictionary at `path`, or of the value that is there."""
     if isinstance(value, dict) and value:
         for below, part_value in value.items():
-            set_value(values, f"{path}.{below}", part_value)
-        return
-    *parts, name = path.split(".")
-    for part in parts:
-        values = values.setdefault(part, {})
-        if not isinstance(values, dict):
-            raise UserError(f"The setting {path} goes through {part}, which is a value, not a part.")
-    values[name] = value
+            yield from written_out(f"{path}.{below}", part_value)
+    else:
+        yield path, value
 
 
 def build_config(values: dict[str, Any], model: type[P] = Config) -> P:  # type: ignore[assignment]

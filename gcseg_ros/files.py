@@ -9,13 +9,15 @@ import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import yaml
 
 from gcseg_ros.errors import UserError
+
+N = TypeVar("N", bound=yaml.Node)
 
 
 @contextmanager
@@ -58,10 +60,33 @@ def write_json_atomic(path: str | Path, data: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+class Loader(yaml.SafeLoader):
+    """Of a key that a mapping has twice SafeLoader takes the last; and it lets an alias stand within what it stands for."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(None)  # type: ignore[arg-type]
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line, name = key.start_mark.line + 1, (key.tag, key.value)
+                if name in lines:
+                    raise ValueError(f"it gives {key.value} twice, in lines {lines[name]} and {line}; leave one out")
+                lines[name] = line
+        return self._anchored(anchor, node)
+
+    def compose_sequence_node(self, anchor: Any) -> yaml.SequenceNode:
+        return self._anchored(anchor, super().compose_sequence_node(None))  # type: ignore[arg-type]
+
+    def _anchored(self, anchor: str | None, node: N) -> N:
+        if anchor is not None:
+            self.anchors[anchor] = node
+        return node
+
+
 def parse_yaml(text: str) -> Any:
     """The content of YAML. Raises ValueError, in one sentence, whatever is wrong with it."""
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader)
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(" ".join(str(error).split())) from None
     except Exception:  # PyYAML raises many kinds for values that their tag or its own constructors cannot take

@@ -48,6 +48,10 @@ def test_a_file_takes_the_names_of_settings_as_they_are(tmp_path):
         ),
         ("masks.sam.crop_n_points_downscale_factor=64", r"downscale_factor = 64 is not allowed: layer 1 of the crops"),
         ("masks.sam={points_per_side: 8, crop_n_layers: 4}", r"layer 4 of the crops would have no prompts"),
+        ("map.voxel_m=yes", "map.voxel_m = True is not allowed: expected no truth value"),
+        ("tracking.keyframe_stride=on", "tracking.keyframe_stride = True is not allowed"),
+        ("masks.levels=[off, on]", r"masks.levels = \[False, True\] is not allowed"),
+        ("tracking={keyframe_stride: 2, keyframe_stride: 3}", "tracking cannot be understood"),
         ("masks.levels=[0.8, 0.4]", "is not allowed: levels must rise"),
         ("masks.levels=[0.4, 0.4]", "is not allowed: levels must rise"),
         ("masks.levels=[-3, 0.4]", "within 0 to 1"),
@@ -70,6 +74,36 @@ def test_wrong_files(tmp_path, text):
         load_config(file)
     with pytest.raises(UserError, match=r"no\.yaml"):
         load_config(tmp_path / "no.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tracking: {keyframe_stride: 7}\ntracking: {min_mask_px: 5}\n", "gives tracking twice, in lines 1 and 2"),
+        ("map:\n  voxel_m: 0.1\n\n  voxel_m: 0.2\n", "gives voxel_m twice, in lines 2 and 4"),
+        ("map.voxel_m: 0.1\nmap: {voxel_m: 0.1}\n", "gives map.voxel_m twice, written out and nested"),
+        ("masks.sam: {scales: apart}\nmasks: {sam.scales: together}\n", r"gives masks\.sam\.scales twice"),
+        ("a: &a {b: *a}\n", "alias 'a'"),
+        ("masks: {levels: &a [*a]}\n", "alias 'a'"),
+    ],
+)
+def test_a_file_says_each_thing_once(tmp_path, text, says):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=rf"c\.yaml .*{says}"):
+        load_config(file)
+
+
+def test_a_file_may_use_what_it_has_said_elsewhere(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "masks: {levels: &one [0.5], sam: &sam {scales: apart}}\npropagation: {sam2: {<<: {weights: w}, weights: x}}\n"
+    )
+    config = load_config(file)
+    assert (config.masks.levels, config.propagation.sam2.weights) == ((0.5,), "x")
+    file.write_text("views: &a {most: 5}\ntracking: *a\n")
+    with pytest.raises(UserError, match=r"no setting tracking\.most"):
+        load_config(file)
 
 
 def test_few_prompts_without_crops():
