@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from glob import escape
@@ -212,6 +212,16 @@ def check_replaceable(path: Path, overwrite: bool = True) -> None:
         )
     if not overwrite:
         raise UserError(f"The output {path} holds an earlier result: name another folder, or leave out --no-overwrite.")
+
+
+def check_own_file(file: Path, reads: Iterable[Path]) -> None:
+    """UserError where `file`, which a command is to write, is one that it reads, or one of an output."""
+    place = file.resolve()
+    if place in {read.resolve() for read in reads}:
+        raise UserError(f"{file} is what is read: name another file to write.")
+    for folder in place.parents:
+        if place.relative_to(folder).parts[0] in FILES and is_output(folder):
+            raise UserError(f"{file} belongs to the map in {folder}: name another file to write.")
 
 
 def is_output(path: Path) -> bool:

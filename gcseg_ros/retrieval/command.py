@@ -53,7 +53,7 @@ def query(
     from gcseg_ros.retrieval import answers
     from gcseg_ros.retrieval.encoder import DEFAULT_MODEL
 
-    files = answers.heat_files(output, len(texts)) if output else []
+    files = answers.heat_files(output, len(texts), [instances] if instances else []) if output else []
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("looking at objects", total=None)
         retrieval, found = answers.query_map(

@@ -12,6 +12,7 @@ import numpy as np
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapping.export import read_cloud, write_instances_ply
 from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.output import check_own_file
 from gcseg_ros.segmentation import require_torch
 
 
@@ -31,6 +32,9 @@ def segment_file(
     file = cloud / "instances.ply" if cloud.is_dir() else cloud
     if not file.is_file():
         raise UserError(f"There is no cloud {file}: expected a PLY file or a folder written by `gcseg map`.")
+    picture = output.with_suffix(".png")
+    for written in (output, picture):
+        check_own_file(written, [file])
     segmenter = Segmenter.load(checkpoint, changes, device)
     content = read_cloud(file, finite_only=False)
     points, colours = content["points"], content.get("colours")
@@ -38,5 +42,5 @@ def segment_file(
     write_instances_ply(output, result)
     finite = np.isfinite(points).all(1)
     shown = {name: getattr(result, name)[finite] for name in ("points", "colours", "instance", "confidence")}
-    write_picture(replace(result, **shown), output.with_suffix(".png"))
+    write_picture(replace(result, **shown), picture)
     return result

@@ -271,6 +271,19 @@ def test_what_is_no_query_is_said_in_a_sentence(out, capsys, arguments, expected
     assert (status, expected in said) == (2, True), said
 
 
+def test_a_heat_map_takes_no_place_of_what_is_read_or_of_a_map(out, capsys, shelf):
+    write_instances_ply(out / "mine.ply", shelf[0])
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    for arguments, expected in (
+        (["mug", "-o", out / "instances.ply"], "instances.ply belongs to the map in"),
+        (["mug", "-o", out / "picture.ply"], "picture.png belongs to the map in"),
+        (["mug", "-o", out / "mine.ply", "--instances", out / "mine.ply"], "mine.ply is what is read"),
+    ):
+        status, said = asked(capsys, out, *arguments)
+        assert (status, expected in said) == (2, True), said
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+
+
 def test_queries_before_any_map_or_without_views(out, capsys, tmp_path):
     assert "There is no map in" in asked(capsys, tmp_path / "nowhere", "mug")[1]
     (out / "views.npz").unlink()

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 from gcseg_ros.cli import main  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.evaluation.baselines import normals_of  # noqa: E402
+from gcseg_ros.files import write_json_atomic  # noqa: E402
 from gcseg_ros.foundation import read_parameters  # noqa: E402
 from gcseg_ros.mapping.export import read_cloud, write_cloud  # noqa: E402
 from gcseg_ros.segmentation import checkpoint  # noqa: E402
@@ -502,6 +503,11 @@ def test_checkpoints_are_known_by_the_names_of_the_weights(tmp_path, monkeypatch
     [
         (["missing.ply", "-o", "out.ply"], "There is no cloud"),
         (["cloud.ply", "-o", "out.txt"], "must be named .ply"),
+        (["cloud.ply", "-o", "no/../cloud.ply"], "is what is read: name another file"),
+        (["cloud.ply", "-o", "map/instances.ply"], "instances.ply belongs to the map in"),
+        (["cloud.ply", "-o", "map/picture.ply"], "picture.png belongs to the map in"),
+        (["cloud.ply", "-o", "map/labels/0.ply"], "0.ply belongs to the map in"),
+        (["map", "-o", "map/instances.ply"], "is what is read"),
         (["cloud.ply", "-o", "out.ply", "--checkpoint", "nothing"], "There is no checkpoint"),
         (["cloud.ply", "-o", "out.ply", "--checkpoint", "c.pt", "--min-score", "7"], "min_score"),
         (["cloud.ply", "-o", "out.ply", "--checkpoint", "c.pt", "--device", "cuda"], "no GPU"),
@@ -513,8 +519,11 @@ def test_mistakes_on_the_command_line(network, tmp_path, monkeypatch, capsys, ar
     monkeypatch.chdir(tmp_path)
     write_cloud(tmp_path / "cloud.ply", {"points": surface(10)[0].astype(np.float32)})
     checkpoint.save(network, tmp_path / "c.pt")
+    write_json_atomic(tmp_path / "map" / "summary.json", {"gcseg_ros": "test"})
+    (tmp_path / "map" / "instances.ply").touch()
     if "cuda" in arguments and torch.cuda.is_available():
         pytest.skip("there is a GPU")
     assert main(["segment", *arguments]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out.ply").exists()
+    assert sorted(file.name for file in (tmp_path / "map").iterdir()) == ["instances.ply", "summary.json"]
