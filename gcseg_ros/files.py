@@ -24,20 +24,23 @@ N = TypeVar("N", bound=yaml.Node)
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary name next to `path`, with the same suffix; it becomes `path` when the block ends without an error.
 
-    Missing folders are made. After an error or Ctrl-C nothing is left, and a former `path` stays as it was.
-    Raises UserError where the system refuses to write.
+    Missing folders are made, and links followed. After an error or Ctrl-C nothing is left, and a former `path` stays as it was.
+    Raises UserError where the system refuses to write, or where something stands that is no file.
 
     >>> with atomic_path("out/picture.png") as temporary:
     ...     cv2.imwrite(str(temporary), picture)
     """
     path = Path(path)
-    if not path.name:
+    if not path.name or os.path.isdir(path):
         raise UserError(f"{path} cannot be written: it is a folder; name a file.")
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"{path} cannot be written: it is a device or a pipe; name a file.")
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:

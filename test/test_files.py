@@ -38,9 +38,34 @@ def test_atomic_path_in_an_impossible_place(tmp_path):
         with pytest.raises(UserError, match=r"cannot be written: it is a folder; name a file"), atomic_path(place):
             pass
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match="cannot be written"), atomic_path(tmp_path / "folder") as temporary:
-        temporary.touch()
+    with pytest.raises(UserError, match="cannot be written: it is a folder; name a file"):  # noqa: SIM117
+        with atomic_path(tmp_path / "folder"):
+            pass
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+def test_atomic_path_writes_where_a_link_leads(tmp_path):
+    (tmp_path / "disk").mkdir()
+    for link, target in (("page.html", "disk/page-1.txt"), ("folder", "disk")):
+        (tmp_path / link).symlink_to(target)
+    for place, content in (("page.html", "made"), ("page.html", "replaced"), ("folder/page-1.txt", "again")):
+        with atomic_path(tmp_path / place) as temporary:
+            assert temporary.suffix == (tmp_path / place).suffix
+            temporary.write_text(content)
+        assert (tmp_path / "page.html").is_symlink()
+        assert (tmp_path / "disk" / "page-1.txt").read_text() == content
+    assert os.listdir(tmp_path / "disk") == ["page-1.txt"]
+
+
+def test_atomic_path_replaces_no_device(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for place in ("pipe", "null"):
+        with pytest.raises(UserError, match=f"{place} cannot be written: it is a device or a pipe"):  # noqa: SIM117
+            with atomic_path(tmp_path / place) as temporary:
+                temporary.touch()
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "null").is_char_device()
 
 
 def test_json_takes_numpy_and_paths(tmp_path):
