@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -64,6 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    for stream in (sys.stdout, sys.stderr):  # a terminal may be without UTF-8, and a file's name is of any bytes
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     # before numpy is imported: its matrices are small here, and more threads only wait for each other
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with Signals() as signals:

@@ -1,7 +1,9 @@
-"""Encoded images (jpeg and png) -> arrays: whole ones only, and none that a few bytes would blow up."""
+"""Encoded images (jpeg and png) -> arrays: whole ones only, and none that a few bytes would blow up. And arrays -> files."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -39,6 +41,12 @@ def decode(data: Any, flags: int, what: str = "The image") -> npt.NDArray | None
         return cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     except cv2.error:
         return None
+
+
+def write_image(file: Path, image: npt.NDArray, parameters: Sequence[int] = ()) -> None:
+    """In the format that the name ends in. Raises OSError, which cv2.imwrite keeps to itself; and that crashes where a name is no UTF-8."""
+    suffix = file.suffix.encode(errors="replace").decode()
+    file.write_bytes(cv2.imencode(suffix, image, parameters)[1].tobytes())
 
 
 def _size(encoded: bytes) -> tuple[int, int]:

@@ -28,7 +28,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises UserError where the system refuses to write, or where something stands that is no file.
 
     >>> with atomic_path("out/picture.png") as temporary:
-    ...     cv2.imwrite(str(temporary), picture)
+    ...     write_image(temporary, picture)
     """
     path = Path(path)
     if not path.name or os.path.isdir(path):

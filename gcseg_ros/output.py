@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 import gcseg_ros
+from gcseg_ros.encoded_images import write_image
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import check_movable, read_json, write_json_atomic
 from gcseg_ros.mapping.export import write_instances_json, write_instances_ply
@@ -237,8 +238,10 @@ def _write_instances_png(tracked: Path, table: npt.NDArray[np.uint16], since: np
     name, index, labels = read_labels(tracked)
     file = tracked.with_name(f"{name}.png")
     # without parameters: a compression level makes OpenCV try all filters, which takes three times as long
-    if not cv2.imwrite(str(file), np.take(table * (since <= index), labels)):
-        raise UserError(f"{file} cannot be written: is the disk full?")
+    try:
+        write_image(file, np.take(table * (since <= index), labels))
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}; free some space.") from None
     tracked.unlink()
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,6 +170,27 @@ def test_view(mapped, tmp_path, capsys):
     assert "name a file" in refused(capsys, "view", out, "--html", ".")
     assert "name a file" in refused(capsys, "view", out, "--png", "")
     assert "gcseg map" in refused(capsys, "view", tmp_path)
+
+
+def test_names_of_any_bytes(mapped, tmp_path, capsys):
+    out = tmp_path / os.fsdecode(b"copy\xff")
+    shutil.copytree(mapped[0], out)
+    for kind, ending in (("--html", b"\xff.html"), ("--png", b"\xff.png")):
+        assert main(["view", str(out), kind, str(tmp_path / os.fsdecode(b"a" + ending))]) == 0
+        assert f"a?{ending[1:].decode()}" in capsys.readouterr().out
+        assert (tmp_path / os.fsdecode(b"a" + ending)).stat().st_size > 1000
+    assert "let it end in .png" in refused(capsys, "view", out, "--png", os.fsdecode(b"a.p\xff"))
+    assert "copy" in refused(capsys, "map", out / "no", "-o", tmp_path / "out")
+
+
+def test_a_terminal_without_utf_8(mapped):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*GCSEG, "view", mapped[0]], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " ??  " in done.stdout
+    done = subprocess.run([*GCSEG, "view", "nôwhere"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert "in n?where" in done.stderr
 
 
 def test_view_rrd(mapped, tmp_path, capsys):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.evaluation.tracking import read_labels
 from gcseg_ros.mapping.export import read_instance_map
 from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
 from gcseg_ros.mapping.state import STATE
@@ -87,6 +88,13 @@ def test_labels_that_were_written_elsewhere_stay_there(tmp_path, instances):
             folder.add_file(file)
             folder.finish(instances, {})
         assert cv2.imread(str(tmp_path / "out/labels/000007.png"), cv2.IMREAD_UNCHANGED).tolist() == [[0, 2, 1]]
+
+
+def test_folders_have_names_of_any_bytes(tmp_path, instances):
+    out = tmp_path / os.fsdecode(b"out\xff")
+    write(out, instances)
+    assert read_labels(out / "labels" / "000007.png").tolist() == [[0, 2, 1], [2, 2, 0]]
+    assert len(read_instance_map(out).objects) == 2
 
 
 def test_labels_that_the_disk_does_not_take(tmp_path, instances):

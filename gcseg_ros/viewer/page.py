@@ -37,7 +37,7 @@ def write_page(instances: InstanceMap, path: str | Path, title: str) -> None:
     """`page` as a file. Raises UserError."""
     text = page(instances, title)
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")  # the title may be a folder's name of any bytes
 
 
 def page(instances: InstanceMap, title: str, most_points: int = MOST_POINTS) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.encoded_images import write_image
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.mapping.instances import InstanceMap
@@ -49,11 +50,9 @@ def write_picture(instances: InstanceMap, path: str | Path) -> None:
     """`render_picture` as a PNG or JPEG file. Raises UserError."""
     with atomic_path(path) as temporary:
         try:
-            written = cv2.imwrite(str(temporary), render_picture(instances)[..., ::-1])
+            write_image(temporary, render_picture(instances)[..., ::-1])
         except cv2.error:
             raise UserError(f"{path} is no picture's name: let it end in .png or .jpg.") from None
-        if not written:
-            raise OSError("the disk may be full")
 
 
 def typical_spacing(tree: cKDTree) -> float:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.encoded_images import write_image
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import check_movable
 from gcseg_ros.frames import CameraIntrinsics, Frame, back_project
@@ -280,9 +281,9 @@ def write(recording: SyntheticRecording, folder: Path, progress: Callable[[int, 
     most = pixels.copy()
     for (frame, view), drifted in zip(recording.views(), recording.drifted):
         name = frame.name
-        save(folder / "color" / f"{name}.jpg", frame.colour[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-        save(folder / "depth" / f"{name}.png", np.round(frame.depth_m * 1000).astype(np.uint16))
-        save(folder / "instance" / f"{name}.png", view.instance)
+        write_image(folder / "color" / f"{name}.jpg", frame.colour[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+        write_image(folder / "depth" / f"{name}.png", np.round(frame.depth_m * 1000).astype(np.uint16))
+        write_image(folder / "instance" / f"{name}.png", view.instance)
         np.savetxt(folder / EXACT / f"{name}.txt", frame.pose, "%.9f")
         np.savetxt(folder / DRIFTING / f"{name}.txt", drifted, "%.9f")
         counts = np.bincount(view.instance.ravel(), minlength=len(pixels))
@@ -314,8 +315,3 @@ def write(recording: SyntheticRecording, folder: Path, progress: Callable[[int, 
         "gt_voxel": TRUTH_VOXEL_M,
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1))
-
-
-def save(file: Path, image: npt.NDArray, parameters: Sequence[int] = ()) -> None:
-    """Raises OSError, of which cv2.imwrite tells nothing."""
-    file.write_bytes(cv2.imencode(file.suffix, image, parameters)[1].tobytes())
