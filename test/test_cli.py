@@ -154,7 +154,8 @@ def test_evaluate(mapped, walk, capsys):
     figures = json.loads(capsys.readouterr().out)
     assert figures["instances"] == 2
     assert figures["ap25"] > 0.5
-    assert "no.npz" in refused(capsys, "evaluate", out, "--truth", "no.npz")
+    for missing in ("no.npz", "nothing", "no/room"):
+        assert f"There is no file or folder {missing}: " in refused(capsys, "evaluate", out, "--truth", missing)
     assert "There is no output at" in refused(capsys, "evaluate", "no", "--truth", truth)
 
 

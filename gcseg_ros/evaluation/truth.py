@@ -71,6 +71,10 @@ def load_truth(path: str | Path, stuff_labels: Sequence[int] | None = None) -> T
     Raises UserError.
     """
     path = Path(path)
+    if not path.exists():
+        raise UserError(
+            f"There is no file or folder {path}: expected the truth as NPZ, PLY, ScanNet's text or a scene's folder."
+        )
     file = path / SCENE_CLOUD if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         raise UserError(

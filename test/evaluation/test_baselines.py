@@ -127,7 +127,7 @@ def test_the_command(tmp_path, capsys):
     assert main([str(tmp_path / "room.npz"), "--seeds", "1"]) == 0
     assert "AP50" in capsys.readouterr().out
     assert main([str(tmp_path / "none.npz")]) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "There is no file or folder" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([str(tmp_path / "room.npz"), "--seeds", "0"])
     (tmp_path / "truth.txt").write_text("1001\n")
