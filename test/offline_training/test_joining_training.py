@@ -18,7 +18,7 @@ from offline_training.joining.training import Samples, Settings, fit, untouched,
 
 
 def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
-    arguments = {"rooms": 2, "invented": 1, "frames": 6, "test_rooms": 1, "seed": 40, "rounds": 1, "epochs": 2}
+    arguments = {"rooms": 2, "invented": 1, "frames": 6, "test_rooms": 1, "seed": 40, "rounds": 0, "epochs": 2}
     main(tmp_path, **arguments, models=1)
     figures = json.loads((tmp_path / "joining.json").read_text())
     assert figures["rooms"] == ["synthetic:40:house:6", "synthetic:41:living:6", "synthetic:540:invented:6"]
