@@ -141,7 +141,7 @@ class RosBag(Recording):
         cameras = sorted({topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic})
         static = {topic for topic in topics.tf if topic.endswith("tf_static")}
         for camera in cameras:
-            for _, _, info in islice(self._messages({camera}), 1):
+            if info := self._first(camera):
                 assembly.add_camera(camera, info)
                 if bends(info) and not self._rectify and "rect" not in topics.rgb:
                     self.notes.append(
@@ -176,11 +176,16 @@ class RosBag(Recording):
 
     def _frame_id(self, topic: str) -> str:
         """The frame_id of a topic's first message, empty where there is none."""
-        return next((message.header.frame_id for _, _, message in self._messages({topic})), "")
+        first = self._first(topic)
+        return first.header.frame_id if first else ""
+
+    def _first(self, topic: str) -> Any:
+        """A topic's first message, None where there is none."""
+        return next((message for _, _, message in self._messages({topic})), None)
 
     def _says_of_what(self, pose: str) -> bool:
         """Whether a pose topic tells of which frame it is the pose: only odometry can."""
-        return any(getattr(first, "child_frame_id", "") for _, _, first in islice(self._messages({pose}), 1))
+        return bool(getattr(self._first(pose), "child_frame_id", ""))
 
     def _of_another_camera(self, image: str, info: str) -> str:
         """How a camera_info that is not recorded beside an image tells that it is not of its camera; else empty."""
@@ -205,7 +210,7 @@ class RosBag(Recording):
             self.notes.append(f"{other}: colour is taken for that of {topics.camera_info}.")
         if topics.rgb_camera_info is None or topics.rgb_camera_info == topics.camera_info:
             return topics
-        for _, _, info in islice(self._messages({topics.rgb_camera_info}), 1):
+        if info := self._first(topics.rgb_camera_info):
             try:
                 intrinsics_from_info(info)
             except UserError:
