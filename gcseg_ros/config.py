@@ -10,14 +10,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from itertools import pairwise
+from os.path import expanduser
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
+
+PathText = Annotated[str, AfterValidator(expanduser)]
+"""A path, or what else may stand in its place (synthetic:1, a name of weights). `~` is the home folder: behind = no shell replaces it."""
+PathOrNone = Annotated[str | None, AfterValidator(lambda path: path and expanduser(path))]
 
 
 class Part(BaseModel):
@@ -67,7 +72,7 @@ class FoundationConfig(Part):
         "auto", description="of the arithmetic; auto: bfloat16 on a GPU, float32 on a CPU"
     )
     compile: bool = Field(False, description="compile the image encoders: minutes at the start, then faster")
-    weights_dir: str | None = Field(
+    weights_dir: PathOrNone = Field(
         None, description="folder of the weights; default: $GCSEG_WEIGHTS_DIR, else ~/.cache/gcseg/weights"
     )
 
@@ -75,7 +80,7 @@ class FoundationConfig(Part):
 class SamConfig(Part):
     """Automatic masks of SAM or SAM 2, with the knobs of their packages' generators."""
 
-    weights: str | None = Field(
+    weights: PathOrNone = Field(
         None, description="name of gcseg weights list, or a file; default: sam-vit-h, for SAM 2 sam2.1-large"
     )
     configuration: str | None = Field(
@@ -128,7 +133,7 @@ class MasksConfig(Part):
         min_length=1,
         description="learned, geometric: merging costs (0 to 1) at which regions are cut, from fine to coarse",
     )
-    boundary_network: str | None = Field(
+    boundary_network: PathOrNone = Field(
         None,
         description="ONNX file of the learned generator; default: the shipped one; pieces of the map are joined without the appearance that another says",
     )
@@ -159,7 +164,7 @@ class MasksConfig(Part):
 class Sam2Config(Part):
     """Propagation by SAM 2."""
 
-    weights: str = Field("sam2.1-large", description="name of gcseg weights list, or a file")
+    weights: PathText = Field("sam2.1-large", description="name of gcseg weights list, or a file")
     configuration: str | None = Field(
         None, description="configuration of the package; default: the one that the weights fit"
     )

@@ -1,5 +1,7 @@
 """Settings: from defaults, a file and --set; every mistake is one sentence."""
 
+from operator import attrgetter
+
 import pytest
 
 from gcseg_ros.config import Config, flat_fields, load_config
@@ -24,6 +26,21 @@ def test_a_file_takes_the_names_of_settings_as_they_are(tmp_path):
     file.write_text("tracking.keyframe_strid: 10\n")
     with pytest.raises(UserError, match=r"no setting tracking.keyframe_strid: did you mean tracking.keyframe_stride\?"):
         load_config(file)
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("masks", "boundary_network"),
+        ("masks.sam", "weights"),
+        ("propagation.sam2", "weights"),
+        ("foundation", "weights_dir"),
+    ],
+)
+def test_a_tilde_is_the_home_folder(monkeypatch, part, name):
+    monkeypatch.setenv("HOME", "/house")
+    config = load_config(None, [f"{part}.{name}=~/networks/one"])
+    assert getattr(attrgetter(part)(config), name) == "/house/networks/one"
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from array import array
 from difflib import get_close_matches
-from os.path import expanduser
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import (
     InvalidParameterTypeException,
@@ -17,13 +16,10 @@ from rclpy.exceptions import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from gcseg_ros.config import Config, Part, build_config, flat_fields, set_value
+from gcseg_ros.config import Config, Part, PathText, build_config, flat_fields, set_value
 from gcseg_ros.errors import UserError
 
 M = TypeVar("M", bound=Part)
-
-PathText = Annotated[str, AfterValidator(expanduser)]
-"""A path, or what else may stand in its place (synthetic:1, a name of weights). `~` is the home folder: behind := no shell replaces it."""
 
 OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides")
 """Parameters that rclpy itself declares, or that begin with these names."""
