@@ -18,6 +18,7 @@ from gcseg_ros.encoded_images import PNG_MAGIC, decode
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
 from gcseg_ros.lens import Lens
+from gcseg_ros.rvl import decode_rvl
 
 FISHEYES = ("equidistant", "fisheye")
 DISTORTIONS = {
@@ -97,16 +98,17 @@ def compressed_to_rgb(msg: Any) -> npt.NDArray[np.uint8]:
 def compressed_depth_to_m(msg: Any) -> npt.NDArray[np.float32]:
     """CompressedImage of depth -> (H, W) float32 metres, 0 where invalid.
 
-    Either a bare 16-bit png (`compressed` transport), or `compressedDepth`: 12 bytes of header before the png, whose
-    32FC1 variant holds quantised inverse depth: depth = a / (raw - b).
+    Either a bare 16-bit png (`compressed` transport), or `compressedDepth`: 12 bytes of header before the png, or before
+    an image of RVL. Its 32FC1 variant holds quantised inverse depth: depth = a / (raw - b).
     """
     data = np.frombuffer(msg.data, np.uint8)
     bare = data[:4].tobytes() == PNG_MAGIC
     header = data[:COMPRESSED_DEPTH_HEADER_BYTES].tobytes()
-    image = decode(data if bare else data[COMPRESSED_DEPTH_HEADER_BYTES:], cv2.IMREAD_UNCHANGED)
+    encoded = data if bare else data[COMPRESSED_DEPTH_HEADER_BYTES:]
+    image = decode_rvl(encoded.tobytes()) if msg.format.endswith("rvl") else decode(encoded, cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 2 or image.dtype not in (np.uint16, np.float32):
         raise UserError(
-            f"A compressed depth image must be a 16-bit png, with or without compressedDepth's header; found "
+            "A compressed depth image must be a whole 16-bit png, with or without compressedDepth's header, or its rvl; found "
             f"{len(data)} bytes of format {msg.format!r}: set the publisher's format to png, or use the raw topic."
         )
     if bare or not msg.format.startswith("32FC1"):

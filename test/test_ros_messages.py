@@ -210,10 +210,69 @@ def test_compressed_inverse_depth():
     assert found[0, 4] == 0
 
 
+def rvl(depth):
+    """As CompressRVL of the publication, and the size before it as image_transport has it."""
+    nibbles = []
+
+    def write(value):
+        while True:
+            nibbles.append(value & 7 | (8 if value > 7 else 0))
+            value >>= 3
+            if not value:
+                return
+
+    rest, previous = depth.ravel().tolist(), 0
+    while rest:
+        zeros = next((i for i, value in enumerate(rest) if value), len(rest))
+        others = next((i for i, value in enumerate(rest[zeros:]) if not value), len(rest) - zeros)
+        write(zeros)
+        write(others)
+        for value in rest[zeros : zeros + others]:
+            delta, previous = value - previous, value
+            write(2 * delta if delta >= 0 else -2 * delta - 1)
+        rest = rest[zeros + others :]
+    nibbles += [0] * (-len(nibbles) % 8)
+    words = [int("".join(f"{nibble:x}" for nibble in nibbles[i : i + 8]), 16) for i in range(0, len(nibbles), 8)]
+    return np.array([*depth.shape[::-1], *words], "<u4").tobytes()
+
+
+def compressed_rvl(depth, header=bytes(12), encoding="16UC1"):
+    return SimpleNamespace(format=f"{encoding}; compressedDepth rvl", data=header + rvl(depth))
+
+
+def test_rvl_worked_by_hand():
+    """[0 0 5 4]: two zeros, two others, 5 folded to 10 = 1010b (two nibbles), -1 folded to 1; the first nibble is the highest."""
+    data = np.array([4, 1], "<u4").tobytes() + bytes.fromhex("22a11000")[::-1]
+    found = to_depth_m(SimpleNamespace(format="16UC1; compressedDepth rvl", data=bytes(12) + data))
+    np.testing.assert_allclose(found, [[0, 0, 0.005, 0.004]], atol=1e-7)
+
+
+@given(hnp.arrays(np.uint16, SIZES, elements=st.sampled_from([0, 1, 7, 4000, 65535])))
+def test_rvl_keeps_depth(mm):
+    np.testing.assert_allclose(to_depth_m(compressed_rvl(mm)), mm / 1000, atol=1e-4)
+
+
+def test_rvl_of_inverse_depth():
+    header = np.array([1], "<i4").tobytes() + np.array([101.0, 1.25], "<f4").tobytes()
+    found = to_depth_m(compressed_rvl(np.array([[0, 100]], np.uint16), header, "32FC1"))
+    np.testing.assert_allclose(found, [[0, 101 / (100 - 1.25)]], rtol=1e-6)
+
+
+def test_broken_rvl_is_refused():
+    whole = compressed_rvl(np.random.default_rng(0).integers(0, 5000, (12, 16), np.uint16))
+    for size in range(0, len(whole.data) - 4, 3):
+        with pytest.raises(UserError, match=r"must be a whole 16-bit png, .* set the publisher's format to png"):
+            to_depth_m(SimpleNamespace(format=whole.format, data=whole.data[:size]))
+    for words in ([2, 2, 0x60000000], [2, 2, 0x06000000], [2, 2, 0xFFFFFFFF, 0xFFFFFFFF], [0, 0, 0]):
+        broken = SimpleNamespace(format=whole.format, data=bytes(12) + np.array(words, "<u4").tobytes())
+        with pytest.raises(UserError, match="whole 16-bit png"):
+            to_depth_m(broken)
+    huge = SimpleNamespace(format=whole.format, data=bytes(12) + np.array([8193, 2, 0], "<u4").tobytes())
+    with pytest.raises(UserError, match="8193x2 pixels, more than 8192 a side"):
+        to_depth_m(huge)
+
+
 def test_other_compressed_depth_is_refused():
-    rvl = SimpleNamespace(format="16UC1; compressedDepth rvl", data=bytes(range(200)))
-    with pytest.raises(UserError, match="set the publisher's format to png"):
-        compressed_depth_to_m(rvl)
     with pytest.raises(UserError, match="16-bit png"):
         compressed_depth_to_m(compressed(np.zeros((4, 4, 3), np.uint8), ".jpg", b"\0" * 12))
 
