@@ -151,6 +151,8 @@ MAPPING_ARGUMENTS = (
 )
 REPLAY_ARGUMENTS = (
     Argument("recording", "synthetic:1", "folder, bag or synthetic:SEED[:STYLE[:FRAMES]]"),
+    Argument("recording_options", "", "what its format takes: NAME=VALUE, with blanks between several"),
+    Argument("map_frame_id", "", "frame of its poses; empty: map. Of a resumed map: the one that it was saved in"),
     Argument("rate", "0", "speed of time; 0 = as fast as frames are mapped"),
     Argument("loop", "false", "start again at the end", ("true", "false")),
     Argument("max_frames", "0", "frames replayed; 0 = all"),
@@ -211,6 +213,7 @@ def replay(arguments: Mapping[str, str], **parameters: Any) -> Graph:
         "loop": given["loop"] == "true",
         "max_frames": _number(given, "max_frames", int),
         "flow_control": True,
+        **{name: given[name] for name in ("recording_options", "map_frame_id") if given[name]},
     }
     player = NodeSpec(PACKAGE, "replay_node", given["namespace"], [], replayed, log_level=given["log_level"])
     on_the_map = _on_the_map(given, {**_for_all(given["config_file"]), "use_sim_time": True})

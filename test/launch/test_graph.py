@@ -158,6 +158,13 @@ def test_replay_maps_every_frame():
     assert player.parameters["rate"] == 2.0
 
 
+def test_replay_reads_the_recording_as_asked_and_goes_on_with_a_map_of_another_frame():
+    asked = {"recording_options": "poses=pose_noisy", "map_frame_id": "odom", "rviz": "true"}
+    _, player, rviz = replay({"recording": "walk", "resume": "map", **asked}).nodes
+    assert (player.parameters["recording_options"], player.parameters["map_frame_id"]) == ("poses=pose_noisy", "odom")
+    assert rviz.arguments[-2:] == ["-f", "odom"]
+
+
 ASKED = {"segmentation": "true", "query": "true", "namespace": "robot", "log_level": "warn"}
 
 
