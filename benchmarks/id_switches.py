@@ -103,8 +103,8 @@ class Listener(demo.Watcher):
         from std_msgs.msg import String
 
         from gcseg_ros.nodes.managed import LATCHED
-        from gcseg_ros.ros_clouds import to_point_cloud
-        from gcseg_ros.ros_messages import stamp_ns
+        from gcseg_ros.ros_types.clouds import to_point_cloud
+        from gcseg_ros.ros_types.messages import stamp_ns
 
         self.mapped: dict[int, Any] = {}
         self.segmented: dict[int, Any] = {}

@@ -18,8 +18,8 @@ import torch
 from open_clip import create_model_and_transforms, get_tokenizer
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.instances.instances import labelled_map
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.mapping.instances import labelled_map
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.retrieval import OpenClip, Retrieval
 from gcseg_ros.retrieval.features import Features

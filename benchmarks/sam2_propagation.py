@@ -27,10 +27,10 @@ from rich.table import Table
 
 from gcseg_ros.config import FoundationConfig, load_config
 from gcseg_ros.files import write_json_atomic
-from gcseg_ros.foundation import Runtime
 from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.propagation.sam2_network import build_sam2, load_sam2
+from gcseg_ros.networks.runtime import Runtime
+from gcseg_ros.networks.sam2 import build_sam2, load_sam2
 from gcseg_ros.propagation.sam2_window import Sam2Window
 from offline_training.commands import plainly
 

@@ -16,10 +16,10 @@ from typing import Annotated, Literal
 import typer
 
 from gcseg_ros import __version__
+from gcseg_ros.commands.query import query
+from gcseg_ros.commands.weights import app as weights
 from gcseg_ros.consoles import console, errors, print_table
 from gcseg_ros.errors import UserError
-from gcseg_ros.retrieval.command import query
-from gcseg_ros.weights.command import app as weights
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 NO_FOLDER = (NotADirectoryError, FileExistsError, PermissionError)
@@ -271,7 +271,7 @@ def view(
     ] = None,
 ) -> None:
     """Show the objects of a map: as a table, a picture (--png) or in 3D (--html, --rrd)."""
-    from gcseg_ros.mapping.export import read_instance_map
+    from gcseg_ros.instances.export import read_instance_map
 
     instances = read_instance_map(output)
     if png:
@@ -315,7 +315,7 @@ def segment(
     device: Annotated[str | None, typer.Option(metavar="cpu|cuda", help="Default: a GPU where there is one.")] = None,
 ) -> None:
     """Segment a cloud into instances with the 3D network, in one pass: OUT.ply, and a picture OUT.png."""
-    from gcseg_ros.segmentation.command import segment_file
+    from gcseg_ros.commands.segment import segment_file
 
     with errors.status("segmenting"):
         wanted = {"segments": segments, "min_score": min_score}
@@ -364,7 +364,7 @@ def config_(
     markdown: Annotated[bool, typer.Option("--markdown", help="As docs/configuration.md.")] = False,
 ) -> None:
     """Print all settings with their defaults, as YAML for --config."""
-    from gcseg_ros.config_docs import as_markdown, as_yaml
+    from gcseg_ros.commands.config_docs import as_markdown, as_yaml
 
     print(as_markdown() if markdown else as_yaml(), end="")
 
@@ -372,7 +372,7 @@ def config_(
 @app.command()
 def doctor() -> int:
     """Check this machine: what is there, what is missing, what to do about it."""
-    from gcseg_ros.doctor import checks, lines
+    from gcseg_ros.commands.doctor import checks, lines
 
     found = checks()
     for line in lines(found):

@@ -14,18 +14,18 @@ import numpy.typing as npt
 
 from gcseg_ros.config import Config
 from gcseg_ros.errors import UserError
+from gcseg_ros.finishing.finishing import finish, same_colour
+from gcseg_ros.finishing.joining import shipped_model
 from gcseg_ros.frames import Frame
-from gcseg_ros.left_out import LeftOut
-from gcseg_ros.mapping.finishing import finish, same_colour
-from gcseg_ros.mapping.instances import InstanceMap, describe_objects
-from gcseg_ros.mapping.joining import shipped_model
+from gcseg_ros.instances.instances import InstanceMap, describe_objects
+from gcseg_ros.mapping.left_out import LeftOut
 from gcseg_ros.mapping.pose_refinement import PoseRefinement
-from gcseg_ros.mapping.state import Saved, Stateful, read_state, write_state
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import Proposals, build_generator
 from gcseg_ros.propagation import build_propagator
 from gcseg_ros.retrieval.gatherer import ViewGatherer
 from gcseg_ros.segmentation import require_torch
+from gcseg_ros.state import Saved, Stateful, read_state, write_state
 from gcseg_ros.tracking.objects import MOST_OBJECTS
 from gcseg_ros.tracking.tracker import Tracker
 from gcseg_ros.views import TURNS, View, ViewBuilder

@@ -24,13 +24,13 @@ import numpy as np
 import numpy.typing as npt
 
 import gcseg_ros
-from gcseg_ros.encoded_images import write_image
+from gcseg_ros.camera.encoded_images import write_image
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import check_movable, read_json, write_json_atomic
-from gcseg_ros.mapping.export import write_instances_json, write_instances_ply
-from gcseg_ros.mapping.instances import InstanceMap
-from gcseg_ros.mapping.state import STATE
+from gcseg_ros.instances.export import write_instances_json, write_instances_ply
+from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.retrieval.views import VIEWS, StoredView, write_views
+from gcseg_ros.state import STATE
 from gcseg_ros.tracked_labels import SUFFIX, read_labels, write_labels
 
 SUMMARY = "summary.json"

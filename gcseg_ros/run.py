@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from gcseg_ros.config import Config
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Frame
+from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.mapper import Look, Mapper
-from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.recordings import Recording, prefetch
 

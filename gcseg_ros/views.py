@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gcseg_ros.config import InputConfig
 from gcseg_ros.frames import CameraIntrinsics, Frame, rigid
 from gcseg_ros.jit import njit
-from gcseg_ros.mapping.state import Saved
+from gcseg_ros.state import Saved
 
 TURNS = ("none", "clockwise", "half", "counterclockwise")
 """By the number of right angles clockwise."""

@@ -22,7 +22,7 @@ from gcseg_ros.evaluation.scannet200 import (
     prompts,
 )
 from gcseg_ros.evaluation.truth import Truth, carry, load_truth
-from gcseg_ros.mapping.export import read_cloud
+from gcseg_ros.instances.export import read_cloud
 from gcseg_ros.retrieval import OpenClip, Retrieval
 from gcseg_ros.retrieval.encoder import DEFAULT_MODEL, Encoder
 from gcseg_ros.retrieval.features import NothingSeenError

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from gcseg_ros.cli import main
+from gcseg_ros.commands.doctor import compiler
 from gcseg_ros.config import Config
-from gcseg_ros.doctor import compiler
 
 GCSEG = [sys.executable, "-m", "gcseg_ros.cli"]
 WIDTH, HEIGHT, FOCAL = 160, 120, 120.0
@@ -342,10 +342,10 @@ def test_doctor_says_ok_or_what_to_do(capsys, monkeypatch):
     assert all(line.startswith(("ok ", "optional ")) for line in lines)
     for name in ("Python", "numpy", "numba", "ROS 2", "GPU", "processor", "memory", "shared memory", "DDS profile"):
         assert any(f" {name} " in line for line in lines)
-    monkeypatch.setattr("gcseg_ros.doctor.OPENCV", ("not-from-pip",))
+    monkeypatch.setattr("gcseg_ros.commands.doctor.OPENCV", ("not-from-pip",))
     assert main(["doctor"]) == 0
     assert "it is from apt" in capsys.readouterr().out
-    monkeypatch.setattr("gcseg_ros.doctor.NEEDED", ("no-such-package",))
+    monkeypatch.setattr("gcseg_ros.commands.doctor.NEEDED", ("no-such-package",))
     assert main(["doctor"]) == 1
     assert "pip install no-such-package" in capsys.readouterr().out
 
@@ -390,7 +390,7 @@ def test_an_unforeseen_error_asks_for_a_report_and_debug_shows_where(monkeypatch
     def explode(*_):
         raise RuntimeError("kaboom\nboom")
 
-    monkeypatch.setattr("gcseg_ros.mapping.export.read_instance_map", explode)
+    monkeypatch.setattr("gcseg_ros.instances.export.read_instance_map", explode)
     assert main(["view", str(mapped[0])]) == 1
     message = capsys.readouterr().err
     assert message.count("\n") == 1
@@ -404,7 +404,7 @@ def test_full_memory_is_said_with_what_the_command_has_against_it(monkeypatch, c
     def full(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("gcseg_ros.mapping.export.read_instance_map", full)
+    monkeypatch.setattr("gcseg_ros.instances.export.read_instance_map", full)
     assert main(["view", str(mapped[0])]) == 1
     assert capsys.readouterr().err == "gcseg: Out of memory: this takes more than is free on this machine.\n"
     monkeypatch.setattr("gcseg_ros.mapper.Mapper.track", full)

@@ -11,14 +11,14 @@ from gcseg_ros.config import InputConfig, load_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.truth import carry
+from gcseg_ros.finishing.joining import WEIGHTS, shipped_model
 from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper, labels_of
-from gcseg_ros.mapping.joining import WEIGHTS, shipped_model
 from gcseg_ros.mapping.pose_refinement import moved
-from gcseg_ros.mapping.state import Saved
 from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording
+from gcseg_ros.state import Saved
 from gcseg_ros.views import TURNS, ViewBuilder
 
 FRAMES = 16

@@ -12,10 +12,10 @@ import pytest
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.tracking import read_labels
-from gcseg_ros.mapping.export import read_instance_map
-from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
-from gcseg_ros.mapping.state import STATE
+from gcseg_ros.instances.export import read_instance_map
+from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 from gcseg_ros.output import OLD, PART, OutputFolder, is_output, recover
+from gcseg_ros.state import STATE
 from gcseg_ros.tracked_labels import write_labels
 
 

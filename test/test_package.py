@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import gcseg_ros
-from gcseg_ros.config_docs import as_markdown
+from gcseg_ros.commands.config_docs import as_markdown
 
 ROOT = Path(__file__).parents[1]
 ROS = {"rclpy", "sensor_msgs", "geometry_msgs", "nav_msgs", "std_msgs", "std_srvs", "visualization_msgs", "tf2_ros"}
@@ -52,7 +52,13 @@ def test_training_is_no_part_of_the_package():
 
 
 def test_the_core_runs_where_neither_ros_nor_torch_is_importable():
-    torch = "gcseg_ros.segmentation.", "gcseg_ros.foundation", "gcseg_ros.masks.sam", "gcseg_ros.propagation.sam2"
+    torch = (
+        "gcseg_ros.segmentation.",
+        "gcseg_ros.networks.runtime",
+        "gcseg_ros.networks.sam2",
+        "gcseg_ros.masks.sam",
+        "gcseg_ros.propagation.sam2",
+    )
     code = (
         "import sys, pkgutil, importlib, gcseg_ros\n"
         f"sys.modules.update(dict.fromkeys({sorted(ROS | {'torch', 'torchvision', 'segment_anything', 'sam2'})}))\n"

@@ -35,7 +35,7 @@ def tiny_sam(seed=0):
 def tiny_sam2(seed=1):
     """SAM 2.1 with every switch of the published configuration. The past is made to matter: random weights barely react to
     memory, and equality would say little."""
-    from gcseg_ros.propagation.sam2_network import build_sam2
+    from gcseg_ros.networks.sam2 import build_sam2
 
     torch.manual_seed(seed)
     network = build_sam2(CONFIGURATION, tuple(TINY_SAM2.split())).eval()

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gcseg_ros.mapping.piece_graph import piece_graph
-from gcseg_ros.mapping.pieces import PieceGraph
+from gcseg_ros.finishing.piece_features import PieceGraph
+from gcseg_ros.finishing.piece_graph import piece_graph
 from gcseg_ros.mapping.voxel_map import SLOTS, Surface
 from gcseg_ros.tracking.borders import Borders
 from gcseg_ros.tracking.evidence import Evidence

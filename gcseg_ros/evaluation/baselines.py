@@ -17,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 from rich.markup import escape
 from rich.table import Table
-from scipy.spatial import cKDTree
 
-from gcseg_ros.clustering import Cells, dbscan
+from gcseg_ros.clouds.clustering import Cells, dbscan
+from gcseg_ros.clouds.graph_segmentation import graph_segmentation
+from gcseg_ros.clouds.neighbours import neighbour_pairs, normals_of
 from gcseg_ros.consoles import console
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
 from gcseg_ros.evaluation.report import mean, percent, plain
 from gcseg_ros.evaluation.truth import Truth, load_truth
-from gcseg_ros.graph_segmentation import graph_segmentation
 
 Labels = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -71,17 +71,6 @@ def scene_normals(truth: Truth) -> Floats:
     return normals_of(scene_points(truth)) if truth.normals is None else truth.normals.astype(np.float64)
 
 
-def normals_of(points: Floats) -> Floats:
-    """(N, 3) unit normals of points (N, 3): the direction of least spread of each point's 12 nearest."""
-    if not len(points):
-        return points
-    _, near = cKDTree(points).query(points, min(12, len(points)), workers=-1)
-    offsets = points[near.reshape(len(points), -1)]
-    offsets -= offsets.mean(1, keepdims=True)
-    _, axes = np.linalg.eigh(offsets.transpose(0, 2, 1) @ offsets)
-    return axes[:, :, 0]
-
-
 def ransac_planes(
     points: Floats,
     rng: np.random.Generator,
@@ -123,15 +112,6 @@ def clusters_of_rest(points: Floats, labels: Labels) -> Labels:
     result = labels.copy()
     result[rest] = np.where(clusters > 0, clusters + labels.max(initial=0), 0)
     return result
-
-
-def neighbour_pairs(points: Floats, neighbours: int = 10, radius_m: float = 0.06) -> Labels:
-    """(E, 2) undirected edges from each point to its nearest ones within the radius, i < j, each once."""
-    n = len(points)
-    _, near = cKDTree(points).query(points, range(2, neighbours + 2), distance_upper_bound=radius_m, workers=-1)
-    pairs = np.stack([np.repeat(np.arange(n), neighbours), near.reshape(-1)], 1)
-    pairs = np.sort(pairs[pairs[:, 1] < n], 1)
-    return np.stack(np.divmod(np.unique(pairs[:, 0] * n + pairs[:, 1]), max(n, 1)), 1)
 
 
 def measure(truth: Truth, method: str, seeds: int, exclude_stuff: bool = False) -> dict[str, Any]:

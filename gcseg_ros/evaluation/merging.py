@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from gcseg_ros.config import Config
 from gcseg_ros.frames import Frame, back_project
-from gcseg_ros.mapping.instances import InstanceMap, labelled_map
+from gcseg_ros.instances.instances import InstanceMap, labelled_map
 from gcseg_ros.masks import build_generator
 from gcseg_ros.views import ViewBuilder
 

@@ -18,7 +18,7 @@ from gcseg_ros.evaluation.average_precision import Overlap, average_precision, b
 from gcseg_ros.evaluation.scannet_text import read_masks
 from gcseg_ros.evaluation.tracking import TrackingQuality, compare_folders
 from gcseg_ros.evaluation.truth import Truth, carry, check_stuff_labels, load_cloud, load_truth
-from gcseg_ros.mapping.export import Cloud, read_instances_json
+from gcseg_ros.instances.export import Cloud, read_instances_json
 from gcseg_ros.output import mapped_live
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from gcseg_ros.encoded_images import decode
+from gcseg_ros.camera.encoded_images import decode
 from gcseg_ros.errors import UserError
 
 MIN_PIXELS = 100

@@ -18,8 +18,8 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.frames import Array, rigid
 from gcseg_ros.jit import njit
-from gcseg_ros.mapping.state import Saved
 from gcseg_ros.mapping.voxel_map import VOTE_NOISE_M, VoxelMap, corner, locate
+from gcseg_ros.state import Saved
 from gcseg_ros.views import View, sigma, solid
 
 SAMPLES = 2000  # points of a view, about

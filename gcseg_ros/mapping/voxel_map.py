@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from gcseg_ros.config import MapConfig
 from gcseg_ros.jit import njit
-from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels
+from gcseg_ros.state import Saved
 from gcseg_ros.views import Image, View, sigma, solid, transform
 
 SLOTS = 4
+LEAST_VOXELS = 10  # fewer that one label leads are no piece of an object
 VOTE_NOISE_M = 0.005  # depth noise at which a vote has half its weight
 FIRST_CAPACITY = 1 << 18
 ROWS_PER_FRAME = 1 << 17

@@ -29,11 +29,11 @@ from torch import Tensor
 from torchvision.ops.boxes import batched_nms
 
 from gcseg_ros.config import FoundationConfig, MasksConfig, SamConfig
-from gcseg_ros.foundation import Portions, Runtime
 from gcseg_ros.masks.containment import remove_redundant
 from gcseg_ros.masks.masks import Labels, Masks
 from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.masks.sam_networks import Picture, PromptedImages, load_images
+from gcseg_ros.networks.runtime import Portions, Runtime
 from gcseg_ros.views import View
 
 SCALES = 3  # masks that the networks give for one point: subpart, part, whole

@@ -12,7 +12,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.nodes.diagnostics import InputState
 from gcseg_ros.nodes.inputs import Input
 from gcseg_ros.nodes.managed import LATCHED, ManagedNode
-from gcseg_ros.ros_clouds import PointCloud, to_point_cloud
+from gcseg_ros.ros_types.clouds import PointCloud, to_point_cloud
 
 
 class CloudNode(ManagedNode):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from gcseg_ros.dds import profiles_variable
+from gcseg_ros.ros_types.dds import profiles_variable
 
 WARN_EVERY_S = 10.0
 

@@ -13,9 +13,9 @@ from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
-from gcseg_ros.dds import profiles_given, profiles_variable
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
+from gcseg_ros.ros_types.dds import profiles_given, profiles_variable
 
 PACKAGE = "gcseg_ros"
 SENSORS = ("realsense_d435i", "azure_kinect", "orbbec", "zed", "oak_d", "phone")

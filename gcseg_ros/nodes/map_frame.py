@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gcseg_ros.mapping.state import Saved
+from gcseg_ros.state import Saved
 
 
 @dataclass

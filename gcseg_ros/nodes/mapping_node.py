@@ -28,7 +28,7 @@ except ModuleNotFoundError:
     Detection3DArray = None
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.diagnostics import InputState, Rate, silence_report
 from gcseg_ros.nodes.inputs import Input
@@ -38,7 +38,7 @@ from gcseg_ros.nodes.poses import TfPoses, TopicPoses, matrix_from_xyz_quaternio
 from gcseg_ros.nodes.session import MappingSession, Unusable, warm_up
 from gcseg_ros.nodes.synchroniser import FrameSet, Pose, Synchroniser
 from gcseg_ros.nodes.worker import Worker
-from gcseg_ros.ros_messages import stamp_ns
+from gcseg_ros.ros_types.messages import stamp_ns
 from gcseg_ros.viewer.overlay import overlay
 
 POSE_TYPES = {kind.__name__: kind for kind in (Odometry, PoseStamped, PoseWithCovarianceStamped)}

@@ -22,11 +22,11 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from gcseg_ros.frames import Array, CameraIntrinsics, rigid
-from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
+from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 from gcseg_ros.retrieval.answers import Answer
 from gcseg_ros.retrieval.heat import heat_colours
 from gcseg_ros.retrieval.views import StoredView
-from gcseg_ros.ros_messages import intrinsics_from_info, pose_matrix, stamp_ns
+from gcseg_ros.ros_types.messages import intrinsics_from_info, pose_matrix, stamp_ns
 from gcseg_ros.viewer.colours import instance_colours
 
 IMAGES = {"rgb8": (np.uint8, 3), "16UC1": (np.uint16, 1), "32FC1": (np.float32, 1)}

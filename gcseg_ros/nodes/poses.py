@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from gcseg_ros.camera.transforms import Trajectory, TransformTree
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array
 from gcseg_ros.nodes.synchroniser import Pose
-from gcseg_ros.ros_messages import pose_matrix, stamp_ns
-from gcseg_ros.transforms import Trajectory, TransformTree
+from gcseg_ros.ros_types.messages import pose_matrix, stamp_ns
 
 KEPT_S = 20.0
 

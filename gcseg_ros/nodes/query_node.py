@@ -20,7 +20,7 @@ from visualization_msgs.msg import MarkerArray
 
 from gcseg_ros.config import ViewsConfig
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.instances import InstanceMap, labelled_map
+from gcseg_ros.instances.instances import InstanceMap, labelled_map
 from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.cloud_node import CloudNode
 from gcseg_ros.nodes.inputs import Input

@@ -25,7 +25,7 @@ from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.mapping_node import POSE_TYPES
 from gcseg_ros.nodes.parameters import ReplayNodeConfig, declare, read
 from gcseg_ros.recordings import open_recording, prefetch
-from gcseg_ros.ros_messages import nanoseconds, stamp_ns
+from gcseg_ros.ros_types.messages import nanoseconds, stamp_ns
 
 STEP_S = 0.02
 LAST_NS = 10**9 << 31  # builtin_interfaces/Time holds no more

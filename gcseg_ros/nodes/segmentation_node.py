@@ -17,14 +17,14 @@ from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.identity import Cells, Identities, cells_of, difference
-from gcseg_ros.mapping.instances import labelled_map
+from gcseg_ros.instances.identity import Cells, Identities, cells_of, difference
+from gcseg_ros.instances.instances import labelled_map
 from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.cloud_node import CloudNode
 from gcseg_ros.nodes.managed import LATCHED
 from gcseg_ros.nodes.parameters import SegmentationNodeConfig, read
 from gcseg_ros.nodes.worker import Worker
-from gcseg_ros.ros_clouds import PointCloud
+from gcseg_ros.ros_types.clouds import PointCloud
 from gcseg_ros.viewer.colours import instance_colours
 
 

@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics, Frame, register_colour
+from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.mapper import Mapper, TrackedFrame
-from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.nodes.map_frame import MapFrame
 from gcseg_ros.nodes.parameters import MappingNodeConfig
 from gcseg_ros.nodes.synchroniser import FrameSet
 from gcseg_ros.output import LIVE, OutputFolder, recover
 from gcseg_ros.retrieval.views import StoredView
-from gcseg_ros.ros_messages import bends, intrinsics_from_info, lens_from_info, seconds, to_depth_m, to_rgb
+from gcseg_ros.ros_types.messages import bends, intrinsics_from_info, lens_from_info, seconds, to_depth_m, to_rgb
 from gcseg_ros.run import summarise
 from gcseg_ros.tracked_labels import write_labels
 

@@ -13,7 +13,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.inputs import Input
 from gcseg_ros.retrieval.views import StoredView
-from gcseg_ros.ros_messages import stamp_ns
+from gcseg_ros.ros_types.messages import stamp_ns
 
 MOST_INCOMPLETE = 200
 """At least so many views may wait for the rest of their messages."""

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from gcseg_ros.jit import njit
-from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels
+from gcseg_ros.state import Saved
 from gcseg_ros.views import View, sigma, transform
 
 HOLE_ROUNDS = 3  # a hole is closed from its rim inwards by this many pixels

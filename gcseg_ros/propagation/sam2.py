@@ -11,11 +11,11 @@ from torch import Tensor
 
 from gcseg_ros.config import FoundationConfig, Sam2Config
 from gcseg_ros.errors import UserError
-from gcseg_ros.foundation import Runtime
-from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels
-from gcseg_ros.propagation.sam2_network import load_sam2
+from gcseg_ros.networks.runtime import Runtime
+from gcseg_ros.networks.sam2 import load_sam2
 from gcseg_ros.propagation.sam2_window import Sam2Window, Tracks
+from gcseg_ros.state import Saved
 from gcseg_ros.views import View
 
 SLACK = 0.01

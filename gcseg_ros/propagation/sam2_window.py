@@ -24,8 +24,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from gcseg_ros.foundation import Portions, Runtime
-from gcseg_ros.mapping.state import Saved
+from gcseg_ros.networks.runtime import Portions, Runtime
+from gcseg_ros.state import Saved
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LONG = 1 << 30

@@ -22,7 +22,7 @@ from gcseg_ros.frames import Frame
 from gcseg_ros.recordings import Recording, prefetch
 from gcseg_ros.recordings.bag_topics import CAMERA_INFO, COMPRESSED, IMAGE, TF
 from gcseg_ros.recordings.rosbag import has_metadata
-from gcseg_ros.ros_messages import COMPRESSED_DEPTH_HEADER_BYTES, nanoseconds
+from gcseg_ros.ros_types.messages import COMPRESSED_DEPTH_HEADER_BYTES, nanoseconds
 
 HUMBLE_TO_LATEST: Literal[8] = 8
 """Version of the bag's metadata: Humble cannot parse 9, later distributions read both."""

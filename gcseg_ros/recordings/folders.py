@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy.typing as npt
 
+from gcseg_ros.camera.registration import registered
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.images import read_colour, read_depth
-from gcseg_ros.registration import registered
-from gcseg_ros.ros_messages import seconds
+from gcseg_ros.ros_types.messages import seconds
 
 COLOUR_SUFFIXES = (".jpg", ".jpeg", ".png")
 DEPTH_SUFFIXES = (".png",)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.encoded_images import decode
+from gcseg_ros.camera.encoded_images import decode
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
 

@@ -17,14 +17,15 @@ import numpy.typing as npt
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from gcseg_ros.camera.lens import Lens
+from gcseg_ros.camera.registration import registered
+from gcseg_ros.camera.transforms import SECOND_NS, Trajectory, TransformTree
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame
-from gcseg_ros.lens import Lens
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, camera_info_beside, choose_topics
 from gcseg_ros.recordings.folders import natural
-from gcseg_ros.registration import registered
-from gcseg_ros.ros_messages import (
+from gcseg_ros.ros_types.messages import (
     bends,
     intrinsics_from_info,
     lens_from_info,
@@ -34,7 +35,6 @@ from gcseg_ros.ros_messages import (
     to_depth_m,
     to_rgb,
 )
-from gcseg_ros.transforms import SECOND_NS, Trajectory, TransformTree
 
 FIXED_FRAMES = ("map", "odom", "world")  # the first that TF connects to the camera, at whatever time, is the world
 PAIR_TOLERANCE_NS = 30_000_000

@@ -23,7 +23,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import LARGEST_SIDE_PX, Array, Frame, register_colour
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.images import camera, decode_colour, metres
-from gcseg_ros.ros_messages import seconds
+from gcseg_ros.ros_types.messages import seconds
 
 RATE_HZ = 30
 PNG, JPEG = 1, 2

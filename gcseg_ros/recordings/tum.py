@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
+from gcseg_ros.camera.transforms import Trajectory
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
 from gcseg_ros.frames import Array, CameraIntrinsics
 from gcseg_ros.recordings.folders import FolderRecording, FrameFiles
-from gcseg_ros.ros_messages import nanoseconds
-from gcseg_ros.transforms import Trajectory
+from gcseg_ros.ros_types.messages import nanoseconds
 
 TOLERANCE_S = 0.02  # the benchmark's own associate.py
 DEPTH_FACTOR = 5000.0  # units per metre

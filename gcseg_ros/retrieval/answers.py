@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.export import object_entry, write_instances_ply
-from gcseg_ros.output import check_own_file
+from gcseg_ros.instances.export import object_entry, write_instances_ply
 from gcseg_ros.retrieval.encoder import OpenClip
 from gcseg_ros.retrieval.heat import heat_colours
 from gcseg_ros.retrieval.retrieval import Hit, Retrieval, checked
@@ -48,18 +47,6 @@ def query_map(
     retrieval = Retrieval.load(out, OpenClip.load(model, weights, device), progress=progress, cloud=cloud)
     scores = retrieval.query(asked, against)
     return retrieval, [Answer(text, row, retrieval.ranking(row)) for text, row in zip(asked, scores)]
-
-
-def heat_files(output: Path, answers: int, reads: Iterable[Path] = ()) -> list[Path]:
-    """One file for each answer: `heat.ply`, or `heat_1.ply`, `heat_2.ply`, ... None of those it `reads`, or of a map. Raises UserError."""
-    if output.suffix.lower() != ".ply":
-        raise UserError(f"The output {output} must be named .ply: a heat map is a coloured cloud.")
-    names = [output.name] if answers == 1 else [f"{output.stem}_{i + 1}{output.suffix}" for i in range(answers)]
-    files = [output.with_name(name) for name in names]
-    for file in files:
-        check_own_file(file, reads)
-        check_own_file(file.with_suffix(".png"), reads)
-    return files
 
 
 def write_heat(files: Sequence[Path], retrieval: Retrieval, answers: Sequence[Answer]) -> None:

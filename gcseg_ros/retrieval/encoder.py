@@ -89,7 +89,7 @@ class OpenClip:
         source, file, name = resolve(model, weights)
         import open_clip
 
-        from gcseg_ros.foundation import device_of
+        from gcseg_ros.networks.runtime import device_of
 
         where = device_of(device or "auto")
         if file is not None and source not in open_clip.list_models():

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from gcseg_ros.config import ViewsConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics, Frame, back_project
-from gcseg_ros.mapping.state import Saved
 from gcseg_ros.retrieval.selection import detail
 from gcseg_ros.retrieval.views import StoredView, in_metres, in_millimetres, packed, unpacked
+from gcseg_ros.state import Saved
 from gcseg_ros.views import View
 
 CELL_M = 0.1

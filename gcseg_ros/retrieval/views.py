@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.encoded_images import decode
+from gcseg_ros.camera.encoded_images import decode
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, read_arrays
 from gcseg_ros.frames import LARGEST_SIDE_PX, CameraIntrinsics, rigid

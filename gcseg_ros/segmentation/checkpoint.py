@@ -12,8 +12,8 @@ from torch import Tensor
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, check_stored
-from gcseg_ros.joining_model import JoiningModel
-from gcseg_ros.network_parameters import mismatched
+from gcseg_ros.joining.model import JoiningModel
+from gcseg_ros.networks.parameters import mismatched
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig
 from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
 from gcseg_ros.segmentation.segment_graph import SegmentGraph

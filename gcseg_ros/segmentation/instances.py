@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from gcseg_ros.mapping.instances import InstanceMap, labelled_map
+from gcseg_ros.instances.instances import InstanceMap, labelled_map
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
 
-from gcseg_ros.agglomeration import Floats, Ids
-from gcseg_ros.foundation import memory_errors
-from gcseg_ros.joining_model import JoiningModel
-from gcseg_ros.query_masks import together_of
+from gcseg_ros.joining.agglomeration import Floats, Ids
+from gcseg_ros.joining.model import JoiningModel
+from gcseg_ros.joining.query_masks import together_of
+from gcseg_ros.networks.runtime import memory_errors
 from gcseg_ros.segmentation.network import ScenePrediction
 from gcseg_ros.segmentation.segment_graph import segment_graph
 from gcseg_ros.segmentation.segments import SegmentedCloud, middles

@@ -13,10 +13,10 @@ import torch
 from pydantic import Field
 from scipy.sparse import csr_array
 
-from gcseg_ros.clustering import Cells, dbscan
+from gcseg_ros.clouds.clustering import Cells, dbscan
 from gcseg_ros.config import Part
 from gcseg_ros.jit import njit
-from gcseg_ros.joining_model import JoiningModel
+from gcseg_ros.joining.model import JoiningModel
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.joining import QUERIES_AT_ONCE, Mask, joined
 from gcseg_ros.segmentation.network import ScenePrediction

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from gcseg_ros.agglomeration import (
+from gcseg_ros.clouds.neighbours import neighbour_pairs
+from gcseg_ros.joining.agglomeration import (
     AREA,
     AXES,
     CONTACT,
@@ -23,8 +24,7 @@ from gcseg_ros.agglomeration import (
     sums_of_pairs,
     symmetric,
 )  # fmt: skip
-from gcseg_ros.evaluation.baselines import neighbour_pairs
-from gcseg_ros.query_masks import QueryMasks, voted_pairs
+from gcseg_ros.joining.query_masks import QueryMasks, voted_pairs
 from gcseg_ros.segmentation.segments import SegmentedCloud
 
 TOUCH_VOXELS = 1.8

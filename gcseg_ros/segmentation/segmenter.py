@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 from scipy.sparse import csr_array
 
+from gcseg_ros.clouds.neighbours import normals_of
 from gcseg_ros.config import build_config
 from gcseg_ros.errors import UserError
-from gcseg_ros.evaluation.baselines import normals_of
-from gcseg_ros.foundation import device_of, memory_errors
-from gcseg_ros.joining_model import JoiningModel
+from gcseg_ros.joining.model import JoiningModel
+from gcseg_ros.networks.runtime import device_of, memory_errors
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.features import COLOUR, COLOUR_AND_NORMAL, normalised_colours, surface_directions
 from gcseg_ros.segmentation.instances import Instances

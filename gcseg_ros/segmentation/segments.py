@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.agglomeration import Ids
-from gcseg_ros.evaluation.baselines import neighbour_pairs
-from gcseg_ros.graph_segmentation import graph_segmentation
+from gcseg_ros.clouds.graph_segmentation import graph_segmentation
+from gcseg_ros.clouds.neighbours import neighbour_pairs
+from gcseg_ros.joining.agglomeration import Ids
 
 COLOUR_WEIGHT = 0.14
 """Of a colour's difference, in deviations of the training's colours, beside 1 - cos of the normals' angle."""

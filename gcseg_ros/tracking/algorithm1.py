@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from gcseg_ros.config import TrackingConfig
-from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.masks import Labels, overlaps
+from gcseg_ros.state import Saved
 from gcseg_ros.tracking.matching import iou_of_counts, match
 from gcseg_ros.tracking.objects import Objects
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.boundary_network import APPEARANCE_CHANNELS, APPEARANCE_PIXELS
 from gcseg_ros.masks.masks import Labels, overlaps
 from gcseg_ros.masks.proposals import Proposals
+from gcseg_ros.state import Saved
 from gcseg_ros.views import Image
 
 REACH_PX = 3  # labels nearer than this touch

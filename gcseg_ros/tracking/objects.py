@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.mapping.state import Saved
+from gcseg_ros.state import Saved
 
 MOST_OBJECTS = 65535  # ids are uint16 in label images
 FEW = 16  # ids run short when fewer than one in so many is left

@@ -7,14 +7,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from gcseg_ros.config import TrackingConfig
-from gcseg_ros.mapping.piece_graph import LEAST_VOXELS
-from gcseg_ros.mapping.state import Saved
-from gcseg_ros.mapping.voxel_map import VoxelMap
+from gcseg_ros.mapping.voxel_map import LEAST_VOXELS, VoxelMap
 from gcseg_ros.masks import MaskGenerator, Proposals
-from gcseg_ros.masks.background import BackgroundGenerator
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.propagation import Propagator
+from gcseg_ros.state import Saved
 from gcseg_ros.tracking.algorithm1 import Algorithm1
+from gcseg_ros.tracking.background import BackgroundGenerator
 from gcseg_ros.tracking.borders import Borders
 from gcseg_ros.tracking.evidence import Evidence
 from gcseg_ros.tracking.map_association import MapAssociation

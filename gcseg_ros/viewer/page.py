@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
-from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
+from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 from gcseg_ros.viewer.colours import NONE, instance_colours
 from gcseg_ros.viewer.floor_plan import FloorPlan
 from gcseg_ros.viewer.picture import best_view, typical_spacing

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from gcseg_ros.encoded_images import write_image
+from gcseg_ros.camera.encoded_images import write_image
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
-from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.viewer.colours import instance_colours
 from gcseg_ros.viewer.floor_plan import CELL_M, FloorPlan
 from gcseg_ros.viewer.splatting import depth_shading, framed, rotation_towards, splat

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
-from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.packages import extra
 from gcseg_ros.viewer.colours import instance_colours
 

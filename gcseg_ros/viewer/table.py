@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from gcseg_ros.mapping.instances import ObjectInstance
+from gcseg_ros.instances.instances import ObjectInstance
 from gcseg_ros.viewer.colours import instance_colours
 
 FOLDED = "seen in"

@@ -1,1 +1,1 @@
-"""Training of the decision that joins pieces of the map into objects (gcseg_ros/mapping/joining.py)."""
+"""Training of the decision that joins pieces of the map into objects (gcseg_ros/finishing/joining.py)."""

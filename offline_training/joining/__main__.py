@@ -43,8 +43,8 @@ def main(
     """Train the decision that joins pieces, on generated rooms. Same settings, same result. Mapped rooms are kept: resumable."""
     require_packages("Training", ("sklearn", "torch"), "train")
     from gcseg_ros.config import FinishingConfig
-    from gcseg_ros.joining_model import JoiningModel
-    from gcseg_ros.mapping.joining import WEIGHTS, Joining, save_model
+    from gcseg_ros.finishing.joining import WEIGHTS, Joining, save_model
+    from gcseg_ros.joining.model import JoiningModel
     from offline_training.joining.labelled import LabelledGraph
     from offline_training.joining.rooms import mapped_rooms, room_names, training_rooms
     from offline_training.joining.training import Settings, measure, train

@@ -1,4 +1,4 @@
-"""Training of the network that sees pieces in their surroundings (gcseg_ros/graph_network.py), on graphs as agglomeration leaves them behind."""
+"""Training of the network that sees pieces in their surroundings (gcseg_ros/joining/graph_network.py), on graphs as agglomeration leaves them behind."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, Ids, Pair
-from gcseg_ros.boosted_trees import Trees
-from gcseg_ros.graph_network import GraphNetwork, passed, prepared, shapes
+from gcseg_ros.joining.agglomeration import AREA, Agglomeration, Floats, Ids, Pair
+from gcseg_ros.joining.boosted_trees import Trees
+from gcseg_ros.joining.graph_network import GraphNetwork, passed, prepared, shapes
 from offline_training.joining.labelled import LabelledGraph, mostly_labelled, partly_labelled
 
 OWN_THRESHOLD = 0.3  # on the way with errors pairs as improbable as this are joined,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, Graph, Ids
+from gcseg_ros.joining.agglomeration import AREA, Agglomeration, Floats, Graph, Ids
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,19 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 import gcseg_ros
-from gcseg_ros.agglomeration import Ids
 from gcseg_ros.config import Config, FinishingConfig, ViewsConfig
 from gcseg_ros.errors import UserError
+from gcseg_ros.finishing.described_pieces import DescribedPieceGraph, with_appearance
+from gcseg_ros.finishing.masked_pieces import with_masks
+from gcseg_ros.finishing.piece_graph import piece_graph
+from gcseg_ros.joining.agglomeration import Ids
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.mapping.described_pieces import DescribedPieceGraph, with_appearance
-from gcseg_ros.mapping.masked_pieces import with_masks
-from gcseg_ros.mapping.piece_graph import piece_graph
 from gcseg_ros.mapping.pose_refinement import moved
-from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording, synthetic
 from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES, SyntheticRecording
 from gcseg_ros.recordings.synthetic.recording import DRIFTING, EXACT, TruthBuilder
+from gcseg_ros.state import Saved
 from offline_training.joining.labelled import LabelledGraph
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _mapper_and_truth() -> tuple[Mapper, TrueInstances]:
 def _digest() -> str:
     """Changes with the generator, the settings, and all code that decides what a map keeps; not with what is made of that when it is finished."""
     package = Path(gcseg_ros.__file__).parent
-    mapping = ("mapper.py", "views.py", "mapping/voxel_map.py", "mapping/pose_refinement.py", "mapping/state.py")
+    mapping = ("mapper.py", "views.py", "mapping/voxel_map.py", "mapping/pose_refinement.py", "state.py")
     parts = [path for part in ("masks", "propagation", "tracking") for path in sorted((package / part).glob("*.py"))]
     digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
     digest.update(SETTINGS.model_dump_json(exclude={"finishing"}).encode())

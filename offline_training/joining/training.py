@@ -13,10 +13,10 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from gcseg_ros.agglomeration import AREA, Agglomeration, Floats, join
-from gcseg_ros.boosted_trees import Trees
 from gcseg_ros.errors import UserError
-from gcseg_ros.joining_model import JoiningModel, Linear
+from gcseg_ros.joining.agglomeration import AREA, Agglomeration, Floats, join
+from gcseg_ros.joining.boosted_trees import Trees
+from gcseg_ros.joining.model import JoiningModel, Linear
 from offline_training.joining.graph_network import fit_networks, states_of
 from offline_training.joining.labelled import LabelledGraph, mostly_labelled, partly_labelled
 

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import gcseg_ros
-from gcseg_ros.mapping import joining
+from gcseg_ros.finishing import joining
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.segmentation import require_torch
 from gcseg_ros.weights import locate

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from gcseg_ros.evaluation.baselines import normals_of
+from gcseg_ros.clouds.neighbours import normals_of
 from gcseg_ros.segmentation.features import COLOUR_AND_NORMAL, normalised_colours, surface_directions
 from offline_training.labelling.samples import Entry, Sample, SampleFolder, read_sample, thinned
 from offline_training.segmenter.augmentation import augmented, cropped

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
-from gcseg_ros.network_parameters import mismatched
+from gcseg_ros.networks.parameters import mismatched
 from gcseg_ros.packages import extra
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.network import Mask3D

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gcseg_ros.clouds.graph_segmentation import graph_segmentation
 from gcseg_ros.evaluation.baselines import (
     METHODS,
     main,
@@ -13,7 +14,6 @@ from gcseg_ros.evaluation.baselines import (
     scene_normals,
 )
 from gcseg_ros.evaluation.truth import Truth, load_truth
-from gcseg_ros.graph_segmentation import graph_segmentation
 
 LIVING = Path(__file__).parents[2] / "../shared/data/small_house_living"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gcseg_ros.evaluation.merging import LabelCloud, adopted, merged, merged_bottom_up, numbered, thinned
-from gcseg_ros.mapping.export import read_instance_map
+from gcseg_ros.instances.export import read_instance_map
 from offline_training.commands import run
 from offline_training.merging import main
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gcseg_ros.doctor import dds_profile
+from gcseg_ros.commands.doctor import dds_profile
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import graph
 from gcseg_ros.nodes.graph import (

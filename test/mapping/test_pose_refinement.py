@@ -12,9 +12,9 @@ from gcseg_ros.config import MapConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics
 from gcseg_ros.mapping.pose_refinement import PoseRefinement, moved
-from gcseg_ros.mapping.state import read_state, write_state
 from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.recordings.synthetic.path import look_from
+from gcseg_ros.state import read_state, write_state
 from gcseg_ros.views import View
 
 CAMERA = CameraIntrinsics(160, 120, 131.0, 131.0, 79.5, 59.5)

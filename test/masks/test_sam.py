@@ -12,11 +12,11 @@ from tiny_networks import answering_nearby, tiny_sam, tiny_sam2
 
 from gcseg_ros.config import FoundationConfig, MasksConfig, SamConfig
 from gcseg_ros.errors import UserError
-from gcseg_ros.foundation import Portions, Runtime
 from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.masks import Masks, build_generator, sam_networks
 from gcseg_ros.masks.sam import SamGenerator, build_sam_generator, reduced
 from gcseg_ros.masks.sam_networks import Sam2Images, SamImages, load_sam
+from gcseg_ros.networks.runtime import Portions, Runtime
 from gcseg_ros.views import InputConfig, ViewBuilder
 
 CPU = Runtime.of(FoundationConfig(device="cpu"))

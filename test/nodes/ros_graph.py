@@ -116,7 +116,7 @@ class Camera:
     def messages(self, frame, camera_frame="camera", body_frame="camera", map_frame="map"):
         """colour, depth, camera_info and pose of a frame."""
         from gcseg_ros.nodes import messages
-        from gcseg_ros.ros_messages import nanoseconds
+        from gcseg_ros.ros_types.messages import nanoseconds
 
         head = messages.header(nanoseconds(frame.stamp_s), camera_frame)
         world = messages.header(nanoseconds(frame.stamp_s), map_frame)

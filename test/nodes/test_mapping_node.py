@@ -20,14 +20,14 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
+from gcseg_ros.instances.export import read_instance_map
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.mapping.export import read_instance_map
-from gcseg_ros.masks.background import BackgroundGenerator
 from gcseg_ros.nodes import session
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.nodes.messages import header
-from gcseg_ros.ros_messages import nanoseconds, stamp_ns
+from gcseg_ros.ros_types.messages import nanoseconds, stamp_ns
 from gcseg_ros.tracked_labels import SUFFIX
+from gcseg_ros.tracking.background import BackgroundGenerator
 
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -6,14 +6,14 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 from gcseg_ros.frames import CameraIntrinsics
-from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
+from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 from gcseg_ros.nodes import messages
 from gcseg_ros.retrieval.answers import Answer
 from gcseg_ros.retrieval.heat import heat_colours
 from gcseg_ros.retrieval.retrieval import Hit
 from gcseg_ros.retrieval.views import StoredView
-from gcseg_ros.ros_clouds import to_point_cloud
-from gcseg_ros.ros_messages import image_to_depth_m, image_to_rgb, intrinsics_from_info, pose_matrix, stamp_ns
+from gcseg_ros.ros_types.clouds import to_point_cloud
+from gcseg_ros.ros_types.messages import image_to_depth_m, image_to_rgb, intrinsics_from_info, pose_matrix, stamp_ns
 from gcseg_ros.viewer.colours import instance_colours
 
 HEAD = messages.header(1_700_000_000_123_456_789, "camera")

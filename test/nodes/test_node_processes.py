@@ -11,11 +11,11 @@ from ros_graph import DOMAIN_ID
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
-from gcseg_ros.dds import profiles_variable
 from gcseg_ros.files import read_json
-from gcseg_ros.mapping.export import read_instance_map
+from gcseg_ros.instances.export import read_instance_map
 from gcseg_ros.nodes import demo, graph
 from gcseg_ros.recordings import open_recording
+from gcseg_ros.ros_types.dds import profiles_variable
 from gcseg_ros.run import map_recording
 
 DEADLINE_S = 60

@@ -17,13 +17,13 @@ from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.instances import labelled_map
+from gcseg_ros.instances.instances import labelled_map
 from gcseg_ros.nodes import messages, query_node
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.nodes.query_node import QueryNode, parsed
 from gcseg_ros.retrieval.heat import RAMP
 from gcseg_ros.retrieval.views import StoredView
-from gcseg_ros.ros_clouds import to_point_cloud
+from gcseg_ros.ros_types.clouds import to_point_cloud
 
 LATCHED = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SUCCESS = TransitionCallbackReturn.SUCCESS

@@ -16,7 +16,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.nodes.replay_node import ReplayNode
 from gcseg_ros.recordings import open_recording
-from gcseg_ros.ros_messages import (
+from gcseg_ros.ros_types.messages import (
     image_to_depth_m,
     image_to_rgb,
     intrinsics_from_info,

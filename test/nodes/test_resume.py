@@ -21,13 +21,13 @@ from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
 
 from gcseg_ros.files import read_json
+from gcseg_ros.instances.export import read_instance_map
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.mapping.export import read_instance_map
-from gcseg_ros.mapping.state import read_state
 from gcseg_ros.nodes import graph
 from gcseg_ros.nodes.map_frame import MapFrame
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.output import recover
+from gcseg_ros.state import read_state
 
 KILLED_ONCE_THERE_IS = ("labels", "state.npz", "summary.json")
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)

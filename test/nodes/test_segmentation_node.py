@@ -12,10 +12,10 @@ from sensor_msgs.msg import PointCloud2, PointField
 from visualization_msgs.msg import MarkerArray
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.instances import labelled_map
+from gcseg_ros.instances.instances import labelled_map
 from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.segmentation_node import SegmentationNode
-from gcseg_ros.ros_clouds import to_point_cloud
+from gcseg_ros.ros_types.clouds import to_point_cloud
 from gcseg_ros.viewer.colours import instance_colours
 
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)

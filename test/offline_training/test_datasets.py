@@ -13,7 +13,7 @@ from recording_builders import check_frames, make_views, write_scannetpp, write_
 
 from gcseg_ros.cli import main as gcseg
 from gcseg_ros.evaluation.truth import load_truth
-from gcseg_ros.mapping.export import write_cloud
+from gcseg_ros.instances.export import write_cloud
 from gcseg_ros.recordings import open_recording
 from offline_training.commands import run
 from offline_training.datasets.__main__ import main

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch")
 
-from gcseg_ros.agglomeration import Agglomeration, Graph
+from gcseg_ros.joining.agglomeration import Agglomeration, Graph
 from offline_training.joining.graph_network import fit_network, states_of
 from offline_training.joining.labelled import LabelledGraph
 from offline_training.joining.training import Settings, fit, train, untouched

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.described_pieces import DescribedPieceGraph
-from gcseg_ros.mapping.joining import WEIGHTS, load_model, shipped_model
+from gcseg_ros.finishing.described_pieces import DescribedPieceGraph
+from gcseg_ros.finishing.joining import WEIGHTS, load_model, shipped_model
 from gcseg_ros.recordings import synthetic
 from offline_training.commands import run
 from offline_training.joining.__main__ import main

@@ -12,13 +12,13 @@ from tiny_networks import CONFIGURATION, TINY_SAM2, tiny_sam2
 
 from gcseg_ros.config import FoundationConfig, InputConfig, PropagationConfig, Sam2Config
 from gcseg_ros.errors import UserError
-from gcseg_ros.foundation import Runtime
 from gcseg_ros.frames import CameraIntrinsics, Frame
-from gcseg_ros.mapping.state import Saved
+from gcseg_ros.networks.runtime import Runtime
+from gcseg_ros.networks.sam2 import build_sam2, fitting_configuration, load_sam2
 from gcseg_ros.propagation import build_propagator
 from gcseg_ros.propagation.sam2 import Sam2Propagator, build_sam2_propagator
-from gcseg_ros.propagation.sam2_network import build_sam2, fitting_configuration, load_sam2
 from gcseg_ros.propagation.sam2_window import Sam2Window, Tracks, preprocessed
+from gcseg_ros.state import Saved
 from gcseg_ros.views import ViewBuilder
 
 HEIGHT, WIDTH = 72, 96

@@ -13,9 +13,9 @@ from gcseg_ros.config import load_config
 from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.masks import Proposals
-from gcseg_ros.masks.background import BackgroundGenerator, carried
 from gcseg_ros.masks.geometric import GeometricGenerator
 from gcseg_ros.recordings.synthetic import export
+from gcseg_ros.tracking.background import BackgroundGenerator, carried
 from gcseg_ros.views import ViewBuilder
 
 CAMERA = CameraIntrinsics(96, 72, 90, 90, 47.5, 35.5)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from gcseg_ros.frames import CameraIntrinsics, Frame, back_project
-from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
+from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.retrieval import StoredView
 

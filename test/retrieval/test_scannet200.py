@@ -16,7 +16,7 @@ from gcseg_ros.evaluation.scannet200 import (
     overlaps_by_class,
     prompts,
 )
-from gcseg_ros.mapping.export import write_cloud, write_instances_json, write_instances_ply
+from gcseg_ros.instances.export import write_cloud, write_instances_json, write_instances_ply
 from gcseg_ros.retrieval import write_views
 from offline_training import retrieval as command
 from offline_training.commands import run

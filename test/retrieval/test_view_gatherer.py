@@ -12,9 +12,9 @@ from planted import facing, wall_frame
 from gcseg_ros.config import Config, InputConfig, TrackingConfig, ViewsConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.mapping.state import read_state, write_state
 from gcseg_ros.retrieval import ViewGatherer
 from gcseg_ros.retrieval.gatherer import Seen, most_of_each
+from gcseg_ros.state import read_state, write_state
 from gcseg_ros.views import ViewBuilder
 
 

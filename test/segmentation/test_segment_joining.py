@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 
-from gcseg_ros.agglomeration import AREA, Agglomeration  # noqa: E402
-from gcseg_ros.boosted_trees import Trees  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
-from gcseg_ros.graph_network import ranges, shapes  # noqa: E402
-from gcseg_ros.joining_model import OF_NETWORK, JoiningModel, Linear  # noqa: E402
-from gcseg_ros.query_masks import together_of  # noqa: E402
+from gcseg_ros.joining.agglomeration import AREA, Agglomeration  # noqa: E402
+from gcseg_ros.joining.boosted_trees import Trees  # noqa: E402
+from gcseg_ros.joining.graph_network import ranges, shapes  # noqa: E402
+from gcseg_ros.joining.model import OF_NETWORK, JoiningModel, Linear  # noqa: E402
+from gcseg_ros.joining.query_masks import together_of  # noqa: E402
 from gcseg_ros.segmentation import Segmenter, checkpoint  # noqa: E402
 from gcseg_ros.segmentation.joining import joined  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig, ScenePrediction, Step  # noqa: E402

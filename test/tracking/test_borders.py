@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.state import Saved
 from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, BoundaryMaps
 from gcseg_ros.masks.proposals import Proposals
+from gcseg_ros.state import Saved
 from gcseg_ros.tracking.borders import REACHES, Borders
 from gcseg_ros.tracking.evidence import Evidence
 

@@ -8,8 +8,8 @@ import pytest
 
 from gcseg_ros.config import load_config
 from gcseg_ros.frames import CameraIntrinsics, Frame
+from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.mapping.instances import InstanceMap
 from gcseg_ros.masks import Proposals
 from gcseg_ros.output import OutputFolder
 from gcseg_ros.tracking.objects import MOST_OBJECTS

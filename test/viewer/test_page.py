@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.mapping.instances import InstanceMap, ObjectInstance
+from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 from gcseg_ros.viewer.colours import instance_colours
 from gcseg_ros.viewer.page import page, write_page
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gcseg_ros.mapping.instances import InstanceMap
+from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.viewer.colours import instance_colours
 from gcseg_ros.viewer.floor_plan import FloorPlan
 from gcseg_ros.viewer.picture import BACKGROUND, render_picture

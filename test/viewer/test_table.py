@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from gcseg_ros.consoles import print_table
-from gcseg_ros.mapping.instances import ObjectInstance
+from gcseg_ros.instances.instances import ObjectInstance
 from gcseg_ros.viewer.table import objects_table
 
 BOX = np.zeros(3), np.eye(3), np.array([12.34, 10.5, 2.75])

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.encoded_images import write_image
+from gcseg_ros.camera.encoded_images import write_image
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import check_movable
 from gcseg_ros.frames import CameraIntrinsics, Frame, back_project

@@ -1,0 +1,46 @@
+"""What `gcseg segment` does: a PLY file in, a labelled PLY file and a picture out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gcseg_ros.errors import UserError
+from gcseg_ros.instances.export import read_cloud, write_instances_ply
+from gcseg_ros.instances.instances import InstanceMap
+from gcseg_ros.output import check_own_file
+from gcseg_ros.segmentation import require_torch
+
+
+def segment_file(
+    cloud: Path, output: Path, checkpoint: str | None, changes: Mapping[str, Any], device: str | None
+) -> InstanceMap:
+    """Segment a PLY file, or the instances.ply in a folder of `gcseg map`; writes `output` and its picture (.png). Raises UserError.
+
+    changes  of the checkpoint's own settings of the post-processing
+    """
+    require_torch()
+    from gcseg_ros.segmentation.segmenter import Segmenter
+    from gcseg_ros.viewer.picture import write_picture
+
+    if output.suffix.lower() != ".ply":
+        raise UserError(f"The output {output} must be named .ply: a labelled cloud is written.")
+    file = cloud / "instances.ply" if cloud.is_dir() else cloud
+    if not file.is_file():
+        raise UserError(f"There is no cloud {file}: expected a PLY file or a folder written by `gcseg map`.")
+    picture = output.with_suffix(".png")
+    for written in (output, picture):
+        check_own_file(written, [file])
+    segmenter = Segmenter.load(checkpoint, changes, device)
+    content = read_cloud(file, finite_only=False)
+    points, colours = content["points"], content.get("colours")
+    result = segmenter(points, colours).as_map(points, colours)
+    write_instances_ply(output, result)
+    finite = np.isfinite(points).all(1)
+    shown = {name: getattr(result, name)[finite] for name in ("points", "colours", "instance", "confidence")}
+    write_picture(replace(result, **shown), picture)
+    return result

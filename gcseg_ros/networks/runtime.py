@@ -1,0 +1,164 @@
+"""What networks have in common: where they run, how much at once, what a full memory is, and how their files are read.
+
+Needs PyTorch; whoever imports this module has called `require_packages` first.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from gcseg_ros.config import FoundationConfig
+from gcseg_ros.errors import UserError
+from gcseg_ros.files import check_stored
+from gcseg_ros.networks.parameters import mismatched
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def device_of(name: str, setting: str = "device") -> torch.device:
+    """The device of this name; auto: a GPU where there is one. Raises UserError if it is not there.
+
+    setting  what the user calls it, for the error
+    """
+    there = torch.cuda.is_available()
+    name = ("cuda" if there else "cpu") if name == "auto" else name
+    device: torch.device | None = None
+    with suppress(RuntimeError):
+        device = torch.device(name)
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UserError(f"{setting} must be auto, cpu, cuda or cuda:N; found {name!r}.")
+    if device.type == "cuda" and not there:
+        raise UserError(
+            f"{setting} is {name}, but PyTorch finds no GPU here: install a driver and a PyTorch built for it, or choose "
+            f"{setting}=cpu."
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"There is no GPU {name}: this machine has {torch.cuda.device_count()}, counted from cuda:0.")
+    return device
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where networks run and in which precision."""
+
+    device: torch.device
+    precision: torch.dtype
+    compile: bool
+
+    @classmethod
+    def of(cls, config: FoundationConfig) -> Runtime:
+        """Raises UserError if the device that is asked for is not there."""
+        device = device_of(config.device, "foundation.device")
+        precision = (
+            config.precision if config.precision != "auto" else "bfloat16" if device.type == "cuda" else "float32"
+        )
+        return cls(device, PRECISIONS[precision], config.compile)
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device.type != "cpu"
+
+    def autocast(self) -> AbstractContextManager:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16)
+
+    def place(self, network: nn.Module, encoder: nn.Module) -> None:
+        """Move a network to the device, for inference; compile its image encoder if that is asked for."""
+        network.to(self.device).eval().requires_grad_(False)
+        if self.compile:
+            encoder.forward = torch.compile(encoder.forward)  # type: ignore[method-assign]
+
+
+class Portions:
+    """How much of what could go through a network at once does. Halved, once, when the GPU's memory is full.
+
+    settings  what the user can lower, for the error
+    """
+
+    def __init__(self, settings: str) -> None:
+        self.settings = settings
+        self.share = 1.0
+
+    def of(self, most: int) -> int:
+        return max(1, int(most * self.share))
+
+    def run(self, work: Callable[[], T]) -> T:
+        """`work()`, which asks `of` for its sizes and may be begun anew. Raises UserError when memory is full again."""
+        try:
+            return work()
+        except torch.OutOfMemoryError as error:
+            reason = str(error).split(". ")[0]
+        if self.share < 1:
+            raise UserError(
+                f"The GPU's memory is full also with half as much at once ({reason}): lower {self.settings}, take smaller "
+                "weights, or choose foundation.device=cpu."
+            )
+        self.share = 0.5
+        logger.warning("The GPU's memory is full (%s): going on with half of %s.", reason, self.settings)
+        torch.cuda.empty_cache()
+        return self.run(work)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Full memory within it, of the GPU or not, is a UserError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch has a type for the GPU's memory only
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in str(error):
+            raise
+        where = "GPU's memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
+        raise UserError(f"The {where} is too small for this cloud: cut it into rooms, or free some.") from None
+
+
+def read_parameters(file: Path, what: str) -> dict[str, Tensor]:
+    """Names and values in a checkpoint of torch.save, bare or under "model" or "state_dict"; no code in it is ever run.
+
+    what: the kind of checkpoint, for the error. Raises UserError.
+    """
+    try:
+        check_stored(file)
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch has no common type for broken files
+        raise UserError(
+            f"{file} cannot be read as a checkpoint of {what} ({type(error).__name__}): it is damaged, or something else; compare "
+            "it with `gcseg weights verify`, or fetch it again."
+        ) from None
+    for key in ("model", "state_dict"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not (isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values())):
+        raise UserError(f"{file} holds no parameters of a network: expected a checkpoint of {what}.")
+    return content
+
+
+def fill(network: nn.Module, state: dict[str, Tensor], file: Path, what: str) -> None:
+    """Load exactly these parameters. Raises UserError if they are not those of the network."""
+    if wrong := mismatched(network.state_dict(), state):
+        raise UserError(
+            f"{file} is no checkpoint of {what}: {len(wrong)} parameters are missing, too many or of another shape, first "
+            f"{wrong[0]}; choose the weights and the configuration that belong together."
+        )
+    network.load_state_dict(state)
+
+
+_loaded: weakref.WeakValueDictionary[Hashable, nn.Module] = weakref.WeakValueDictionary()
+
+
+def shared(key: tuple[Any, ...], build: Callable[[], nn.Module]) -> nn.Module:
+    """The network that was built with this key, as long as anybody uses it; else a new one."""
+    network = _loaded.get(key)
+    if network is None:
+        network = _loaded[key] = build()
+    return network

@@ -1,0 +1,34 @@
+"""Colour seen from a camera beside the depth camera."""
+
+import numpy as np
+
+from gcseg_ros.camera.registration import reproject_colour
+from gcseg_ros.frames import CameraIntrinsics, register_colour
+
+CAMERA = CameraIntrinsics(64, 48, 60.0, 60.0, 31.5, 23.5)
+RAMP = np.repeat(np.tile(np.arange(64, dtype=np.uint8) * 2, (48, 1))[..., None], 3, 2)
+
+
+def test_without_a_baseline_it_is_the_plain_registration():
+    target = CameraIntrinsics(32, 24, 40.0, 40.0, 15.5, 11.5)
+    depth = np.full((24, 32), 1.5, np.float32)
+    found = reproject_colour(RAMP, CAMERA, depth, target, np.eye(4))
+    np.testing.assert_allclose(found.astype(int), register_colour(RAMP, CAMERA, target).astype(int), atol=2)
+
+
+def test_a_baseline_shifts_by_its_disparity():
+    T = np.eye(4)
+    T[0, 3] = 0.1  # the depth camera stands 0.1 m right of the colour camera: 60 * 0.1 / z pixels
+    for depth_m, disparity in ((1.0, 6), (2.0, 3)):
+        found = reproject_colour(RAMP, CAMERA, np.full((48, 64), depth_m, np.float32), CAMERA, T)
+        np.testing.assert_array_equal(found[:, :50], RAMP[:, disparity : 50 + disparity])
+
+
+def test_pixels_without_depth_take_the_median_depth():
+    T = np.eye(4)
+    T[0, 3] = 0.1
+    depth = np.full((48, 64), 1.0, np.float32)
+    whole = reproject_colour(RAMP, CAMERA, depth, CAMERA, T)
+    depth[10:20, 10:20] = 0
+    np.testing.assert_array_equal(reproject_colour(RAMP, CAMERA, depth, CAMERA, T), whole)
+    assert reproject_colour(RAMP, CAMERA, np.zeros_like(depth), CAMERA, T).shape == RAMP.shape

@@ -1,0 +1,131 @@
+"""Trajectories and the tree of frames."""
+
+import timeit
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from gcseg_ros.camera.transforms import SECOND_NS, Trajectory, TransformTree, interpolate
+
+
+def turn(degrees, x=0.0):
+    """Rotation about z, translation along x."""
+    T = np.eye(4)
+    T[:3, :3], T[0, 3] = Rotation.from_euler("z", degrees, degrees=True).as_matrix(), x
+    return T
+
+
+def random_pose(rng):
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = Rotation.random(random_state=rng).as_matrix(), rng.normal(size=3)
+    return T
+
+
+@given(st.floats(0, 1))
+def test_interpolation_is_linear_in_angle_and_translation(share):
+    np.testing.assert_allclose(
+        interpolate(turn(10, 1), turn(70, 3), share), turn(10 + 60 * share, 1 + 2 * share), atol=1e-12
+    )
+
+
+@given(st.permutations(range(5)))
+def test_order_of_arrival_does_not_matter(order):
+    track = Trajectory()
+    for i in order:
+        track.add(i * SECOND_NS // 10, turn(10 * i, i))
+    np.testing.assert_allclose(track.at(SECOND_NS // 4), turn(25, 2.5), atol=1e-12)
+    np.testing.assert_array_equal(track.at(SECOND_NS // 5), turn(20, 2))
+
+
+def test_outside_its_range_a_trajectory_gives_only_the_nearest_within_the_tolerance():
+    track = Trajectory()
+    assert track.at(0, tolerance_s=9) is None
+    track.add(SECOND_NS, turn(5))
+    assert track.at(SECOND_NS + 10**7) is None
+    np.testing.assert_array_equal(track.at(SECOND_NS + 10**7, tolerance_s=0.02), turn(5))
+    assert track.at(SECOND_NS - 3 * 10**7, tolerance_s=0.02) is None
+
+
+def test_no_pose_in_a_gap():
+    track = Trajectory(max_gap_s=0.5)
+    track.add(0, turn(0))
+    track.add(SECOND_NS, turn(90))
+    assert track.at(SECOND_NS // 2, tolerance_s=0.02) is None
+    np.testing.assert_array_equal(track.at(10**7, tolerance_s=0.02), turn(0))
+
+
+def test_the_past_is_forgotten():
+    track = Trajectory(keep_s=1)
+    for i in range(1000):
+        track.add(i * SECOND_NS // 10, turn(i))
+    assert len(track) == 11
+
+
+def test_a_stamp_that_comes_twice_keeps_the_later_pose():
+    track = Trajectory()
+    track.add(5, turn(1))
+    track.add(5, turn(2))
+    np.testing.assert_array_equal(track.at(5), turn(2))
+
+
+def test_lookup_composes_up_and_down_the_tree():
+    rng = np.random.default_rng(0)
+    map_odom, odom_base, base_camera, base_arm = (random_pose(rng) for _ in range(4))
+    tree = TransformTree()
+    tree.add("map", "odom", 0, map_odom, static=True)
+    tree.add("/base", "camera", 0, base_camera, static=True)
+    tree.add("base", "arm", 0, base_arm, static=True)
+    tree.add("odom", "base", 100, odom_base)
+    np.testing.assert_allclose(tree.lookup("map", "/camera", 100), map_odom @ odom_base @ base_camera, atol=1e-12)
+    np.testing.assert_allclose(tree.lookup("arm", "camera", 7), np.linalg.inv(base_arm) @ base_camera, atol=1e-12)
+    np.testing.assert_array_equal(tree.lookup("base", "base", 0), np.eye(4))
+    assert tree.frames() == ["arm", "base", "camera", "map", "odom"]
+
+
+def test_lookup_interpolates_but_does_not_extrapolate():
+    tree = TransformTree()
+    tree.add("odom", "base", 0, turn(0))
+    tree.add("odom", "base", SECOND_NS, turn(90, 2))
+    np.testing.assert_allclose(tree.lookup("odom", "base", SECOND_NS // 2), turn(45, 1), atol=1e-12)
+    assert tree.lookup("odom", "base", SECOND_NS + 1) is None
+    assert tree.lookup("odom", "base", -1) is None
+
+
+def test_a_link_that_is_late_is_found_out_without_interpolating_the_others():
+    tree = TransformTree()
+    for child, parent in (("base", "odom"), ("mast", "base"), ("camera", "mast"), ("odom", "map")):
+        tree.add(parent, child, 0, turn(0))
+        tree.add(parent, child, SECOND_NS if parent != "map" else SECOND_NS // 4, turn(90, 2))
+    assert tree.lookup("map", "camera", SECOND_NS // 2) is None
+
+    def quickest(stamp):
+        return min(timeit.repeat(lambda: tree.lookup("map", "camera", stamp), number=20, repeat=5))
+
+    assert tree.lookup("map", "camera", SECOND_NS // 8) is not None
+    assert quickest(SECOND_NS // 2) < quickest(SECOND_NS // 8) / 5
+
+
+@pytest.mark.parametrize(("target", "source"), [("map", "base"), ("nowhere", "base"), ("base", "nowhere")])
+def test_unconnected_frames_have_no_transform(target, source):
+    tree = TransformTree()
+    tree.add("odom", "base", 0, turn(0), static=True)
+    tree.add("map", "kitchen", 0, turn(0), static=True)
+    assert tree.lookup(target, source, 0) is None
+
+
+def test_a_cycle_ends():
+    tree = TransformTree()
+    tree.add("a", "b", 0, turn(0), static=True)
+    tree.add("b", "a", 0, turn(0), static=True)
+    assert tree.lookup("c", "a", 0) is None
+
+
+def test_a_child_follows_its_newest_parent():
+    tree = TransformTree()
+    tree.add("odom", "base", 0, turn(10))
+    tree.add("lift", "base", 1, turn(20))
+    assert tree.lookup("odom", "base", 0) is None
+    np.testing.assert_array_equal(tree.lookup("lift", "base", 1), turn(20))
