@@ -12,9 +12,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.evaluation.average_precision import MIN_POINTS, Overlap, average_precision
 from gcseg_ros.files import write_json_atomic
-from offline_training.commands import plainly
 
 SIZES = [(20, 20, 50_000), (100, 100, 200_000), (300, 150, 200_000)]
 

@@ -20,11 +20,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import load_config
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.recordings.synthetic import HELD_OUT_STYLES, TRAINING_STYLES, SyntheticRecording
 from gcseg_ros.segmentation import checkpoint
-from offline_training.commands import plainly
 from offline_training.labelling.engines import label_here
 from offline_training.labelling.samples import SampleFolder, begin, write_index
 from offline_training.labelling.scene import Labelling

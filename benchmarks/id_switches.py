@@ -22,6 +22,7 @@ import numpy.typing as npt
 from rich.table import Table
 from scipy.spatial import cKDTree
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.consoles import console
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.tracking import FrameTable, tracking_quality
@@ -29,7 +30,6 @@ from gcseg_ros.evaluation.truth import Truth, load_truth
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.nodes import demo, graph
 from gcseg_ros.recordings import open_recording
-from offline_training.commands import plainly
 
 NEAR_M = 0.05
 MIN_POINTS = 100

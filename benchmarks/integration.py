@@ -18,13 +18,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import InputConfig, MapConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.views import ViewBuilder
-from offline_training.commands import plainly
 
 
 def main() -> None:

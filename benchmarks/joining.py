@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.joining.agglomeration import Floats, Ids
 from gcseg_ros.joining.model import JoiningModel
 from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES
-from offline_training.commands import plainly
 from offline_training.joining.labelled import LabelledGraph
 from offline_training.joining.rooms import mapped_rooms, training_rooms
 from offline_training.joining.training import Settings, train

@@ -23,6 +23,7 @@ from accuracy import add_room_arguments, rooms, scores
 from rich.console import Console
 from rich.table import Table
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import load_config
 from gcseg_ros.evaluation.truth import carry, load_truth
 from gcseg_ros.files import write_json_atomic
@@ -32,7 +33,6 @@ from gcseg_ros.masks.masks import Labels
 from gcseg_ros.recordings import open_recording, prefetch
 from gcseg_ros.viewer.overlay import overlay
 from gcseg_ros.views import View
-from offline_training.commands import plainly
 
 LEAST_PX = 100
 TOLERANCE_PX = 2

@@ -16,11 +16,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.masks import Masks, overlaps
 from gcseg_ros.masks.containment import redundant
 from gcseg_ros.tracking.matching import iou_of_counts, match
-from offline_training.commands import plainly
 
 HEIGHT, WIDTH = 480, 640
 

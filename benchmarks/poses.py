@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.spatial.transform import Rotation
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import Config
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.frames import Array, Frame
@@ -33,7 +34,6 @@ from gcseg_ros.mapping.pose_refinement import PoseRefinement
 from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.views import ViewBuilder
-from offline_training.commands import plainly
 
 SEED = 7
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from open_clip import create_model_and_transforms, get_tokenizer
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.errors import UserError
 from gcseg_ros.instances.instances import labelled_map
 from gcseg_ros.mapper import Mapper
@@ -25,7 +26,6 @@ from gcseg_ros.retrieval import OpenClip, Retrieval
 from gcseg_ros.retrieval.features import Features
 from gcseg_ros.retrieval.retrieval import instance_ids, label_masks
 from gcseg_ros.retrieval.selection import shots
-from offline_training.commands import plainly
 
 INSTANCES, DIMENSIONS = 500, 768
 

@@ -25,6 +25,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import FoundationConfig, load_config
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.frames import CameraIntrinsics, Frame
@@ -32,7 +33,6 @@ from gcseg_ros.mapper import Mapper
 from gcseg_ros.networks.runtime import Runtime
 from gcseg_ros.networks.sam2 import build_sam2, load_sam2
 from gcseg_ros.propagation.sam2_window import Sam2Window
-from offline_training.commands import plainly
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
 from tiny_networks import CONFIGURATION, TINY_SAM2, tiny_sam, tiny_sam2

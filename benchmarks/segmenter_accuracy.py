@@ -18,6 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import parse_setting
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.baselines import measure
@@ -26,7 +27,6 @@ from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.segmentation.segmenter import Segmenter
-from offline_training.commands import plainly
 
 BASELINES = ("planes", "oriented_planes", "felzenszwalb")
 

@@ -27,6 +27,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.segmentation.kernel_maps import kernel_map
 from gcseg_ros.segmentation.layers import SparseConvolution, SparseTransposedConvolution
@@ -34,7 +35,6 @@ from gcseg_ros.segmentation.network import Mask3D, NetworkConfig
 from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
 from gcseg_ros.segmentation.segmenter import Segmenter
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor
-from offline_training.commands import plainly
 
 VOXEL_M = 0.02
 

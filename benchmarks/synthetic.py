@@ -11,10 +11,10 @@ import time
 
 import numpy as np
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.recordings.synthetic import TRAINING_STYLES, build_room, random_view, render, training_view
 from gcseg_ros.recordings.synthetic.recording import CAMERA
 from gcseg_ros.recordings.synthetic.sensor import SENSORS, ColourSensor, sense_colour, sense_depth
-from offline_training.commands import plainly
 
 
 def main() -> None:

@@ -15,13 +15,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import load_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording, prefetch
 from gcseg_ros.run import looked_ahead
-from offline_training.commands import plainly
 
 
 def resident_mb() -> float:

@@ -11,8 +11,7 @@ from typing import Any
 
 import typer
 
-from gcseg_ros.cli import INTERRUPTED, NO_FOLDER, Signals, exit_status, explanation
-from gcseg_ros.errors import UserError
+from gcseg_ros.commands.endings import INTERRUPTED, Signals, exit_status, explanation
 
 
 def run(command: Callable[..., Any], arguments: list[str] | None = None, interrupted: str = "Interrupted.") -> int:
@@ -38,26 +37,6 @@ def run(command: Callable[..., Any], arguments: list[str] | None = None, interru
             if sentence:
                 print(f"error: {sentence}", file=sys.stderr)
             return signals.status or (INTERRUPTED if stopped else exit_status(error))
-
-
-def plainly(main: Callable[[], None], interrupted: str = "Interrupted: no figures are written.") -> int:
-    """Run what takes its arguments itself, a benchmark: the exit status. What the user can put right, and Ctrl-C, is one sentence;
-    the rest keeps its traceback."""
-    with Signals() as signals:
-        try:
-            main()
-            if signals.status:
-                raise KeyboardInterrupt  # it was lost on the way
-            return 0
-        except (UserError, *NO_FOLDER) as error:
-            print(f"error: {explanation(error)}", file=sys.stderr)
-            return exit_status(error)
-        except BaseException as error:
-            # a signal within compiled code may come out as any exception
-            if not (signals.status or isinstance(error, KeyboardInterrupt)):
-                raise
-            print(f"error: {interrupted}", file=sys.stderr)
-            return signals.status or INTERRUPTED
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gcseg_ros.commands.endings import plainly
 from gcseg_ros.errors import UserError
-from offline_training.commands import plainly
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
