@@ -19,11 +19,12 @@ from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import InputConfig, load_config
+from gcseg_ros.depth import decimate, normals_from
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.synthetic import SyntheticRecording
-from gcseg_ros.views import ViewBuilder, decimate, normals_from
+from gcseg_ros.views import ViewBuilder
 
 DISTANCES_M = (0.0, 1.5, 2.5, 3.5, 5.0, 8.0)
 FIRST_FRAMES = 5

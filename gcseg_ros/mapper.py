@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from gcseg_ros.config import Config
 from gcseg_ros.errors import UserError
-from gcseg_ros.finishing.finishing import finish, same_colour
+from gcseg_ros.finishing.finishing import finish
 from gcseg_ros.finishing.joining import shipped_model
+from gcseg_ros.finishing.votes import same_colour
 from gcseg_ros.frames import Frame
 from gcseg_ros.instances.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.left_out import LeftOut

@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.consoles import console, errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap
@@ -22,7 +23,6 @@ from gcseg_ros.evaluation.scannet200 import (
     prompts,
 )
 from gcseg_ros.evaluation.truth import Truth, carry, load_truth
-from gcseg_ros.instances.export import read_cloud
 from gcseg_ros.retrieval import OpenClip, Retrieval
 from gcseg_ros.retrieval.encoder import DEFAULT_MODEL, Encoder
 from gcseg_ros.retrieval.features import NothingSeenError

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from gcseg_ros.config import InputConfig
+from gcseg_ros.depth import decimate, normals_from, sigma, solid
 from gcseg_ros.frames import CameraIntrinsics, Frame
-from gcseg_ros.views import ViewBuilder, decimate, normals_from, sigma, solid
+from gcseg_ros.views import ViewBuilder
 
 CAMERA = CameraIntrinsics(640, 480, 525, 525, 319.5, 239.5)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.errors import UserError
-from gcseg_ros.instances.export import read_cloud, write_instances_ply
+from gcseg_ros.instances.export import write_instances_ply
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.output import check_own_file
 from gcseg_ros.segmentation import require_torch

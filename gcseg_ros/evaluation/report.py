@@ -13,12 +13,13 @@ import numpy.typing as npt
 from rich.markup import escape
 from rich.table import Table
 
+from gcseg_ros.clouds.ply import Cloud
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
 from gcseg_ros.evaluation.scannet_text import read_masks
 from gcseg_ros.evaluation.tracking import TrackingQuality, compare_folders
 from gcseg_ros.evaluation.truth import Truth, carry, check_stuff_labels, load_cloud, load_truth
-from gcseg_ros.instances.export import Cloud, read_instances_json
+from gcseg_ros.instances.export import read_instances_json
 from gcseg_ros.output import mapped_live
 
 

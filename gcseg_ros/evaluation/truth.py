@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.clouds.ply import Cloud, read_cloud
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import read_arrays
 from gcseg_ros.frames import check_near
-from gcseg_ros.instances.export import Cloud, read_cloud
 
 SCENE_CLOUD = "gt_cloud.npz"
 MOST_COMPRESSED = 1 << 30  # bytes of arrays that are compressed: thirty million points

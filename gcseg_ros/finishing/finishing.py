@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.finishing.described_pieces import with_appearance
 from gcseg_ros.finishing.joining import shipped_model
 from gcseg_ros.finishing.masked_pieces import seen_by_network
-from gcseg_ros.finishing.piece_graph import cells, piece_graph
-from gcseg_ros.finishing.structure import Plane, structural_planes
+from gcseg_ros.finishing.piece_graph import piece_graph
+from gcseg_ros.finishing.votes import Ids, Joined, by_votes
 from gcseg_ros.jit import njit
 from gcseg_ros.joining.agglomeration import AREA
-from gcseg_ros.mapping.voxel_map import LEAST_VOXELS, Surface
+from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import Borders
 from gcseg_ros.tracking.evidence import Evidence
 from gcseg_ros.tracking.objects import MOST_OBJECTS
 
-PLANE_TOLERANCE_M = 0.05  # what stands further off a plane is not part of it
-PART_M = 0.05  # voxels off the planes that are no further apart are of one part
-PATCH_TOUCH_M = 0.07
-COARSE_M = 0.03  # of finer voxels, one in a cell of this edge stands for all: pairs of near ones would take all memory
-PATCH_PRIOR = 10.0  # views' worth of evidence from touching, equally coloured patches of one plane
-PATCH_COLOUR = 8.0  # Lab difference that ends it
-SMALL_PATCH = 150  # voxels; smaller patches join their surroundings
-
 SMOOTH_NEIGHBOURS, SMOOTH_RADIUS_M = 16, 0.09
-OTHER_COLOUR = 25.0  # Lab difference at which a vote for joining is worth a third
-FIT = np.array([0.072, 0.567, 0.05, -0.227, -0.56])  # expected IoU; see _confidence_by_votes
-SURE_FROM = 0.35
-# The share of each grade that had an IoU over 0.5 on those rooms, in eighths: their float32 means are exact, so ties stay.
-SURE, UNSURE = 0.625, 0.125
-
-Ids = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-# instance of each voxel; a function from the final instances of the voxels to the confidence of each instance
-Joined = tuple[Ids, Callable[[Ids], Floats]]
 
 
 def finish(
@@ -57,7 +36,7 @@ def finish(
         if config.joining in ("learned", "network") or (config.joining == "auto" and len(borders)):
             instance, confidence = _by_learned_decision(surface, evidence, borders, config)
         else:
-            instance, confidence = _by_votes(surface, evidence, config)
+            instance, confidence = by_votes(surface, evidence, config)
         instance = _smooth(instance, surface, neighbours.result())
     instance[np.bincount(instance)[instance] < config.min_voxels] = 0
     expected = confidence(instance)[instance].astype(np.float32)
@@ -82,148 +61,6 @@ def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders,
     expected = np.zeros(fresh)
     expected[name[roots]] = iou
     return name[np.append(joined.groups(), len(graph))[piece]], lambda instance: expected
-
-
-def _by_votes(surface: Surface, evidence: Evidence, config: FinishingConfig) -> Joined:
-    label = surface.label.copy()
-    label[np.bincount(label)[label] < LEAST_VOXELS] = 0
-    count = 1 + max([int(surface.label.max())] + [b for _, b in evidence.weight])
-    if config.structure == "planes" or (config.structure == "auto" and not evidence.seen):
-        label, count, patch, home = _split_off_planes(surface, label, count)
-    else:
-        patch, home = np.zeros(count, bool), np.full(count, -1)
-
-    alike = same_colour(surface)
-    things = evidence.join(config.join_things, alike, lambda a, b: not patch[a] and not patch[b])
-    touching = _coplanar_patches(surface, label, patch, home)
-    patches = evidence.join(config.join_patches, alike, lambda a, b: bool(patch[a] and patch[b]), touching)
-    joined = np.array([0] + [(patches if patch[i] else things).of(i) for i in range(1, count)])
-    nearest = np.array([(patches if patch[i] else things).nearest.get(i, 0.0) for i in range(count)])
-    instance = _absorb_small_patches(surface.points, joined[label], patch)
-    return instance, lambda instance: _confidence_by_votes(instance, surface, nearest)
-
-
-def same_colour(surface: Surface) -> Callable[[int, int], float]:
-    """How alike the mean colours of two tracked labels are, 0..1; lightness counts half, for shade and light.
-
-    Masks see one view's contrast at a border, this the whole of both pieces: a carpet is not the floor.
-    """
-    mean = _mean_colour(surface.label, surface)
-    mean[:, 0] *= 0.5
-
-    def alike(a: int, b: int) -> float:
-        if max(a, b) >= len(mean):
-            return 1.0  # it has lost all its voxels since
-        return float(np.exp(-((mean[a] - mean[b]) ** 2).sum() / OTHER_COLOUR**2))
-
-    return alike
-
-
-def _mean_colour(label: Ids, surface: Surface) -> npt.NDArray[np.float64]:
-    """Lab colour of each label, (max label + 1, 3)."""
-    size = np.maximum(np.bincount(label), 1)
-    return np.stack([np.bincount(label, surface.lab[:, k]) for k in range(3)], axis=1) / size[:, None]
-
-
-def _split_off_planes(
-    surface: Surface, label: Ids, count: int
-) -> tuple[Ids, int, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Which labels are patches of structural planes, and of which plane; what stands off the plane leaves the patch."""
-    points, normals = surface.points, surface.normals
-    planes = structural_planes(points, normals)
-    plane_of = np.full(len(points), -1)
-    nearest = np.full(len(points), np.inf)
-    for k, plane in enumerate(planes):
-        distance = np.abs(plane.distance(points))
-        nearest = np.minimum(nearest, distance)
-        on = (distance < PLANE_TOLERANCE_M) & (normals @ plane.normal > 0.6)
-        plane_of[on] = next((i for i, other in enumerate(planes[:k]) if _same_plane(plane, other)), k)
-    size = np.maximum(np.bincount(label, minlength=count), 1)
-    patch = np.bincount(label, plane_of >= 0, minlength=count) >= 0.5 * size
-    patch &= np.bincount(label, minlength=count) > 0
-    patch[0] = False
-
-    off = np.flatnonzero((label > 0) & patch[label] & (nearest > PLANE_TOLERANCE_M))
-    thing = (label > 0) & ~patch[label]
-    if len(off) and thing.any():
-        label = label.copy()
-        some, stands_for = _thinned(points[off], np.zeros(len(off), np.int64), surface.voxel_m)
-        pairs = cKDTree(points[off[some]]).query_pairs(PART_M, output_type="ndarray")
-        graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(some), len(some)))
-        part = connected_components(graph, directed=False)[1][stands_for]
-        _, touch = cKDTree(points[thing]).query(points[off], distance_upper_bound=0.06)
-        neighbour = np.append(label[thing], 0)[touch]
-        order = np.argsort(part, kind="stable")
-        for piece in np.split(order, np.cumsum(np.bincount(part))[:-1]):
-            around = neighbour[piece][neighbour[piece] > 0]
-            if len(around) > max(2, 0.1 * len(piece)):
-                label[off[piece]] = np.bincount(around).argmax()
-            elif len(piece) >= 40:
-                label[off[piece]] = count
-                count += 1
-            else:
-                label[off[piece]] = 0
-        patch = np.append(patch, np.zeros(count - len(patch), bool))
-    home = np.full(count, -1)
-    for i in np.flatnonzero(patch):
-        on = plane_of[(label == i) & (plane_of >= 0)]
-        if len(on):
-            home[i] = np.bincount(on).argmax()
-    return label, count, patch, home
-
-
-def _same_plane(a: Plane, b: Plane) -> bool:
-    return bool(a.normal @ b.normal > 0.97 and abs(a.offset - b.offset) < 0.2)
-
-
-def _coplanar_patches(
-    surface: Surface, label: Ids, patch: npt.NDArray[np.bool_], home: npt.NDArray[np.int64]
-) -> Iterator[tuple[tuple[int, int], float, float]]:
-    """Votes for joining patches of one plane that touch and have one colour."""
-    on = np.flatnonzero((label > 0) & patch[label])
-    if not len(on):
-        return
-    on = on[_thinned(surface.points[on], label[on], surface.voxel_m)[0]]
-    size = np.bincount(label[on])
-    mean = _mean_colour(label, surface)
-    pairs = on[cKDTree(surface.points[on]).query_pairs(PATCH_TOUCH_M, output_type="ndarray")]
-    pairs = pairs[label[pairs[:, 0]] != label[pairs[:, 1]]]
-    smaller_first = size[label[pairs[:, 0]]] <= size[label[pairs[:, 1]]]
-    pairs = np.where(smaller_first[:, None], pairs, pairs[:, ::-1])
-    contact = np.unique(np.stack([pairs[:, 0], label[pairs[:, 1]]], axis=1), axis=0)  # voxels of the smaller
-    codes, contacts = np.unique(label[contact[:, 0]] << 32 | contact[:, 1], return_counts=True)
-    for code, k in zip(codes.tolist(), contacts.tolist()):
-        small, big = code >> 32, code & 0xFFFFFFFF
-        if k < 4 or home[small] != home[big]:
-            continue
-        s = float(size[small])
-        difference = float(np.linalg.norm((mean[small] - mean[big]) * (0.7, 1, 1)))
-        same = min(1.0, 2 * max(k / (3 * s**0.5), k / s)) * float(np.exp(-((difference / PATCH_COLOUR) ** 2)))
-        yield (min(small, big), max(small, big)), same, PATCH_PRIOR * s**0.5
-
-
-def _thinned(points: npt.NDArray[np.float32], of: Ids, voxel_m: float) -> tuple[Ids, Ids]:
-    """Of what each is `of`, one point in each cell of COARSE_M, and for each point which of them stands for it; all, where voxels are as
-    large as cells."""
-    if voxel_m >= COARSE_M:
-        return np.arange(len(points)), np.arange(len(points))
-    _, first, at = np.unique(cells(points.astype(np.float64), of, COARSE_M), return_index=True, return_inverse=True)
-    return first, at
-
-
-def _absorb_small_patches(points: npt.NDArray, instance: Ids, patch: npt.NDArray[np.bool_]) -> Ids:
-    size = np.bincount(instance, minlength=len(patch))
-    large = (instance > 0) & patch[instance] & (size[instance] >= SMALL_PATCH)
-    if not large.any():
-        return instance
-    instance = instance.copy()
-    tree, large_instance = cKDTree(points[large]), instance[large]
-    for i in np.flatnonzero(patch & (size > 0) & (size < SMALL_PATCH)):
-        piece = instance == i
-        distance, nearest = tree.query(points[piece], distance_upper_bound=0.08)
-        near = np.isfinite(distance)
-        instance[piece] = np.bincount(large_instance[nearest[near]]).argmax() if near.mean() > 0.3 else 0
-    return instance
 
 
 def _neighbours(points: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
@@ -262,22 +99,6 @@ def _most_votes(instance: Ids, near: npt.NDArray[np.int32], weight: npt.NDArray[
             if votes > most:
                 winner[i], most = candidate, votes
     return winner
-
-
-def _confidence_by_votes(instance: Ids, surface: Surface, nearest: Floats) -> Floats:
-    """Per instance, SURE or UNSURE, by the IoU that it can be expected to have.
-
-    The expectation is a least-squares fit on generated rooms, of: its size, the agreement of its votes, how well it was
-    seen, and how nearly it was joined with a neighbour. Two grades, because ScanNet's protocol interpolates precision
-    between distinct scores: finer ones measured lower there than equal ones, these two higher.
-    """
-    size = np.maximum(np.bincount(instance), 1)
-    seen = np.maximum(np.bincount(instance, surface.weight) / size, 1e-6)
-    agreement = np.bincount(instance, surface.share) / size
-    expected = FIT @ np.stack([np.log(size), agreement, np.log(seen), nearest[: len(size)], np.ones(len(size))])
-    value = np.where(expected > SURE_FROM, SURE, UNSURE)
-    value[0] = 0
-    return value
 
 
 def _with_ids_that_fit(instance: Ids) -> Ids:

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from gcseg_ros.depth import sigma, solid
 from gcseg_ros.frames import Array, rigid
 from gcseg_ros.jit import njit
 from gcseg_ros.mapping.voxel_map import VOTE_NOISE_M, VoxelMap, corner, locate
 from gcseg_ros.state import Saved
-from gcseg_ros.views import View, sigma, solid
+from gcseg_ros.views import View
 
 SAMPLES = 2000  # points of a view, about
 ROUNDS, SETTLED = 4, 3e-4  # Gauss-Newton steps at most; a step this small (m, radians) is the last

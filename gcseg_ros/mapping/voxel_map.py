@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.config import MapConfig
+from gcseg_ros.depth import Image, sigma, solid, transform
 from gcseg_ros.jit import njit
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.state import Saved
-from gcseg_ros.views import Image, View, sigma, solid, transform
+from gcseg_ros.views import View
 
 SLOTS = 4
 LEAST_VOXELS = 10  # fewer that one label leads are no piece of an object

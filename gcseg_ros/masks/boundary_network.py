@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from gcseg_ros.depth import Image, normals_from
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics
-from gcseg_ros.views import Image, normals_from
 
 WEIGHTS = Path(__file__).with_name("boundary.onnx")
 CHANNELS = 11  # of `features`

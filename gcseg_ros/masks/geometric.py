@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 
 from gcseg_ros.config import MasksConfig
+from gcseg_ros.depth import sigma
 from gcseg_ros.jit import njit
 from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.masks.regions import EdgeCost, build_hierarchy
-from gcseg_ros.views import View, sigma
+from gcseg_ros.views import View
 
 GAP_RADIUS_PX = 1
 CREASE_RADIUS_PX = 4

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.depth import Image
 from gcseg_ros.jit import njit
 from gcseg_ros.masks.masks import Labels
-from gcseg_ros.views import Image
 
 MARKER_LEVEL = 40  # 0..255, below this ridge height a pixel is inside some region
 MARKER_WINDOW_PX = 9  # a region is seeded where the distance to the next ridge is the greatest in this window

@@ -6,10 +6,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gcseg_ros.depth import sigma, transform
 from gcseg_ros.jit import njit
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.state import Saved
-from gcseg_ros.views import View, sigma, transform
+from gcseg_ros.views import View
 
 HOLE_ROUNDS = 3  # a hole is closed from its rim inwards by this many pixels
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.special import expit
 
+from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.errors import UserError
-from gcseg_ros.instances.export import read_cloud, read_instance_map
+from gcseg_ros.instances.export import read_instance_map
 from gcseg_ros.instances.instances import InstanceMap, ObjectInstance, labelled_map
 from gcseg_ros.retrieval.encoder import Encoder
 from gcseg_ros.retrieval.features import (

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.depth import Image
 from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, AFFINITY_STEP, BoundaryMaps
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.state import Saved
 from gcseg_ros.tracking.evidence import DEPTH_TOLERANCE_M, REACH_PX, Pair, pair_codes
-from gcseg_ros.views import Image
 
 REACHES = tuple(sorted({max(map(abs, offset)) for offset in AFFINITY_OFFSETS}))  # in steps of AFFINITY_STEP pixels
 KINDS = 1 + len(REACHES)

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.depth import Image
 from gcseg_ros.masks.boundary_network import APPEARANCE_CHANNELS, APPEARANCE_PIXELS
 from gcseg_ros.masks.masks import Labels, overlaps
 from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.state import Saved
-from gcseg_ros.views import Image
 
 REACH_PX = 3  # labels nearer than this touch
 DEPTH_TOLERANCE_M = 0.06  # and at about the same depth

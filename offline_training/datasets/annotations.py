@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.scannet_text import write_ids
 from gcseg_ros.evaluation.truth import INSTANCES_PER_LABEL
 from gcseg_ros.files import atomic_path, read_json
-from gcseg_ros.instances.export import read_cloud
 
 VOID = 0
 

@@ -6,9 +6,10 @@ import pytest
 from rich.console import Console
 
 from gcseg_ros.cli import main
+from gcseg_ros.clouds.ply import write_cloud
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.report import evaluate, table
-from gcseg_ros.instances.export import write_cloud, write_instances_json, write_instances_ply
+from gcseg_ros.instances.export import write_instances_json, write_instances_ply
 from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 
 

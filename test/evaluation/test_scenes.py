@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from gcseg_ros.cli import main as gcseg
+from gcseg_ros.clouds.ply import write_cloud
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.scannet_text import read_masks, write_ids, write_masks
 from gcseg_ros.evaluation.scenes import evaluate_scenes
 from gcseg_ros.evaluation.truth import load_truth
-from gcseg_ros.instances.export import write_cloud
 from offline_training.commands import run
 from offline_training.evaluate import main
 

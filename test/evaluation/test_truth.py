@@ -4,9 +4,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from gcseg_ros.clouds.ply import write_cloud
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.truth import carry, load_cloud, load_truth
-from gcseg_ros.instances.export import write_cloud
 
 
 def example(n: int = 6) -> dict[str, np.ndarray]:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from gcseg_ros.config import FinishingConfig
-from gcseg_ros.finishing.finishing import PATCH_PRIOR, PATCH_TOUCH_M, _coplanar_patches, finish
+from gcseg_ros.finishing.finishing import PATCH_PRIOR, PATCH_TOUCH_M, finish
 from gcseg_ros.finishing.structure import structural_planes
+from gcseg_ros.finishing.votes import _coplanar_patches
 from gcseg_ros.instances.instances import describe_objects, upright_box
 from gcseg_ros.mapping.voxel_map import SLOTS, Surface
 from gcseg_ros.tracking.borders import Borders

@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gcseg_ros.clouds.ply import read_cloud, write_cloud
 from gcseg_ros.errors import UserError
-from gcseg_ros.instances.export import (
-    read_cloud,
-    read_instance_map,
-    read_instances_json,
-    write_cloud,
-    write_instances_json,
-    write_instances_ply,
-)
+from gcseg_ros.instances.export import read_instance_map, read_instances_json, write_instances_json, write_instances_ply
 from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 
 

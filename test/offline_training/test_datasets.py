@@ -12,8 +12,8 @@ sys.path.append(str(Path(__file__).parents[1] / "recordings"))
 from recording_builders import check_frames, make_views, write_scannetpp, write_sens
 
 from gcseg_ros.cli import main as gcseg
+from gcseg_ros.clouds.ply import write_cloud
 from gcseg_ros.evaluation.truth import load_truth
-from gcseg_ros.instances.export import write_cloud
 from gcseg_ros.recordings import open_recording
 from offline_training.commands import run
 from offline_training.datasets.__main__ import main

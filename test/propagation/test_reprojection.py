@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from gcseg_ros.depth import normals_from
 from gcseg_ros.frames import CameraIntrinsics
 from gcseg_ros.propagation import ReprojectionPropagator
-from gcseg_ros.views import View, normals_from
+from gcseg_ros.views import View
 
 CAMERA = CameraIntrinsics(80, 60, 80, 80, 39.5, 29.5)
 

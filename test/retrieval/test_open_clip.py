@@ -153,8 +153,9 @@ def test_the_command_line_with_a_model_from_a_folder(tmp_path, folder, capsys):
     from planted import PALETTE, instance_map, patch, stored, wall_frame
 
     from gcseg_ros.cli import main
+    from gcseg_ros.clouds.ply import read_cloud
     from gcseg_ros.files import write_json_atomic
-    from gcseg_ros.instances.export import read_cloud, write_instances_json, write_instances_ply
+    from gcseg_ros.instances.export import write_instances_json, write_instances_ply
     from gcseg_ros.retrieval import write_views
 
     points = np.concatenate([patch(-0.5, 0, 2), patch(0.3, 0, 2)])

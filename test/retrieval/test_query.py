@@ -11,10 +11,11 @@ from planted import CAMERA, PALETTE, ColourEncoder, instance_map, patch, stored,
 from scipy import sparse
 
 from gcseg_ros.cli import main
+from gcseg_ros.clouds.ply import read_cloud, write_cloud
 from gcseg_ros.commands.query import heat_files
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
-from gcseg_ros.instances.export import read_cloud, write_cloud, write_instances_json, write_instances_ply
+from gcseg_ros.instances.export import write_instances_json, write_instances_ply
 from gcseg_ros.retrieval import OpenClip, Retrieval, heat_colours, write_views
 from gcseg_ros.retrieval.answers import Answer, as_json, write_heat
 from gcseg_ros.retrieval.features import FeatureConfig, Features, instance_features

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from planted import PALETTE, ColourEncoder, instance_map, patch, stored, wall_frame
 
+from gcseg_ros.clouds.ply import write_cloud
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.scannet200 import (
     assigned,
@@ -16,7 +17,7 @@ from gcseg_ros.evaluation.scannet200 import (
     overlaps_by_class,
     prompts,
 )
-from gcseg_ros.instances.export import write_cloud, write_instances_json, write_instances_ply
+from gcseg_ros.instances.export import write_instances_json, write_instances_ply
 from gcseg_ros.retrieval import write_views
 from offline_training import retrieval as command
 from offline_training.commands import run

@@ -12,10 +12,10 @@ from scipy.sparse import csr_array
 torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 
 from gcseg_ros.cli import main  # noqa: E402
+from gcseg_ros.clouds.ply import read_cloud, write_cloud  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.evaluation.baselines import normals_of  # noqa: E402
 from gcseg_ros.files import write_json_atomic  # noqa: E402
-from gcseg_ros.instances.export import read_cloud, write_cloud  # noqa: E402
 from gcseg_ros.networks.runtime import read_parameters  # noqa: E402
 from gcseg_ros.segmentation import checkpoint  # noqa: E402
 from gcseg_ros.segmentation.instances import Instances  # noqa: E402
