@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,17 @@ def test_only_nodes_import_ros():
         for module in imports(file):
             assert module.split(".")[0] not in ROS, f"{file} imports {module}"
             assert not module.startswith("gcseg_ros.nodes"), f"{file} imports {module}"
+
+
+def test_folders_and_modules_import_each_other_in_one_direction():
+    """Imports within functions count as well."""
+    units = {path.stem for path in (ROOT / "gcseg_ros").iterdir()} - {"__init__", "__pycache__"}
+    needs = {}
+    for file in ROOT.glob("gcseg_ros/**/*.py"):
+        unit = file.relative_to(ROOT / "gcseg_ros").parts[0].removesuffix(".py")
+        within = (module.split(".")[1] for module in imports(file) if module.startswith("gcseg_ros."))
+        needs.setdefault(unit, set()).update(units & {*within} - {unit})
+    TopologicalSorter(needs).prepare()  # raises CycleError, which names the cycle
 
 
 def test_training_is_no_part_of_the_package():
