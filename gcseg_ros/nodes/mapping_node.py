@@ -368,7 +368,8 @@ class MappingNode(ManagedNode):
         self._published_s = time.monotonic()
 
     def _save_now(self) -> str:
-        self._session.frame.id = self._map_frame_id
+        if self._session.frames:  # else no pose has named the frame, and nothing is saved
+            self._session.frame.id = self._map_frame_id
         instances, sentence = self._session.save()
         self._publish_map(instances)
         return sentence

@@ -262,8 +262,8 @@ def test_save_and_reset(ros, camera, frames, tmp_path):
     assert not empty.success
     assert "no frame has been mapped" in empty.message
     camera.wait()
-    for frame in frames:
-        camera.send(frame)
+    for frame in frames:  # in a frame that nobody knew when nothing could be saved
+        camera.send(frame, map_frame="odom")
     ros.until(lambda: len(heard) == len(frames))
     saved = ros.call(client, "mapping_node/save")
     assert saved.success, saved.message
@@ -273,7 +273,7 @@ def test_save_and_reset(ros, camera, frames, tmp_path):
     assert (tmp_path / "map" / "picture.png").is_file()
     assert ros.call(client, "mapping_node/reset").success
     assert not ros.call(client, "mapping_node/save").success
-    camera.send(frames[0])
+    camera.send(frames[0], map_frame="world")
     ros.until(lambda: len(heard) == len(frames) + 1)
     assert ros.call(client, "mapping_node/save").success
     assert json.loads((tmp_path / "map" / "summary.json").read_text())["frames"] == 1
