@@ -18,7 +18,8 @@ SECOND_NS = 10**9
 class Trajectory:
     """Poses by stamp, in any order of arrival. Between two poses: linear translation, spherical linear rotation.
 
-    keep_s     poses older than this (against the newest) are forgotten; None keeps all
+    keep_s     poses older than this (against the newest) are forgotten; one that comes so late tells of a clock that was set back:
+               with it the trajectory begins anew; None keeps all
     max_gap_s  there is no pose between two that are further apart than this
     """
 
@@ -33,6 +34,9 @@ class Trajectory:
 
     def add(self, stamp_ns: int, pose: Array) -> None:
         """A second pose with the same stamp replaces the first."""
+        if self._keep_ns is not None and self._stamps and stamp_ns < self._stamps[-1] - self._keep_ns:
+            self._stamps.clear()
+            self._poses.clear()
         i = bisect_left(self._stamps, stamp_ns)
         if i < len(self._stamps) and self._stamps[i] == stamp_ns:
             self._poses[i] = pose

@@ -64,6 +64,14 @@ def test_the_past_is_forgotten():
     assert len(track) == 11
 
 
+def test_one_stamp_of_another_clock_does_not_take_what_follows_with_it():
+    track = Trajectory(keep_s=20)
+    for second in (1, 2, 3600, 3, 4):
+        track.add(second * SECOND_NS, turn(second))
+    assert track.at(2 * SECOND_NS) is None, "what came before the clock was set back is of another time"
+    np.testing.assert_array_equal(track.at(4 * SECOND_NS), turn(4))
+
+
 def test_a_stamp_that_comes_twice_keeps_the_later_pose():
     track = Trajectory()
     track.add(5, turn(1))

@@ -95,6 +95,17 @@ def test_tf_chains_moving_and_static_frames_and_keeps_what_is_static():
     assert poses.between("base", "camera", 0)[0, 3] == 0.5
 
 
+def test_a_late_transform_of_a_bag_s_last_loop_costs_the_next_loop_no_more_than_its_own_moment():
+    poses, found = TfPoses("map"), 0
+    poses.forget()  # an image of the new loop has shown that the clock went back
+    for i in range(100):
+        if i == 2:
+            poses.add([transform(60 * 10**9, "map", "camera", 0.0)], static=False)
+        poses.add([transform(i * 10 * MS, "map", "camera", 0.0)], static=False)
+        found += x_at(poses, i * 10 * MS) is not None
+    assert found == 100
+
+
 def test_tf_takes_the_frame_that_it_was_told():
     poses = TfPoses("map", "base")
     poses.add([transform(0, "map", "base", 1.0), transform(0, "base", "camera", 5.0)], static=False)
