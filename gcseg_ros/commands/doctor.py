@@ -19,7 +19,7 @@ from rich.markup import escape
 
 import gcseg_ros
 from gcseg_ros.packages import INSTALL, extra
-from gcseg_ros.ros_types.dds import profiles_given, profiles_variable
+from gcseg_ros.ros_types.dds import TRANSPORTS, profiles_given, profiles_variable, transports_given
 from gcseg_ros.weights import TABLE, weights_folder
 
 NEEDED = "numpy", "scipy", "numba", "opencv", "pydantic", "pyyaml", "typer", "rich", "rosbags", "onnxruntime"
@@ -205,6 +205,10 @@ def dds_profile() -> Check:
     if name in given:
         there = Path(given[name]).is_file()
         return Check("DDS profile", f"{name}={given[name]}", there, "this file does not exist", optional=True)
+    if not given and (transports := transports_given()):
+        return Check(
+            "DDS profile", f"none, as {TRANSPORTS}={transports} asks: profiles would overrule it", optional=True
+        )
     other = f", {' '.join(given)} is: its name in other ROS distributions" if given else ""
     advice = f"the launch file sets it; for nodes started by hand: export {name}=.../share/gcseg_ros/config/fastdds.xml"
     if given:  # the launch file leaves the matter to the user

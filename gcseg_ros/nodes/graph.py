@@ -15,7 +15,7 @@ from typing import Any
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
-from gcseg_ros.ros_types.dds import profiles_given, profiles_variable
+from gcseg_ros.ros_types.dds import profiles_given, profiles_variable, transports_given
 
 PACKAGE = "gcseg_ros"
 SENSORS = ("realsense_d435i", "azure_kinect", "orbbec", "zed", "oak_d", "phone")
@@ -309,11 +309,12 @@ def _rviz(given: Mapping[str, str], use_sim_time: bool) -> list[NodeSpec]:
 
 
 def environment() -> dict[str, str]:
-    """What a node's process needs: Fast DDS with enough shared memory for images, unless the user has profiles of their own.
+    """What a node's process needs: Fast DDS with enough shared memory for images, unless the user has profiles or transports of
+    their own.
 
     Whoever publishes needs it: the camera's process too.
     """
-    return {} if profiles_given() else {profiles_variable(): config_file("fastdds.xml")}
+    return {} if profiles_given() or transports_given() else {profiles_variable(): config_file("fastdds.xml")}
 
 
 def _given(arguments: tuple[Argument, ...], values: Mapping[str, str]) -> dict[str, str]:

@@ -257,7 +257,7 @@ def test_wrong_arguments_of_replay(arguments, sentence):
 )
 def test_dds_profiles_are_named_as_the_distribution_reads_them(monkeypatch, distribution, read):
     names = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
-    for name in names:
+    for name in (*names, "FASTDDS_BUILTIN_TRANSPORTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ROS_DISTRO", distribution)
     ((name, profile),) = mapping({}).environment.items()
@@ -269,6 +269,15 @@ def test_dds_profiles_are_named_as_the_distribution_reads_them(monkeypatch, dist
             given.setenv(name, __file__)
             assert mapping({}).environment == {}
             assert dds_profile().ok == (name == read)
+
+
+def test_the_user_s_transports_are_not_overruled(monkeypatch):
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")  # of a container that shares no memory with the camera's
+    assert mapping({}).environment == {}
+    assert dds_profile().ok
+    assert "FASTDDS_BUILTIN_TRANSPORTS=UDPv4" in dds_profile().found
 
 
 def test_arguments_are_described_and_their_defaults_allowed():
