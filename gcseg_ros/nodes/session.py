@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics, Frame, register_colour
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.mapper import Mapper, TrackedFrame
+from gcseg_ros.nodes.kept_labels import KeptLabels
 from gcseg_ros.nodes.map_frame import MapFrame
 from gcseg_ros.nodes.parameters import MappingNodeConfig
 from gcseg_ros.nodes.synchroniser import FrameSet
@@ -24,7 +24,6 @@ from gcseg_ros.output import LIVE, OutputFolder, recover
 from gcseg_ros.retrieval.views import StoredView
 from gcseg_ros.ros_types.messages import bends, intrinsics_from_info, lens_from_info, seconds, to_depth_m, to_rgb
 from gcseg_ros.run import summarise
-from gcseg_ros.tracked_labels import write_labels
 
 TELL_EVERY = 5  # frames: whether the map has notes; a sensor that starts may give a frame without depth
 
@@ -69,8 +68,8 @@ class MappingSession:
 
     def __init__(self, config: MappingNodeConfig, warn: Callable[[str], None]) -> None:
         self._config, self._warn = config, warn
-        self._labels = tempfile.TemporaryDirectory(prefix="gcseg_labels_", ignore_cleanup_errors=True)
-        self._told_of_lens = self._told_of_cameras = self._lost_labels = False
+        self._labels = KeptLabels(warn)
+        self._told_of_lens = self._told_of_cameras = False
         self.reset()
         if config.resume:
             recover(Path(config.resume).resolve())
@@ -79,16 +78,15 @@ class MappingSession:
 
     def reset(self) -> None:
         """Start an empty map."""
+        self._labels.clear()
         self._mapper = Mapper(self._config.core, live=self._config.mode == "live")
         self._mapper.extensions["frame"] = self.frame = MapFrame()
         self.frames = self._resumed = 0
         self._started_s = self._ended_s = 0.0
         self._told = 0
-        for file in self._label_files():
-            file.unlink()
 
     def close(self) -> None:
-        self._labels.cleanup()
+        self._labels.clear()
 
     @property
     def busy(self) -> bool:
@@ -102,14 +100,7 @@ class MappingSession:
         tracked = self._mapper.step(frame)
         self._ended_s = time.monotonic()
         if self._config.save_labels:
-            try:
-                write_labels(Path(self._labels.name), frame.name, tracked.index, tracked.labels)
-            except OSError as error:  # the map is worth more than they are
-                if not self._lost_labels:
-                    self._lost_labels = True
-                    self._warn(
-                        f"Labels of frames are lost from frame {frame.name} on: {error.filename}: {error.strerror}."
-                    )
+            self._labels.add(frame.name, tracked.index, tracked.labels)
         self.frames += 1
         if self.frames % TELL_EVERY == 0:
             self._tell_notes()
@@ -134,7 +125,8 @@ class MappingSession:
         if not self.frames:
             raise UserError("There is nothing to save: no frame has been mapped yet.")
         with OutputFolder(self._config.output_dir) as output:
-            for file in self._label_files():
+            labels = self._labels.files()
+            for file in labels:
                 output.add_file(file)
             instances, unfinished = self._mapper.finished()
             mapped, seconds = self.frames - self._resumed, self._ended_s - self._started_s
@@ -144,6 +136,11 @@ class MappingSession:
             notes = self._mapper.notes()
             if unfinished is not None:
                 notes.append(f"The pieces are joined by votes: {unfinished}")
+            if self._config.save_labels and len(labels) < mapped:
+                notes.append(
+                    f"The labels of {mapped - len(labels)} of {mapped} frames are lost: the folder for temporary files (TMPDIR) was full "
+                    "or has been emptied."
+                )
             resumed = self._config.resume if self._resumed else None
             output.finish(instances, {"recording": LIVE, "notes": notes, "resumed": resumed, **summary})
         where = Path(self._config.output_dir).resolve()
@@ -180,9 +177,6 @@ class MappingSession:
                 f"Expected images of one camera, found {found}: is depth registered to colour (the driver's align_depth, "
                 "depth_registration), and is camera_info that of the colour image?"
             )
-
-    def _label_files(self) -> list[Path]:
-        return sorted(Path(self._labels.name).iterdir())
 
     def _frame(self, messages: FrameSet) -> Frame:
         with unusable("colour not readable"):

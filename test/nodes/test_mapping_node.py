@@ -1,6 +1,7 @@
 """mapping_node over real DDS, with the real mapper, on tiny frames."""
 
 import json
+import shutil
 import tempfile
 import threading
 from dataclasses import replace
@@ -435,19 +436,61 @@ def test_save_to_a_place_that_is_taken_fails_with_a_sentence(ros, camera, frames
 def test_a_full_disk_loses_labels_and_not_the_map(ros, camera, frames, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     start(ros, output_dir=str(tmp_path / "map"))
-    (kept,) = tmp_path.glob("gcseg_labels_*")
+    heard = listen(ros, Image, "labels")
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    (kept,) = tmp_path.glob("gcseg_kept_labels_*")
     for i in (1, 2):
         (kept / f"{i:06}{SUFFIX}").symlink_to("/dev/full")
-    heard = listen(ros, Image, "labels")
-    camera.wait()
-    for frame in frames:
+    for frame in frames[1:]:
         camera.send(frame)
     ros.until(lambda: len(heard) == len(frames))
     assert capfd.readouterr().err.count("Labels of frames are lost from frame 000001 on") == 1
     saved = ros.call(ros.helper("client"), "mapping_node/save")
     assert saved.success, saved.message
+    assert f"The labels of 2 of {len(frames)} frames are lost" in saved.message
     assert len(list((tmp_path / "map" / "labels").iterdir())) == len(frames) - 2
-    assert json.loads((tmp_path / "map" / "summary.json").read_text())["frames"] == len(frames)
+    summary = json.loads((tmp_path / "map" / "summary.json").read_text())
+    assert summary["frames"] == len(frames)
+    assert "The labels of 2" in summary["notes"][-1]
+
+
+def test_who_empties_the_folder_of_temporary_files_takes_labels_and_not_the_map(
+    ros, camera, frames, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    start(ros, output_dir=str(tmp_path / "map"))
+    heard, client = listen(ros, Image, "labels"), ros.helper("client")
+
+    def empty():
+        for kept in tmp_path.glob("gcseg_kept_labels_*"):
+            shutil.rmtree(kept)
+
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    empty()
+    saved = ros.call(client, "mapping_node/save")
+    assert saved.success, saved.message
+    assert "The labels of 1 of 1 frames are lost" in saved.message
+    camera.send(frames[1])
+    ros.until(lambda: len(heard) == 2)
+    empty()
+    assert ros.call(client, "mapping_node/reset").success
+    camera.send(frames[2])
+    ros.until(lambda: len(heard) == 3)
+    assert len(list(tmp_path.glob("gcseg_kept_labels_*/*"))) == 1
+
+
+def test_labels_that_nobody_wants_are_not_missed(ros, camera, frames, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    heard = listen(ros, Image, "labels")
+    start(ros, output_dir=str(tmp_path / "map"), save_labels=False)
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    saved = ros.call(camera.node, "mapping_node/save")
+    assert saved.success, saved.message
+    assert "lost" not in saved.message
+    assert not (tmp_path / "map" / "labels").exists()
 
 
 def test_a_bag_that_starts_again_goes_on_with_the_same_map(ros, camera, frames):
