@@ -13,11 +13,14 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 from gcseg_ros.nodes.diagnostics import InputState, PublisherState, Rate
 
+KEPT = ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL
+
 
 class Input:
     """A subscription to `topic` for messages of one of `types` (the first until a publisher shows another one).
 
     qos_auto  change to best effort, and from transient local to volatile, when a publisher offers no more
+    kept      change to what was sent before and is kept (reliable, transient local), when every publisher offers it
     """
 
     def __init__(
@@ -29,9 +32,10 @@ class Input:
         callback: Callable[[Any], None],
         qos: QoSProfile,
         qos_auto: bool,
+        kept: bool = False,
     ) -> None:
         self._node, self.name, self._topic, self._types = node, name, topic, types
-        self._callback, self._qos, self._qos_auto = callback, qos, qos_auto
+        self._callback, self._qos, self._qos_auto, self._kept = callback, qos, qos_auto, kept
         self.resolved = node.resolve_topic_name(topic)
         self.received = Rate()
         self._subscription: Any = None
@@ -39,7 +43,7 @@ class Input:
         self.adapt()
 
     def adapt(self) -> None:
-        """Subscribe, or subscribe anew if every publisher has another type, or offers only best effort."""
+        """Subscribe, or subscribe anew if every publisher has another type, or what they offer asks for another QoS."""
         kinds = {type_name(kind): kind for kind in self._types}
         offered = [p for p in self._node.get_publishers_info_by_topic(self.resolved) if p.topic_type in kinds]
         kind, (reliability, durability) = self._kind, self._offered
@@ -49,6 +53,8 @@ class Input:
             reliability = ReliabilityPolicy.BEST_EFFORT
         if self._qos_auto and any(p.qos_profile.durability == DurabilityPolicy.VOLATILE for p in offered):
             durability = DurabilityPolicy.VOLATILE
+        if self._kept and {(p.qos_profile.reliability, p.qos_profile.durability) for p in offered} == {KEPT}:
+            reliability, durability = KEPT
         if self._subscription is None or (kind, (reliability, durability)) != (self._kind, self._offered):
             self.close()
             self._kind, self._offered = kind, (reliability, durability)

@@ -164,7 +164,7 @@ class MappingNode(ManagedNode):
         return [
             Input(self, "colour", topics.rgb, images, partial(self._take_image, "colour"), qos, auto),
             Input(self, "depth", topics.depth, images, partial(self._take_image, "depth"), qos, auto),
-            Input(self, "camera_info", topics.camera_info, [CameraInfo], self._take_camera_info, qos, auto),
+            Input(self, "camera_info", topics.camera_info, [CameraInfo], self._take_camera_info, qos, auto, kept=True),
         ]
 
     def _pose_inputs(self) -> list[Input]:

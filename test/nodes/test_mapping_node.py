@@ -17,7 +17,7 @@ from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
@@ -123,6 +123,18 @@ def test_best_effort_publishers_are_followed_in_bag_mode(ros, frames):
     start(ros)
     camera.wait().send(frames[0])
     ros.until(lambda: heard)
+
+
+@pytest.mark.parametrize("qos", ["auto", "sensor_data"])
+def test_a_calibration_that_was_sent_once_before_the_node_came(ros, camera, frames, qos):
+    heard = listen(ros, Image, "labels")
+    camera.node.destroy_publisher(camera.camera_info)
+    camera.camera_info = camera.node.create_publisher(CameraInfo, "rgb/camera_info", LATCHED)
+    colour, depth, camera_info, pose = camera.messages(frames[0])
+    camera.publish(None, None, camera_info, None)
+    start(ros, mode="live", qos=qos)
+    camera.wait().publish(colour, depth, None, pose)
+    ros.until(lambda: heard, timeout_s=10)
 
 
 def test_compressed_colour(ros, camera, frames):
