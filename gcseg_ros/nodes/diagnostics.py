@@ -102,10 +102,13 @@ class InputState:
         return f"{head}: {fitting[0].node} publishes it but has sent nothing that arrived (is it paused? same ROS_DOMAIN_ID?)."
 
 
-def silence_report(node: str, seconds: float, inputs: Sequence[InputState], sync: str, drops: Drops) -> str:
+def silence_report(
+    node: str, seconds: float, inputs: Sequence[InputState], sync: str, drops: Drops, known: str = ""
+) -> str:
     """Why no complete frame came for `seconds`, topic by topic, with advice.
 
-    sync  how messages are brought together, in words
+    sync   how messages are brought together, in words
+    known  why that gives no frame, in a sentence, where it is no guess
     """
     lines = [f"{node}: no complete frame for {seconds:.0f} s. Needed are, {sync}:"]
     lines += [state.line() for state in inputs]
@@ -116,10 +119,11 @@ def silence_report(node: str, seconds: float, inputs: Sequence[InputState], sync
             "that the camera's registered (aligned) depth is on."
         )
     else:
-        lines.append(
-            f"  All topics arrive, but no frame is complete. Dropped: {drops}. If stamps differ, raise sync_slop_s or set "
-            "approx_sync; if poses are missing, check their stamps and that all nodes use the same clock (use_sim_time); if they "
-            f"come too seldom, raise pose_gap_s; if far fewer images than camera_info come, DDS loses them: start the camera, too, with {profiles_variable()} set to this "
-            "package's config/fastdds.xml."
+        seldom = "if they come too seldom, raise pose_gap_s; " if any(state.name == "pose" for state in inputs) else ""
+        guesses = (
+            "If stamps differ, raise sync_slop_s or set approx_sync; if poses are missing, check their stamps and that all nodes use the "
+            f"same clock (use_sim_time); {seldom}if far fewer images than camera_info come, DDS loses them: start the camera, too, with "
+            f"{profiles_variable()} set to this package's config/fastdds.xml."
         )
+        lines.append(f"  All topics arrive, but no frame is complete. Dropped: {drops}. {known or guesses}")
     return "\n".join(lines)

@@ -292,7 +292,8 @@ class MappingNode(ManagedNode):
         config = self._config
         close = f"stamps within {config.sync_slop_s} s" if config.approx_sync else "exactly equal stamps"
         sync = f"with {close} (approx_sync {str(config.approx_sync).lower()}, sync_queue_size {config.sync_queue_size})"
-        return silence_report(self.get_name(), silent_s, states, sync, self._drops)
+        known = self._tf.disconnected() if config.pose_source == "tf" else ""
+        return silence_report(self.get_name(), silent_s, states, sync, self._drops, known)
 
     # -- map: worker thread ---------------------------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ class TfPoses:
     def __init__(self, map_frame_id: str, frame_id: str = "") -> None:
         self._map_frame_id, self._frame_id = map_frame_id, frame_id
         self._static: dict[str, Any] = {}
+        self._asked: str | None = None  # the frame whose pose was asked for
         self.forget()
 
     def add(self, transforms: Sequence[Any], static: bool) -> None:
@@ -78,7 +79,7 @@ class TfPoses:
 
     def at(self, stamp_ns: int, camera_frame: str) -> Pose | None:
         """See `PoseSource`."""
-        body = self._frame_id or camera_frame
+        body = self._asked = self._frame_id or camera_frame
         matrix = self._tree.lookup(self._map_frame_id, body, stamp_ns)
         return None if matrix is None else Pose(matrix, self._map_frame_id, body)
 
@@ -92,6 +93,15 @@ class TfPoses:
 
     def frames(self) -> list[str]:
         return self._tree.frames()
+
+    def disconnected(self) -> str:
+        """Why no image can have a pose, in a sentence with advice; empty where TF connects the frames, whatever is known when."""
+        if self._asked is None or self._tree.connected(self._map_frame_id, self._asked):
+            return ""
+        asked = repr(self._asked) if self._asked else "images without a frame_id"
+        world = self._tree.world_of(self._asked)
+        advice = f"set map_frame_id:={world}" if world else "publish what is missing, or set map_frame_id and frame_id"
+        return f"TF does not connect {self._map_frame_id!r} to {asked}; it has {', '.join(self.frames()) or 'nothing'}: {advice}."
 
     def forget(self) -> None:
         """See `PoseSource`. What is static stays."""

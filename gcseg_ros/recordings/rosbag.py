@@ -19,7 +19,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from gcseg_ros.camera.lens import Lens
 from gcseg_ros.camera.registration import registered
-from gcseg_ros.camera.transforms import SECOND_NS, Trajectory, TransformTree
+from gcseg_ros.camera.transforms import FIXED_FRAMES, SECOND_NS, Trajectory, TransformTree
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.recordings import Recording, why_unusable
@@ -36,7 +36,6 @@ from gcseg_ros.ros_types.messages import (
     to_rgb,
 )
 
-FIXED_FRAMES = ("map", "odom", "world")  # the first that TF connects to the camera, at whatever time, is the world
 PAIR_TOLERANCE_NS = 30_000_000
 POSE_TOLERANCE_S = 0.02
 WAIT_NS = 1 * SECOND_NS  # an image waits this long, in the bag's time, for its partner and its pose
@@ -172,7 +171,7 @@ class RosBag(Recording):
                     tree.add(transform.header.frame_id, transform.child_frame_id, 0, np.eye(4))
                 if tree.connected(FIXED_FRAMES[0], camera):
                     break
-        return next((world for world in FIXED_FRAMES if tree.connected(world, camera)), None)
+        return tree.world_of(camera)
 
     def _frame_id(self, topic: str) -> str:
         """The frame_id of a topic's first message, empty where there is none."""

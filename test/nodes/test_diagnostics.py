@@ -56,6 +56,18 @@ def test_when_all_topics_arrive_it_shows_what_was_dropped():
     assert "sync_slop_s" in report
 
 
+def test_what_is_known_is_said_instead_of_guesses():
+    report = silence_report("mapping_node", 5, [state(received=3)], "exactly", Drops(print), "TF is cut.")
+    assert report.endswith("Dropped: none. TF is cut.")
+
+
+@pytest.mark.parametrize(("name", "advised"), [("pose", True), ("tf", False)])
+def test_a_parameter_without_effect_is_not_advised(name, advised):
+    report = silence_report("mapping_node", 5, [state(name=name, received=3)], "exactly", Drops(print))
+    assert ("pose_gap_s" in report) == advised
+    assert "use_sim_time" in report
+
+
 def test_a_reason_is_counted_always_and_said_rarely():
     said = []
     drops = Drops(said.append)

@@ -106,6 +106,27 @@ def test_a_late_transform_of_a_bag_s_last_loop_costs_the_next_loop_no_more_than_
     assert found == 100
 
 
+def test_tf_that_does_not_connect_the_frames_is_said_with_the_frame_to_take():
+    poses = TfPoses("map")
+    poses.add([transform(0, "odom", "base_link", 1.0)], static=False)
+    poses.add([transform(0, "base_link", "camera", 0.5)], static=True)
+    assert poses.disconnected() == "", "nobody has asked"
+    assert x_at(poses, 0) is None
+    expected = "TF does not connect 'map' to 'camera'; it has base_link, camera, odom: set map_frame_id:=odom."
+    assert poses.disconnected() == expected
+    poses.add([transform(0, "map", "odom", 1.0)], static=False)
+    assert poses.disconnected() == "", "poses may be late"
+
+
+@pytest.mark.parametrize(("camera", "said"), [("lens", "'lens'"), ("", "images without a frame_id")])
+def test_a_camera_that_tf_does_not_know_is_said(camera, said):
+    poses = TfPoses("map")
+    poses.add([transform(0, "map", "base_link", 1.0)], static=False)
+    assert poses.at(0, camera) is None
+    expected = f"TF does not connect 'map' to {said}; it has base_link, map: publish what is missing"
+    assert poses.disconnected().startswith(expected)
+
+
 def test_tf_takes_the_frame_that_it_was_told():
     poses = TfPoses("map", "base")
     poses.add([transform(0, "map", "base", 1.0), transform(0, "base", "camera", 5.0)], static=False)
