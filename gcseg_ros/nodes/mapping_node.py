@@ -91,6 +91,13 @@ class MappingNode(ManagedNode):
         self._unsent: InstanceMap | None = None if self._dirty else self._session.cloud()
         if self._session.frames:
             self.get_logger().info(f"Going on with the map of {self._session.frames} frames in {config.resume}.")
+            saved, told = self._session.frame.id, config.map_frame_id
+            if saved and told and saved.lstrip("/") != told.lstrip("/"):
+                advice = f"set map_frame_id:={saved}" if config.pose_source == "tf" else "leave map_frame_id empty"
+                self.get_logger().warning(
+                    f"The map in {config.resume} was saved in the frame {saved!r}, map_frame_id is {told!r}: {advice} unless both are the "
+                    "same world."
+                )
         self._labels = self._advertise(Image, "~/labels", RELIABLE)
         self._overlay = self._advertise(Image, "~/overlay", RELIABLE)
         self._cloud = self._advertise(PointCloud2, "~/cloud", LATCHED)

@@ -188,6 +188,20 @@ def test_poses_in_another_frame_than_the_map_s_are_left_out_unless_told(ros, cam
     ros.until(lambda: len(heard) == 2 and clouds[-1].width and clouds[-1].header.frame_id == (told or "odom"))
 
 
+@pytest.mark.parametrize(
+    ("saved", "told", "warned"),
+    [("odom", "map", True), ("/map", "map", False), ("odom", "", False), ("", "map", False)],
+)
+def test_a_map_that_is_gone_on_with_in_another_frame_is_told_of(ros, frames, tmp_path, capfd, saved, told, warned):
+    mapper = Mapper()
+    mapper.extensions["frame"] = MapFrame(saved)
+    mapper.step(frames[0])
+    mapper.save_state(tmp_path / "state.npz")
+    ros.add(MappingNode, resume=str(tmp_path / "state.npz"), map_frame_id=told).start()
+    assert ("was saved in the frame 'odom'" in (said := capfd.readouterr().err)) == warned
+    assert ("leave map_frame_id empty unless both are the same world" in said) == warned
+
+
 def test_new_views_of_a_resumed_map_are_published_whatever_its_frames_were_called(ros, camera, frames, tmp_path):
     mapper = Mapper()
     mapper.extensions["frame"] = MapFrame("map")
