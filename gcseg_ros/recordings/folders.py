@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from gcseg_ros.ros_types.messages import seconds
 COLOUR_SUFFIXES = (".jpg", ".jpeg", ".png")
 DEPTH_SUFFIXES = (".png",)
 MOST_FRAMES = 100_000_000  # weeks without a pause
+STAMP = re.compile(r"\d+\.(\d+)")  # a name that is a stamp in seconds
 
 
 @dataclass(frozen=True)
@@ -86,22 +88,46 @@ def natural(text: str) -> list[str | int]:
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", text))]
 
 
+def in_order(names: Collection[str]) -> list[str]:
+    """Names of frames in order of time: naturally, stamps whose trailing zeros were dropped as the decimals that they are."""
+    if _are_decimals(names):
+        return sorted(names, key=lambda name: (Decimal(name), name))
+    return sorted(names, key=lambda name: (natural(name), name))
+
+
+def _are_decimals(names: Collection[str]) -> bool:
+    """Whether names are seconds as Python writes them (102.033333, 102.1), not two numbers (102.33333333, 102.100000000).
+
+    Only a decimal begins with zeros behind the point, and only a number of its own ends with them; where neither is seen, 8 or
+    9 digits are taken for nanoseconds.
+    """
+    found = [STAMP.fullmatch(name) for name in names]
+    fractions = [match[1] for match in found if match and len(match[1]) > 1]
+    if not all(found) or any(fraction.startswith("0") for fraction in fractions):
+        return all(found)
+    return not any(fraction.endswith("0") for fraction in fractions) and max(map(len, fractions), default=0) not in (
+        8,
+        9,
+    )
+
+
 def by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """stem -> file, for the files of a folder with one of the suffixes, in natural order; hidden files are left out."""
+    """stem -> file, for the files of a folder with one of the suffixes, in order of time; hidden files are left out."""
     if not folder.is_dir():
         return {}
     found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
-    return {path.stem: path for path in sorted(found, key=lambda path: natural(path.name))}
+    files = {path.stem: path for path in sorted(found)}
+    return {stem: files[stem] for stem in in_order(files)}
 
 
 def stamps_from_names(names: Sequence[str], rate_hz: float = 30.0) -> list[float]:
     """Seconds of frames that have no stamps: the last number in the name is the frame's number at `rate_hz`.
 
-    Where these numbers do not rise, or are stamps of a clock (`MOST_FRAMES`), the position in the sequence is the number.
+    Where these numbers do not rise, or are stamps of a clock (`STAMP`, `MOST_FRAMES`), the position in the sequence is the number.
     """
     digits = [re.findall(r"\d+", name) for name in names]
     numbers = [int(found[-1]) if found else -1 for found in digits]
     rising = all(first < second for first, second in pairwise(numbers))
-    if not rising or -1 in numbers or max(numbers, default=0) > MOST_FRAMES:
+    if not rising or -1 in numbers or max(numbers, default=0) > MOST_FRAMES or all(map(STAMP.fullmatch, names)):
         numbers = list(range(len(names)))
     return [seconds(round(number * 1e9 / rate_hz)) for number in numbers]

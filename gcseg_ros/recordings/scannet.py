@@ -15,7 +15,7 @@ from gcseg_ros.recordings.folders import (
     FolderRecording,
     FrameFiles,
     by_stem,
-    natural,
+    in_order,
     stamps_from_names,
 )
 from gcseg_ros.recordings.images import camera, read_matrix, read_pose
@@ -40,7 +40,7 @@ class ScanNet(FolderRecording):
             others = sorted(p.name for p in path.iterdir() if p.is_dir() and by_stem(p, (".txt",)) and "pose" in p.name)
             hint = f"there are poses in {', '.join(others)}" if others else "export them with SensReader --export_poses"
             raise UserError(f"{path} has no poses: expected {poses}/NAME.txt, a 4x4 camera-to-world matrix; {hint}.")
-        names = sorted({*colour, *depth}, key=natural)
+        names = in_order({*colour, *depth})
         self.files = [
             FrameFiles(name, stamp_s, colour.get(name), depth.get(name), pose.get(name))
             for name, stamp_s in zip(names, stamps_from_names(names))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics
-from gcseg_ros.recordings.folders import FolderRecording, FrameFiles, natural, stamps_from_names
+from gcseg_ros.recordings.folders import FolderRecording, FrameFiles, in_order, stamps_from_names
 from gcseg_ros.recordings.images import camera, read_matrix, read_pose
 
 KINECT = CameraIntrinsics(640, 480, 585.0, 585.0, 320.0, 240.0)  # of depth: the publication's calibration
@@ -45,7 +45,7 @@ class SevenScenes(FolderRecording):
                 found.setdefault(name, {})[PARTS[dot + part]] = file
         if not any("pose" in parts for parts in found.values()):
             raise UserError(f"{path} has no poses: expected frame-NNNNNN.pose.txt, a 4x4 camera-to-world matrix.")
-        names = sorted(found, key=natural)
+        names = in_order(found)
         self.files = [
             FrameFiles(name, stamp_s, found[name].get("colour"), found[name].get("depth"), found[name].get("pose"))
             for name, stamp_s in zip(names, stamps_from_names(names))

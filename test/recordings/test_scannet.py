@@ -9,6 +9,7 @@ from recording_builders import K, check_frames, four, make_views, save_image, sa
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings.folders import in_order, stamps_from_names
 
 SHARED = Path(__file__).parents[2] / "../shared/data/small_house_bedroom"
 
@@ -49,6 +50,23 @@ def test_names_that_are_stamps_are_stamped_by_position(tmp_path, unit):
     frames = list(open_recording(write_scannet(tmp_path, views)))
     check_frames(frames, views)
     assert [round(frame.stamp_s * 30) for frame in frames] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [str(round(1305031102 + i / 30, 6)) for i in range(33)],  # 102.0, 102.033333, 102.066667, 102.1
+        [str(i / 30) for i in range(5)],
+        [str(1305031102 + i / 4) for i in range(5)],  # 102.0, 102.25, 102.5
+        [f"{1305031102 + i / 30:.6f}" for i in range(5)],
+        [f"1305031102.{33333333 * i}" for i in (0, 1, 2, 3, 6, 30)],  # nanoseconds without leading zeros
+        [f"1305031102.{99000000 + 700000 * i}" for i in range(4)],
+        [f"1305031102.{33 * i}" for i in range(20)],  # and milliseconds
+    ],
+)
+def test_names_that_are_stamps_in_seconds_are_in_order_of_time(names):
+    assert in_order(set(names)) == names
+    assert stamps_from_names(names) == pytest.approx([i / 30 for i in range(len(names))])
 
 
 def test_jpeg_colour_is_decoded_to_rgb(tmp_path):
