@@ -1,7 +1,7 @@
 """One posed RGB-D view: `Frame`, `CameraIntrinsics`, and back-projection between pixels and the world (Eq. 3-4).
 
 Frames of reference: the camera's is the optical frame of REP-103 (x right, y down, z forward); the world's is whatever
-the poses refer to (`map`). Lengths are metres.
+the poses refer to, called `map`, or `map_without_up` where it is not known which way is up. Lengths are metres.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from gcseg_ros.errors import UserError
 ASPECT_TOLERANCE = 0.01  # ScanNet's colour has 1296x968 pixels and its depth 640x480
 LARGEST_SIDE_PX = 8192  # of an image that is taken for a camera's
 FARTHEST_M = 10_000.0  # up to here float32 metres are good to a millimetre
+
+WORLD, WORLD_WITHOUT_UP = "map", "map_without_up"
+"""What bags and topics call the world whose z axis points up (REP-105), and one whose z axis may point anywhere."""
 
 Array = npt.NDArray[np.float64]
 
@@ -115,6 +118,11 @@ class Frame:
         object.__setattr__(self, "pose", rigid(self.pose, f"Frame {self.name}"))
         check_near(self.pose[:3, 3], f"Frame {self.name}: the camera is")
 
+    @property
+    def world(self) -> str:
+        """What bags and topics call the world; `is_z_up` reads it."""
+        return WORLD if self.z_up else WORLD_WITHOUT_UP
+
     def turned(self, quarters: int) -> Frame:
         """The same view with the camera, and so the image, turned clockwise about the optical axis by so many right angles."""
         if quarters % 4 == 0:
@@ -123,6 +131,11 @@ class Frame:
         depth_m: npt.NDArray[np.float32] = np.ascontiguousarray(np.rot90(self.depth_m, -quarters))
         pose = self.pose @ np.linalg.matrix_power(QUARTER_TURN, quarters % 4)
         return replace(self, colour=colour, depth_m=depth_m, intrinsics=self.intrinsics.turned(quarters), pose=pose)
+
+
+def is_z_up(world: str) -> bool:
+    """Whether the z axis of a frame of reference that poses are in is known to point up: REP-103 says so of all but ours."""
+    return world.lstrip("/") != WORLD_WITHOUT_UP
 
 
 def distance_m(points: npt.NDArray[np.floating]) -> float:

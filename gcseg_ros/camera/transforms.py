@@ -10,10 +10,10 @@ from bisect import bisect_left
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from gcseg_ros.frames import Array
+from gcseg_ros.frames import WORLD_WITHOUT_UP, Array
 
 SECOND_NS = 10**9
-FIXED_FRAMES = ("map", "odom", "world")
+FIXED_FRAMES = ("map", "odom", "world", WORLD_WITHOUT_UP)
 """What the world is called by convention, the first that there is before the others."""
 
 

@@ -152,7 +152,11 @@ MAPPING_ARGUMENTS = (
 REPLAY_ARGUMENTS = (
     Argument("recording", "synthetic:1", "folder, bag or synthetic:SEED[:STYLE[:FRAMES]]"),
     Argument("recording_options", "", "what its format takes: NAME=VALUE, with blanks between several"),
-    Argument("map_frame_id", "", "frame of its poses; empty: map. Of a resumed map: the one that it was saved in"),
+    Argument(
+        "map_frame_id",
+        "",
+        "frame of its poses; empty: map, or map_without_up (7-Scenes). Of a resumed map: the one that it was saved in",
+    ),
     Argument("rate", "0", "speed of time; 0 = as fast as frames are mapped"),
     Argument("loop", "false", "start again at the end", ("true", "false")),
     Argument("max_frames", "0", "frames replayed; 0 = all"),

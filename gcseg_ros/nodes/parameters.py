@@ -125,7 +125,9 @@ class ReplayNodeConfig(Part):
     pose_type: Literal["Odometry", "PoseStamped", "PoseWithCovarianceStamped"] = Field(
         "Odometry", description="type of the pose topic"
     )
-    map_frame_id: str = Field("map", description="frame of the poses")
+    map_frame_id: str = Field(
+        "", description="frame of the poses; empty: map, or map_without_up where it is not known which way is up"
+    )
     frame_id: str = Field("camera_optical_frame", description="the camera's optical frame")
     clock: bool = Field(True, description="publish /clock")
     publish_tf: bool = Field(False, description="publish the poses on /tf as well (needs tf2_ros)")

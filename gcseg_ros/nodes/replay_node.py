@@ -201,7 +201,8 @@ class ReplayNode(Node):
 
     def _publish(self, frame: Frame, stamp: int) -> None:
         config = self.config
-        head, world = messages.header(stamp, config.frame_id), messages.header(stamp, config.map_frame_id)
+        head = messages.header(stamp, config.frame_id)
+        world = messages.header(stamp, config.map_frame_id or frame.world)
         depth = frame.depth_m
         if config.depth_encoding == "16UC1":
             depth = (depth * 1000).round().clip(0, 65535).astype("uint16")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import CameraIntrinsics, Frame, register_colour
+from gcseg_ros.frames import CameraIntrinsics, Frame, is_z_up, register_colour
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.mapper import Mapper, TrackedFrame
 from gcseg_ros.nodes.kept_labels import KeptLabels
@@ -198,4 +198,5 @@ class MappingSession:
             colour, camera = register_colour(colour, camera, camera.scaled(width, height)), camera.scaled(width, height)
         with unusable("sizes or pose do not fit"):
             name, stamp_s = f"{self.frames:06d}", seconds(messages.stamp_ns)
-            return Frame(name, stamp_s, colour, depth_m, camera, messages.pose.matrix)
+            pose = messages.pose
+            return Frame(name, stamp_s, colour, depth_m, camera, pose.matrix, is_z_up(pose.frame_id))

@@ -26,7 +26,7 @@ from gcseg_ros.ros_types.messages import COMPRESSED_DEPTH_HEADER_BYTES, nanoseco
 
 HUMBLE_TO_LATEST: Literal[8] = 8
 """Version of the bag's metadata: Humble cannot parse 9, later distributions read both."""
-MAP_FRAME, CAMERA_FRAME = "map", "camera_optical_frame"
+CAMERA_FRAME = "camera_optical_frame"
 DEPTH_PNG = "/depth/image/compressedDepth"
 END_S = 1 << 31  # seconds are 32 bit in ROS
 POSE = "geometry_msgs/msg/PoseStamped"
@@ -43,8 +43,8 @@ def write_bag(
     """Write every usable frame; returns their number.
 
     Topics, as the mapping node takes them: /rgb/image (rgb8), /depth/image (16UC1 mm; 32FC1 m from the first frame on whose
-    depth is not whole millimetres), /rgb/camera_info (both images'), /pose (PoseStamped of the optical frame in `map`)
-    and /tf (map -> camera_optical_frame). All of a frame have its stamp.
+    depth is not whole millimetres), /rgb/camera_info (both images'), /pose (PoseStamped of the optical frame in `map`,
+    or in `map_without_up` where the world's z axis is not known to point up) and /tf (the same). All of a frame have its stamp.
 
     compressed  colour and 16UC1 depth as png (image_transport's `compressed` and `compressedDepth`), still lossless; depth stays 32FC1
                 where that of the first frame that has some is not whole millimetres
@@ -114,7 +114,7 @@ class _Bag:
         stamp_ns = nanoseconds(frame.stamp_s)
         stamp = self._make("builtin_interfaces/msg/Time", stamp_ns // 10**9, stamp_ns % 10**9)
         header = self._make("std_msgs/msg/Header", stamp, CAMERA_FRAME)
-        map_header = self._make("std_msgs/msg/Header", stamp, MAP_FRAME)
+        map_header = self._make("std_msgs/msg/Header", stamp, frame.world)
         t, q = frame.pose[:3, 3].tolist(), Rotation.from_matrix(frame.pose[:3, :3]).as_quat().tolist()
         rotation = self._make("geometry_msgs/msg/Quaternion", *q)
         pose = self._make("geometry_msgs/msg/Pose", self._make("geometry_msgs/msg/Point", *t), rotation)

@@ -21,7 +21,7 @@ from gcseg_ros.camera.lens import Lens
 from gcseg_ros.camera.registration import registered
 from gcseg_ros.camera.transforms import FIXED_FRAMES, SECOND_NS, Trajectory, TransformTree
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Array, CameraIntrinsics, Frame
+from gcseg_ros.frames import Array, CameraIntrinsics, Frame, is_z_up
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, camera_info_beside, choose_topics
 from gcseg_ros.recordings.folders import natural
@@ -47,7 +47,7 @@ class RosBag(Recording):
     """Frames at the depth images' stamps, named by their number; memory is bounded by a second of images, not by the bag.
 
     rgb_topic, depth_topic, camera_info_topic, pose_topic  else guessed (`choose_topics`)
-    fixed_frame  the world, where TF gives the pose; else map, odom or world. TF does so before any topic that was not told, if it
+    fixed_frame  the world, where TF gives the pose; else map, odom or world (or map_without_up). TF does so before any topic that was not told, if it
                  leads from there to the camera: of what a topic gives the pose is often not said
     rectify      yes: colour and depth are raw images, what their lenses bend is straightened by their camera_info
     body_frame   whose pose the pose topic gives; else Odometry's child_frame_id, else the camera's optical frame. TF leads
@@ -363,7 +363,7 @@ class _Assembly:
             rgb = self._registered(to_rgb(colour), depth_m, camera, mount, stamp)
         except UserError as error:
             raise UserError(f"{topic} at {seconds(stamp)} s: {error}") from None
-        return Frame(name, seconds(stamp), rgb, depth_m, camera, pose)
+        return Frame(name, seconds(stamp), rgb, depth_m, camera, pose, is_z_up(self.poses.world))
 
     def _registered(
         self,
@@ -395,6 +395,7 @@ class _Poses:
     def __init__(self, topics: Topics, worlds: tuple[str, ...], body_frame: str | None) -> None:
         self._from_topic = topics.pose is not None
         self._worlds = worlds
+        self.world = ""  # the frame of reference of the last pose
         self.unconnected: str | None = None  # the images' frame, when TF did not lead to it
         self._body_frame = body_frame
         self._trajectory = Trajectory(keep_s=10)
@@ -405,6 +406,7 @@ class _Poses:
             self._body_frame = getattr(message, "child_frame_id", None) or None
         try:
             self._trajectory.add(stamp, pose_matrix(message))
+            self.world = message.header.frame_id
         except UserError:
             return  # odometry that has not started: the images of that time find no pose, and are counted
 
@@ -447,6 +449,7 @@ class _Poses:
         for world in self._worlds:
             pose = self._tree.lookup(world, frame, stamp)
             if pose is not None:
+                self.world = world
                 return pose, ""
         self.unconnected = frame
         return None, f"no transform from {' or '.join(self._worlds)} to {frame or 'an image without frame_id'}"

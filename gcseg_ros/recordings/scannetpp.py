@@ -54,6 +54,7 @@ class ScanNetPP(FolderRecording):
                 "found none of the images' names."
             )
         self._poses = poses
+        self.z_up = poses == "aligned_pose"  # ARKit's y axis points up
         names = list(colour)
         stamps = stamps_from_names(names, rate_hz=60)
         own = [self._entry(name).get("timestamp") for name in names]

@@ -13,6 +13,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.frames import QUARTER_TURN
+from gcseg_ros.mapper import Mapper
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.nodes.replay_node import ReplayNode
 from gcseg_ros.recordings import open_recording
@@ -180,6 +182,32 @@ def test_a_defect_ends_the_replay_rather_than_let_others_wait(ros, recording, ca
     ros.until(node.done.done)
     assert node.done.result() == 1
     assert "RuntimeError: kaboom" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("seven_scenes", "world"), [(False, "map"), (True, "map_without_up")])
+def test_a_world_without_a_known_up_is_mapped_as_by_gcseg_map(ros, recording, tmp_path, seven_scenes, world):
+    """A camera on its side: its images are turned only where the world's z axis is known to point up."""
+    scene = recording
+    for file in (recording / "pose").iterdir():
+        np.savetxt(file, np.loadtxt(file) @ QUARTER_TURN)
+    if seven_scenes:
+        scene = tmp_path / "chess"
+        scene.mkdir()
+        shutil.copy(recording / "intrinsic/intrinsic_depth.txt", scene / "camera-intrinsics.txt")
+        for part, name in (("color", "color.png"), ("depth", "depth.png"), ("pose", "pose.txt")):
+            for file in (recording / part).iterdir():
+                shutil.copy(file, scene / f"frame-{file.stem}.{name}")
+    reader, mapping = Reader(ros), ros.add(MappingNode, mode="bag")
+    mapping.start()
+    node = replay(ros, scene, flow_control=True)
+    ros.until(node.done.done)
+    assert (node.done.result(), mapping._session.frames) == (0, 6)
+    assert {message.header.frame_id for message in reader.pose} == {world}
+    here = Mapper()
+    for frame in open_recording(scene):
+        here.step(frame)
+    assert mapping._session._mapper.notes() == here.notes()
+    assert any("turned" in note for note in here.notes()) == (world == "map")
 
 
 def test_poses_on_tf(ros, recording):

@@ -5,7 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from recording_builders import check_frames, make_views, save_matrix, write_scannet, write_scannetpp, write_tum
+from recording_builders import (
+    check_frames,
+    make_views,
+    save_matrix,
+    write_scannet,
+    write_scannetpp,
+    write_seven_scenes,
+    write_tum,
+)
 from rosbags.highlevel import AnyReader
 
 from gcseg_ros.errors import UserError
@@ -18,13 +26,13 @@ SHARED = Path(__file__).parents[2] / "../shared/data/small_house_living"
 def check_same(first, second):
     """Bit for bit the same frames (a bag keeps no names)."""
     for a, b in zip(first, second, strict=True):
-        assert (a.stamp_s, a.intrinsics) == (b.stamp_s, b.intrinsics)
+        assert (a.stamp_s, a.intrinsics, a.z_up) == (b.stamp_s, b.intrinsics, b.z_up)
         for part in ("colour", "depth_m", "pose"):
             np.testing.assert_array_equal(getattr(a, part), getattr(b, part))
 
 
 @pytest.mark.parametrize("options", [{}, {"storage": "sqlite3"}, {"compressed": True}])
-@pytest.mark.parametrize("write", [write_scannet, write_scannetpp, write_tum])
+@pytest.mark.parametrize("write", [write_scannet, write_scannetpp, write_tum, write_seven_scenes])
 def test_the_bag_gives_the_same_frames(tmp_path, write, options):
     recording = open_recording(write(tmp_path / "recording", make_views()))
     assert write_bag(recording, tmp_path / "bag", **options) == 4

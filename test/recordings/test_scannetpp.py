@@ -44,7 +44,9 @@ def test_stamps_without_timestamps_follow_60_hz(tmp_path):
 
 def test_arkit_poses_can_be_chosen(tmp_path):
     write_scannetpp(tmp_path, make_views(1))
-    np.testing.assert_array_equal(next(iter(open_recording(tmp_path, poses="pose"))).pose, np.eye(4))
+    (aligned,), (chosen,) = open_recording(tmp_path), open_recording(tmp_path, poses="pose")
+    np.testing.assert_array_equal(chosen.pose, np.eye(4))
+    assert (aligned.z_up, chosen.z_up) == (True, False)  # ARKit's y axis is up
     with pytest.raises(
         UserError, match=r"must have 'posse', a 4x4 matrix; found \['aligned_pose', 'intrinsic', 'pose'"
     ):
