@@ -42,7 +42,7 @@ class Topics:
 def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) -> Topics:
     """Topics for `types` (topic -> message type); `given` (OPTIONS) wins. Raises UserError that lists what there is.
 
-    Depth: "depth" in its name; raw before compressed, aligned or registered before not. Colour: "rgb" or "color" in its name,
+    Depth: "depth" in its name; aligned or registered to colour before not, raw before compressed. Colour: "rgb" or "color" in its name,
     else the only other kind of image; near depth's namespace, raw before compressed, rectified first. Camera: beside
     depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then any, beside TF odometry first; whether
     TF leads to the camera, and is better than any of these, only its messages tell.
@@ -103,10 +103,10 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
 
 def _depth_rank(types: Mapping[str, str]) -> Callable[[str], tuple]:
     def rank(name: str) -> tuple:
-        aligned = "aligned" in name or "registered" in name
+        aligned = ("aligned" in name or "registered" in name) and "infra" not in name
         compressed = types[name] == COMPRESSED
         lossless = name.endswith("compressedDepth")
-        return compressed, not aligned, "infra" in name, not lossless, "rect" not in name, len(name), name
+        return not aligned, compressed, "infra" in name, not lossless, "rect" not in name, len(name), name
 
     return rank
 

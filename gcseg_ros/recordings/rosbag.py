@@ -124,7 +124,7 @@ class RosBag(Recording):
         unstamped = frozenset(
             topic for topic in (topics.rgb, topics.depth, topics.pose) if topic and self._unstamped(topic)
         )
-        assembly = _Assembly(topics, worlds, self._body_frame, self._rectify, unstamped)
+        assembly = _Assembly(topics, worlds, self._body_frame, self._rectify, unstamped, self.notes)
         self.notes.append(
             f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
         )
@@ -275,9 +275,11 @@ class _Assembly:
         body_frame: str | None,
         rectify: bool,
         unstamped: frozenset[str],
+        notes: list[str],
     ) -> None:
         self.topics = topics
         self._unstamped = unstamped
+        self._notes = notes  # for the user; gets what the messages tell
         self.poses = _Poses(topics, worlds, body_frame)
         self._rectify = rectify
         self._cameras: dict[str, dict[int, tuple[CameraIntrinsics, Lens | None]]] = {}
@@ -359,11 +361,25 @@ class _Assembly:
             if lens is not None:
                 depth_m = lens.straightened_depth(depth_m)
             topic = self.topics.rgb
-            mount = self.poses.mount(colour.header.frame_id, depth.header.frame_id, stamp)
+            mount = self._mount(colour.header.frame_id, depth.header.frame_id, stamp)
             rgb = self._registered(to_rgb(colour), depth_m, camera, mount, stamp)
         except UserError as error:
             raise UserError(f"{topic} at {seconds(stamp)} s: {error}") from None
         return Frame(name, seconds(stamp), rgb, depth_m, camera, pose, is_z_up(self.poses.world))
+
+    def _mount(self, colour: str, depth: str, stamp: int) -> Array | None:
+        """T_colour_depth of the two images' frames; None if they are at one place, or (with a note) TF does not tell."""
+        colour, depth = colour.lstrip("/"), depth.lstrip("/")
+        if colour == depth or not colour or not depth:
+            return None
+        T = self.poses.between(colour, depth, stamp)
+        note = (
+            f"TF does not say where {colour} (colour) stands beside {depth} (depth): they are taken to be at one place; if they are "
+            "not, record /tf_static, or align depth to colour."
+        )
+        if T is None and note not in self._notes:
+            self._notes.append(note)
+        return None if T is None or np.allclose(T, np.eye(4), atol=1e-4) else T
 
     def _registered(
         self,
@@ -438,12 +454,9 @@ class _Poses:
         """What TF has told of, sorted."""
         return self._tree.frames()
 
-    def mount(self, colour: str, depth: str, stamp: int) -> Array | None:
-        """T_colour_depth of the two images' frames; None if they are the same, or TF does not tell."""
-        if colour == depth:
-            return None
-        T = self._tree.lookup(colour, depth, stamp)
-        return None if T is None or np.allclose(T, np.eye(4), atol=1e-4) else T
+    def between(self, one: str, other: str, stamp: int) -> Array | None:
+        """T_one_other of two frames; None if TF does not tell."""
+        return self._tree.lookup(one, other, stamp)
 
     def _from_tf(self, frame: str, stamp: int) -> tuple[Array | None, str]:
         for world in self._worlds:

@@ -530,8 +530,22 @@ def test_a_colour_camera_beside_the_depth_camera_is_registered_through_tf(tmp_pa
         )
         bag.camera_info("/camera/depth/camera_info", SECOND)
         bag.pose("/pose", SECOND, np.eye(4))
-    (frame,) = open_recording(tmp_path / "bag")
+    recording = open_recording(tmp_path / "bag")
+    (frame,) = recording
     np.testing.assert_array_equal(frame.colour[:, :-2], ramp[:, 2:])
+    assert "stands beside" not in str(recording.notes)
+
+
+@pytest.mark.parametrize(("depth_frame", "told"), [("depth_optical", 1), ("/colour_optical", 0), ("", 0)])
+def test_two_cameras_without_tf_between_them_are_told(tmp_path, depth_frame, told):
+    views = make_views(2)
+    bag = write_realsense(tmp_path / "bag", views, depth_frame)
+    recording = open_recording(bag, camera_info_topic="/camera/color/camera_info")
+    check_frames(recording, views)
+    expected = (
+        "TF does not say where colour_optical (colour) stands beside depth_optical (depth): they are taken to be at one"
+    )
+    assert sum(note.startswith(expected) for note in recording.notes) == told
 
 
 def test_raw_images_are_straightened_where_asked_to(tmp_path):
@@ -632,6 +646,9 @@ def test_topics_of_a_realsense_on_a_robot():
     assert found.camera_info == "/camera/aligned_depth_to_color/camera_info"
     assert found.rgb_camera_info == "/camera/color/camera_info"
     assert found.pose == "/odom"
+    del types["/camera/aligned_depth_to_color/image_raw"]
+    types["/camera/aligned_depth_to_infra1/image_raw"] = IMAGE
+    assert choose_topics(types, {}, "bag").depth == "/camera/aligned_depth_to_color/image_raw/compressedDepth"
     assert choose_topics(types, {"pose_topic": "tf"}, "bag").pose is None
 
 
