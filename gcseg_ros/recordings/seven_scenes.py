@@ -1,7 +1,12 @@
-"""7-Scenes (Shotton et al., CVPR 2013), and tsdf-fusion-python's copy of it: one folder of frame-NNNNNN.* files."""
+"""7-Scenes (Shotton et al., CVPR 2013), and tsdf-fusion-python's copy of it: one folder of frame-NNNNNN.* files.
+
+12-Scenes (Valentin et al., 3DV 2016) looks alike, with both cameras in an info.txt, as SensReader writes it.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,13 +22,15 @@ KINECT = CameraIntrinsics(640, 480, 585.0, 585.0, 320.0, 240.0)  # of depth: the
 KINECT_COLOUR = CameraIntrinsics(640, 480, 525.0, 525.0, 319.5, 239.5)  # nominal, as OpenNI has it
 KINECT_BASELINE_M = 0.025  # nominal; the colour camera is to the right of depth's
 INTRINSICS = "camera-intrinsics.txt"
+INFO = ("info.txt", "_info.txt")  # lines NAME = VALUE, those of a .sens file's header
+COLOUR_MATRIX, DEPTH_MATRIX, UNITS = "m_calibrationColorIntrinsic", "m_calibrationDepthIntrinsic", "m_depthShift"
 PARTS = {".color.png": "colour", ".color.jpg": "colour", ".depth.png": "depth", ".pose.txt": "pose"}
 
 
 class SevenScenes(FolderRecording):
     """Depth 65535 is invalid. Depth's camera matrix lies beside the frames or beside their folder (as in tsdf-fusion-python's
-    copy); 30 Hz by frame number. What was published are a Kinect's raw images: with its matrix, colour is brought onto depth by
-    the Kinect's nominal colour camera. With another matrix colour and depth share a camera.
+    copy), or an info.txt with both cameras'; 30 Hz by frame number. What was published are a Kinect's raw images: with its
+    matrix, colour is brought onto depth by the Kinect's nominal colour camera. With another matrix colour and depth share a camera.
 
     registered  yes: with the publication's matrix as well
     """
@@ -50,14 +57,22 @@ class SevenScenes(FolderRecording):
             FrameFiles(name, stamp_s, found[name].get("colour"), found[name].get("depth"), found[name].get("pose"))
             for name, stamp_s in zip(names, stamps_from_names(names))
         ]
-        places = (frames / INTRINSICS, frames.resolve().parent / INTRINSICS)
-        self._matrix = next((read_matrix(file) for file in places if file.exists()), None)
+        folders = (frames, frames.resolve().parent)
+        matrix_file = _first(folder / INTRINSICS for folder in folders)
+        info_file = _first(folder / name for folder in folders for name in INFO)
+        self._matrix, self._colour_matrix, self._source = None, None, INTRINSICS
+        if matrix_file:
+            self._matrix = read_matrix(matrix_file)
+        elif info_file and (info := _read_info(info_file)):
+            self._colour_matrix, self._matrix, self.depth_unit_m = info
+            self._source = str(info_file)
         assumed = []
         if self._matrix is None:
             assumed.append(
-                f"There is no {places[0]}: the camera is taken for the publication's Kinect (f = {KINECT.fx:g} at 640x480)."
+                f"There is no {frames / INTRINSICS}: the camera is taken for the publication's Kinect (f = {KINECT.fx:g} at 640x480)."
             )
-        if registered == "no" and (self._matrix is None or np.allclose(self._matrix[:3, :3], KINECT.matrix)):
+        raw = self._matrix is None or np.allclose(self._matrix[:3, :3], KINECT.matrix)
+        if registered == "no" and self._colour_matrix is None and raw:
             self.T_colour_depth = np.eye(4)
             self.T_colour_depth[0, 3] = -KINECT_BASELINE_M
             assumed.append(
@@ -80,12 +95,45 @@ class SevenScenes(FolderRecording):
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
         height, width = depth.shape
+        if self.T_colour_depth is not None and colour.shape[:2] != depth.shape:
+            raise UserError(
+                f"{files.colour} has {colour.shape[1]}x{colour.shape[0]} pixels and its depth {width}x{height}: expected the two of a "
+                f"raw Kinect, as large as each other; put the info.txt of these cameras ({COLOUR_MATRIX}, {DEPTH_MATRIX}) beside the "
+                "frames, or take --option registered=yes if colour lies on depth."
+            )
         if self._matrix is None:
             found = KINECT.resized(width, height, f"the Kinect of the publication (there is no {INTRINSICS})")
         else:
-            found = camera(self._matrix, depth, INTRINSICS)
+            found = camera(self._matrix, depth, self._source)
+        if self._colour_matrix is not None:
+            return camera(self._colour_matrix, colour, self._source), found
         of_colour, source = (found, "the depth camera") if self.T_colour_depth is None else (KINECT_COLOUR, "a Kinect")
         return of_colour.resized(colour.shape[1], colour.shape[0], source), found
+
+
+def _first(files: Iterable[Path]) -> Path | None:
+    return next((file for file in files if file.is_file()), None)
+
+
+def _read_info(file: Path) -> tuple[Array, Array, float] | None:
+    """The colour's and the depth's camera matrix (4, 4) and metres a depth unit; None if the file is about something else."""
+    lines = (line.partition("=") for line in file.read_text(errors="replace").splitlines())
+    values = {name.strip(): value for name, _, value in lines}
+    if DEPTH_MATRIX not in values:
+        return None
+    try:
+        colour, depth = (
+            np.array(values[name].split(), np.float64).reshape(4, 4) for name in (COLOUR_MATRIX, DEPTH_MATRIX)
+        )
+        units = float(values.get(UNITS, 1000))
+        if not 0 < units < math.inf:
+            raise ValueError
+    except (KeyError, ValueError):
+        raise UserError(
+            f"{file} must hold {COLOUR_MATRIX} and {DEPTH_MATRIX}, 4x4 matrices, and {UNITS}, depth units per metre; found "
+            f"{', '.join(f'{name} = {values[name].strip()}' for name in (COLOUR_MATRIX, DEPTH_MATRIX, UNITS) if name in values)}."
+        ) from None
+    return colour, depth, 1 / units
 
 
 def _sequence(path: Path) -> Path:

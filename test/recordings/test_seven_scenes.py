@@ -69,6 +69,45 @@ def test_with_another_matrix_colour_lies_on_depth(tmp_path):
     assert recording.notes == []
 
 
+TWELVE_SCENES = """m_versionNumber = 4
+m_sensorName = StructureSensor
+m_depthShift = 2000
+m_calibrationColorIntrinsic = 1170.19 0 647.75 0 0 1170.19 483.75 0 0 0 1 0 0 0 0 1
+m_calibrationColorExtrinsic = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1
+m_calibrationDepthIntrinsic = 571.62 0 319.5 0 0 571.62 239.5 0 0 0 1 0 0 0 0 1
+m_calibrationDepthExtrinsic = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1
+"""
+
+
+@pytest.mark.parametrize("info", ["data/_info.txt", "info.txt"])
+def test_the_cameras_of_12_scenes_are_in_an_info_file(tmp_path, info):
+    ramp = np.clip(2 * (np.arange(1296) - 648) + 128, 0, 255).astype(np.uint8)
+    save_image(tmp_path / "data/frame-000000.color.jpg", np.tile(ramp[:, None], (968, 1, 3)))
+    save_image(tmp_path / "data/frame-000000.depth.png", np.full((480, 640), 3000, np.uint16))
+    save_matrix(tmp_path / "data/frame-000000.pose.txt", np.eye(4))
+    with pytest.raises(
+        UserError, match=r"color.jpg has 1296x968 pixels and its depth 640x480: expected the two of a raw K"
+    ):
+        list(open_recording(tmp_path / "data"))
+    (tmp_path / info).write_text("Kitchen, lights on\n")  # about something else
+    with pytest.raises(UserError, match=r"put the info.txt of these cameras"):
+        list(open_recording(tmp_path / "data"))
+    (tmp_path / info).write_text(TWELVE_SCENES)
+    recording = open_recording(tmp_path / "data")
+    (frame,) = recording
+    assert (frame.intrinsics.fx, frame.intrinsics.cx, frame.depth_m[0, 0]) == (571.62, 319.5, pytest.approx(1.5))
+    u = np.array([300, 320, 340])
+    seen = (u - 319.5) / 571.62 * 1170.19 + 647.75
+    np.testing.assert_allclose(frame.colour[240, u, 0], 2 * (seen - 648) + 128, atol=3)
+    assert recording.notes == []
+    for wrong in (TWELVE_SCENES.replace("571.62 0 319.5", "571.62 319.5"), TWELVE_SCENES.replace("2000", "0")):
+        (tmp_path / info).write_text(wrong)
+        with pytest.raises(
+            UserError, match=r"info.txt must hold m_calibrationColorIntrinsic and m_calibrationDepthIntr"
+        ):
+            open_recording(tmp_path / "data")
+
+
 def test_the_camera_may_be_that_of_the_scene(tmp_path, monkeypatch):
     views = make_views(1)
     write_seven_scenes(tmp_path / "seq-01", views)
