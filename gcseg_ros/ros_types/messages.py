@@ -50,6 +50,7 @@ COLOUR_ENCODINGS: dict[str, tuple[str, int, int | None]] = {
     "bayer_gbrg8": ("u1", 1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": ("u1", 1, cv2.COLOR_BayerGB2RGB),
 }
+CONVERTED = ("mono8", "bgr8", "rgb8")
 DEPTH_ENCODINGS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4", "64FC1": "f8"}
 COMPRESSED_DEPTH_HEADER_BYTES = 12  # int32 format, float32 a, float32 b (compressed_depth_image_transport)
 
@@ -85,14 +86,22 @@ def image_to_depth_m(msg: Any) -> npt.NDArray[np.float32]:
 
 
 def compressed_to_rgb(msg: Any) -> npt.NDArray[np.uint8]:
-    """sensor_msgs/CompressedImage (jpeg or png) -> (H, W, 3) uint8 RGB."""
-    image = decode(msg.data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    """sensor_msgs/CompressedImage (jpeg or png) -> (H, W, 3) uint8 RGB.
+
+    `format` begins with the encoding of the image before it was compressed: one channel of a Bayer encoding is its mosaic still,
+    unless `format` ends with what it was converted to.
+    """
+    encoding, _, converted = msg.format.partition(";")
+    mosaic = encoding.startswith("bayer_") and encoding in COLOUR_ENCODINGS and not converted.endswith(CONVERTED)
+    channels = cv2.IMREAD_ANYCOLOR if mosaic else cv2.IMREAD_COLOR
+    image = decode(msg.data, channels | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise UserError(
             f"A compressed colour image must be a whole jpeg or png; found {len(msg.data)} bytes of format "
             f"{msg.format!r}: set the publisher's format to one of these, or use the raw topic."
         )
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    conversion = COLOUR_ENCODINGS[encoding][2] if image.ndim == 2 else None
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB if conversion is None else conversion), np.uint8)
 
 
 def compressed_depth_to_m(msg: Any) -> npt.NDArray[np.float32]:

@@ -85,7 +85,15 @@ def test_grey_becomes_three_equal_channels(pixels, padding, bigendian):
 def test_bayer_patterns_give_back_a_plain_colour(encoding, pattern):
     colour = np.array([200, 100, 50], np.uint8)
     mosaic = np.tile(colour[np.array(pattern)], (4, 4))
-    np.testing.assert_array_equal(image_to_rgb(image(mosaic, encoding))[2:-2, 2:-2], np.broadcast_to(colour, (4, 4, 3)))
+    plain = np.broadcast_to(colour, (4, 4, 3))
+    np.testing.assert_array_equal(image_to_rgb(image(mosaic, encoding))[2:-2, 2:-2], plain)
+    still = compressed(mosaic, format=f"{encoding}; png compressed ")
+    np.testing.assert_array_equal(compressed_to_rgb(still)[2:-2, 2:-2], plain)
+    for converted in ("mono8", "bgr8"):
+        grey = compressed(mosaic, format=f"{encoding}; png compressed {converted}")
+        np.testing.assert_array_equal(compressed_to_rgb(grey), np.repeat(mosaic[..., None], 3, 2))
+    whole = compressed(np.ascontiguousarray(plain[..., ::-1]), ".jpg", format=f"{encoding}; jpeg compressed ")
+    np.testing.assert_allclose(compressed_to_rgb(whole), plain, atol=3)
 
 
 @pytest.mark.parametrize(("encoding", "order"), [("yuv422_yuy2", "yuyv"), ("uyvy", "uyvy"), ("yuv422", "uyvy")])
