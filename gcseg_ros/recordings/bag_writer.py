@@ -20,8 +20,8 @@ from scipy.spatial.transform import Rotation
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Frame
 from gcseg_ros.recordings import Recording, prefetch
+from gcseg_ros.recordings.bag_files import has_metadata
 from gcseg_ros.recordings.bag_topics import CAMERA_INFO, COMPRESSED, IMAGE, TF
-from gcseg_ros.recordings.rosbag import has_metadata
 from gcseg_ros.ros_types.messages import COMPRESSED_DEPTH_HEADER_BYTES, nanoseconds
 
 HUMBLE_TO_LATEST: Literal[8] = 8

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
@@ -14,8 +13,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from rosbags.rosbag2 import Reader
-from rosbags.typesys import Stores, get_typestore
 
 from gcseg_ros.camera.lens import Lens
 from gcseg_ros.camera.registration import registered
@@ -23,8 +20,8 @@ from gcseg_ros.camera.transforms import FIXED_FRAMES, SECOND_NS, Trajectory, Tra
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, is_z_up
 from gcseg_ros.recordings import Recording, why_unusable
+from gcseg_ros.recordings.bag_files import BagFiles, has_metadata, storage_files
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, camera_info_beside, choose_topics
-from gcseg_ros.recordings.folders import natural
 from gcseg_ros.ros_types.messages import (
     bends,
     intrinsics_from_info,
@@ -83,8 +80,8 @@ class RosBag(Recording):
             topics.setdefault("pose_topic", "tf")
         self._told = "pose_topic" in topics or body_frame is not None
         self._told_camera = "camera_info_topic" in topics
-        self._store = get_typestore(Stores.ROS2_KILTED)
-        counts = self._count()
+        with BagFiles(path) as bag:
+            counts = bag.counts()
         self._types = {topic: kind for topic, (kind, count) in counts.items() if count}
         self.topics: Topics = choose_topics(self._types, topics, str(path))
         if fixed_frame is not None and self.topics.pose:
@@ -101,7 +98,7 @@ class RosBag(Recording):
     @classmethod
     def recognises(cls, path: Path) -> bool:
         if path.is_dir():
-            return has_metadata(path) or bool(_storage_files(path))
+            return has_metadata(path) or bool(storage_files(path))
         return path.suffix in (".mcap", ".db3", ".bag") and path.is_file()
 
     def __len__(self) -> int:
@@ -111,7 +108,11 @@ class RosBag(Recording):
         return self.usable(self._frames())
 
     def _frames(self) -> Iterator[Frame | str]:
-        topics, world = self.topics, self._world()
+        with BagFiles(self.path) as bag:
+            yield from self._frames_of(bag)
+
+    def _frames_of(self, bag: BagFiles) -> Iterator[Frame | str]:
+        topics, world = self.topics, self._world(bag)
         worlds = (world,) if world else FIXED_FRAMES
         poses = topics.pose or f"TF, in the frame {' or '.join(worlds)}"
         if topics.pose and not self._told and world:
@@ -119,16 +120,16 @@ class RosBag(Recording):
             topics = replace(topics, pose=None)
         elif topics.pose and not self._told and topics.tf:
             poses += f" (TF does not lead from {' or '.join(worlds)} to the images' frame)"
-        self._check_depth_camera(topics)
-        topics = self._calibrated(topics)
+        self._check_depth_camera(bag, topics)
+        topics = self._calibrated(bag, topics)
         unstamped = frozenset(
-            topic for topic in (topics.rgb, topics.depth, topics.pose) if topic and self._unstamped(topic)
+            topic for topic in (topics.rgb, topics.depth, topics.pose) if topic and _unstamped(bag, topic)
         )
         assembly = _Assembly(topics, worlds, self._body_frame, self._rectify, unstamped, self.notes)
         self.notes.append(
             f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
         )
-        if topics.pose and not self._body_frame and not self._says_of_what(topics.pose):
+        if topics.pose and not self._body_frame and not _says_of_what(bag, topics.pose):
             hint = (
                 "name its frame with --option body_frame=base_link"
                 if topics.tf
@@ -140,16 +141,16 @@ class RosBag(Recording):
         cameras = sorted({topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic})
         static = {topic for topic in topics.tf if topic.endswith("tf_static")}
         for camera in cameras:
-            if info := self._first(camera):
+            if info := bag.first(camera):
                 assembly.add_camera(camera, info)
                 if bends(info) and not self._rectify and "rect" not in topics.rgb:
                     self.notes.append(
                         f"{camera} tells of lens distortion: if its images are raw, map them with --option rectify=yes."
                     )
-        for _, _, message in self._messages(static):
+        for _, _, message in bag.messages(static):
             assembly.poses.add_transforms(message, static=True)
         streamed = {topics.rgb, topics.depth, *cameras, *topics.tf} - static
-        for topic, log_ns, message in self._messages(streamed | {topics.pose} if topics.pose else streamed):
+        for topic, log_ns, message in bag.messages(streamed | {topics.pose} if topics.pose else streamed):
             assembly.add(topic, log_ns, message)
             yield from assembly.ready(log_ns)
         yield from assembly.ready(None)
@@ -160,56 +161,34 @@ class RosBag(Recording):
                 f"{', '.join(assembly.poses.frames()) or 'none'}: choose the world with fixed_frame, or a pose_topic."
             )
 
-    def _world(self) -> str | None:
+    def _world(self, bag: BagFiles) -> str | None:
         """The frame that is the world where TF gives the pose; None if TF leads from none to the depth images."""
         if self._fixed_frame is not None or (self.topics.pose is not None and self._told):
             return self._fixed_frame
-        tree, camera = TransformTree(), self._frame_id(self.topics.depth)
+        tree, camera = TransformTree(), bag.frame_id(self.topics.depth)
         with suppress(UserError):  # a bag that is cut off: what is before that counts
-            for _, _, message in self._messages(self.topics.tf):
+            for _, _, message in bag.messages(self.topics.tf):
                 for transform in message.transforms:
                     tree.add(transform.header.frame_id, transform.child_frame_id, 0, np.eye(4))
                 if tree.connected(FIXED_FRAMES[0], camera):
                     break
         return tree.world_of(camera)
 
-    def _frame_id(self, topic: str) -> str:
-        """The frame_id of a topic's first message, empty where there is none."""
-        first = self._first(topic)
-        return first.header.frame_id if first else ""
-
-    def _first(self, topic: str) -> Any:
-        """A topic's first message, None where there is none."""
-        return next((message for _, _, message in self._messages({topic})), None)
-
-    def _says_of_what(self, pose: str) -> bool:
-        """Whether a pose topic tells of which frame it is the pose: only odometry can."""
-        return bool(getattr(self._first(pose), "child_frame_id", ""))
-
-    def _of_another_camera(self, image: str, info: str) -> str:
-        """How a camera_info that is not recorded beside an image tells that it is not of its camera; else empty."""
-        if info == camera_info_beside(image):
-            return ""
-        frame, other = self._frame_id(image).lstrip("/"), self._frame_id(info).lstrip("/")
-        if not frame or not other or frame == other:
-            return ""
-        return f"{image} is of the camera {frame}, but {info} of {other}, and there is no {camera_info_beside(image)}"
-
-    def _check_depth_camera(self, topics: Topics) -> None:
+    def _check_depth_camera(self, bag: BagFiles, topics: Topics) -> None:
         """Raises UserError where depth would get another camera's calibration without being told to."""
-        other = self._of_another_camera(topics.depth, topics.camera_info)
+        other = _of_another_camera(bag, topics.depth, topics.camera_info)
         if other and not self._told_camera:
             raise UserError(
                 f"{other}: choose a depth topic that is aligned to colour with depth_topic, or a calibration with camera_info_topic."
             )
 
-    def _calibrated(self, topics: Topics) -> Topics:
+    def _calibrated(self, bag: BagFiles, topics: Topics) -> Topics:
         """Without the colour's camera_info if it is that of a camera which nobody calibrated: depth's is taken then."""
-        if topics.rgb_camera_info is None and (other := self._of_another_camera(topics.rgb, topics.camera_info)):
+        if topics.rgb_camera_info is None and (other := _of_another_camera(bag, topics.rgb, topics.camera_info)):
             self.notes.append(f"{other}: colour is taken for that of {topics.camera_info}.")
         if topics.rgb_camera_info is None or topics.rgb_camera_info == topics.camera_info:
             return topics
-        if info := self._first(topics.rgb_camera_info):
+        if info := bag.first(topics.rgb_camera_info):
             try:
                 intrinsics_from_info(info)
             except UserError:
@@ -219,50 +198,25 @@ class RosBag(Recording):
                 return replace(topics, rgb_camera_info=None)
         return topics
 
-    def _unstamped(self, topic: str) -> bool:
-        """Whether a driver leaves the stamps of a topic zero; one that is zero among others is the start of a simulator's time."""
-        return not any(stamp_ns(m.header.stamp) for _, _, m in islice(self._messages({topic}), STAMPED_WITHIN))
 
-    def _count(self) -> dict[str, tuple[str, int]]:
-        """topic -> message type and number of messages."""
-        found: dict[str, tuple[str, int]] = {}
-        try:
-            for file in self._parts():
-                with Reader(file) as reader:
-                    for connection in reader.connections:
-                        before = found.get(connection.topic, ("", 0))[1]
-                        found[connection.topic] = (connection.msgtype, before + connection.msgcount)
-        except Exception as error:
-            raise self._broken(error) from None
-        return found
+def _says_of_what(bag: BagFiles, pose: str) -> bool:
+    """Whether a pose topic tells of which frame it is the pose: only odometry can."""
+    return bool(getattr(bag.first(pose), "child_frame_id", ""))
 
-    def _messages(self, topics: Collection[str]) -> Iterator[tuple[str, int, Any]]:
-        """(topic, log time ns, message) in order of log time."""
-        try:
-            with ExitStack() as stack:
-                streams = []
-                for part in self._parts():
-                    reader = stack.enter_context(Reader(part))
-                    connections = [connection for connection in reader.connections if connection.topic in topics]
-                    if connections:
-                        streams.append(reader.messages(connections=connections))
-                for connection, log_ns, raw in heapq.merge(*streams, key=itemgetter(1)):
-                    yield connection.topic, log_ns, self._store.deserialize_cdr(raw, connection.msgtype)
-        except Exception as error:
-            raise self._broken(error) from None
 
-    def _parts(self) -> list[Path]:
-        """What rosbags opens: the bag's folder, its only file, or storage files that lost their metadata.yaml."""
-        if self.path.is_file() or (self.path / "metadata.yaml").is_file():
-            return [self.path]
-        return _storage_files(self.path)
+def _of_another_camera(bag: BagFiles, image: str, info: str) -> str:
+    """How a camera_info that is not recorded beside an image tells that it is not of its camera; else empty."""
+    if info == camera_info_beside(image):
+        return ""
+    frame, other = bag.frame_id(image).lstrip("/"), bag.frame_id(info).lstrip("/")
+    if not frame or not other or frame == other:
+        return ""
+    return f"{image} is of the camera {frame}, but {info} of {other}, and there is no {camera_info_beside(image)}"
 
-    def _broken(self, error: Exception) -> UserError:
-        # a broken file makes rosbags raise many kinds of errors
-        return UserError(
-            f"The bag {self.path} cannot be read ({type(error).__name__}: {' '.join(str(error).split())}): "
-            "if its recording was cut off, repair it with `ros2 bag reindex` or `mcap recover`."
-        )
+
+def _unstamped(bag: BagFiles, topic: str) -> bool:
+    """Whether a driver leaves the stamps of a topic zero; one that is zero among others is the start of a simulator's time."""
+    return not any(stamp_ns(m.header.stamp) for _, _, m in islice(bag.messages({topic}), STAMPED_WITHIN))
 
 
 class _Assembly:
@@ -466,17 +420,3 @@ class _Poses:
                 return pose, ""
         self.unconnected = frame
         return None, f"no transform from {' or '.join(self._worlds)} to {frame or 'an image without frame_id'}"
-
-
-def has_metadata(folder: Path) -> bool:
-    """Whether a folder's metadata.yaml is that of a bag; other programs write files of that name."""
-    file = folder / "metadata.yaml"
-    if not file.is_file():
-        return False
-    with file.open("rb") as stream:
-        return b"rosbag2_bagfile_information" in stream.read(4096)
-
-
-def _storage_files(folder: Path) -> list[Path]:
-    files = [file for file in folder.iterdir() if file.suffix in (".mcap", ".db3") and file.is_file()]
-    return sorted(files, key=lambda file: natural(file.name))

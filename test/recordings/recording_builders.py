@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
@@ -150,10 +150,12 @@ def write_seven_scenes(folder: Path, views, colour_suffix="png"):
 class BagBuilder:
     """Writes messages of a rosbag2; the log time is the stamp unless given."""
 
-    def __init__(self, path: Path, storage="mcap"):
+    def __init__(self, path: Path, storage="mcap", compressed=False):
         self.path = path
         self.store = get_typestore(Stores.ROS2_KILTED)
         self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+        if compressed:
+            self._writer.set_compression(CompressionMode.FILE, CompressionFormat.ZSTD)
         self._connections = {}
 
     def __enter__(self):

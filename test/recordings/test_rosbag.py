@@ -674,6 +674,34 @@ def test_only_compressed_images_and_a_pose_beside_tf():
     assert choose_topics(types, {"pose_topic": "tf"}, "bag").pose is None
 
 
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_bag_that_is_compressed_as_files_is_decompressed_once_for_each_reading(tmp_path, monkeypatch, storage):
+    views = make_views()
+    with BagBuilder(tmp_path / "bag", storage, compressed=True) as bag:
+        for view in views:
+            bag.tf(view.stamp_ns, ("map", "optical", view.pose))
+            bag.camera_info("/camera/rgb/camera_info", view.stamp_ns)
+            bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8")
+            bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1")
+    assert [path.suffix for path in sorted((tmp_path / "bag").iterdir())] == [".zstd", ".yaml"]
+    decompressed, copy = [], shutil.copyfileobj
+    monkeypatch.setattr(shutil, "copyfileobj", lambda *files: decompressed.append(files) or copy(*files))
+    recording = open_recording(tmp_path / "bag")
+    assert len(decompressed) == 1
+    for times in (2, 3):
+        check_frames(recording, views)
+        assert len(decompressed) == times
+
+
+def test_an_mcap_file_that_is_not_of_ros_2_says_so(tmp_path):
+    write_bag(tmp_path / "bag", make_views(1))
+    file = tmp_path / "bag/bag.mcap"
+    file.write_bytes(file.read_bytes().replace(b"ros2msg", b"ros1msg"))
+    for path in (file, tmp_path / "bag"):
+        with pytest.raises(UserError, match=r"holds messages of the encoding ros1msg, and only ROS 2's are read: conv"):
+            open_recording(path)
+
+
 def test_a_truncated_bag(tmp_path):
     write_bag(tmp_path / "bag", make_views(4))
     file = tmp_path / "bag/bag.mcap"
