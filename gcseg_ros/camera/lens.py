@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from gcseg_ros.frames import Array, CameraIntrinsics
 
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)  # no rotation
+
 Maps = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy.typing as npt
 
+from gcseg_ros.camera.lens import Lens
 from gcseg_ros.camera.registration import registered
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.recordings import Recording, why_unusable
@@ -40,6 +41,7 @@ class FolderRecording(Recording):
 
     assumed = ""  # what is taken for granted of cameras that no file describes, in a sentence each
     T_colour_depth: Array | None = None  # where the colour camera does not stand where depth's does
+    lens: Lens | None = None  # of colour and depth, where their images are raw and bent by it
     depth_unit_m = 0.001
     z_up = True  # whether the world's z axis is known to point up
     files: Sequence[FrameFiles] = ()
@@ -79,6 +81,8 @@ class FolderRecording(Recording):
                 continue
             colour, depth = read_colour(files.colour), read_depth(files.depth, self.depth_unit_m)
             colour_camera, depth_camera = self.cameras(files, colour, depth)
+            if self.lens is not None:
+                colour, depth = self.lens.straightened(colour), self.lens.straightened_depth(depth)
             rgb = registered(colour, colour_camera, depth, depth_camera, self.T_colour_depth)
             yield Frame(files.name, files.stamp_s, rgb, depth, depth_camera, pose, self.z_up)
 

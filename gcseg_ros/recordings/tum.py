@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
+from gcseg_ros.camera.lens import IDENTITY, Lens
 from gcseg_ros.camera.transforms import Trajectory
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
@@ -21,13 +22,19 @@ TOLERANCE_S = 0.02  # the benchmark's own associate.py
 DEPTH_FACTOR = 5000.0  # units per metre
 IMAGE_LINE = ["stamp", "file"]
 POSE_LINE = ["stamp", "tx", "ty", "tz", "qx", "qy", "qz", "qw"]
-# fx, fy, cx, cy of 640x480 images, from the benchmark's page on calibration
+# of colour images, 640x480, from the benchmark's page on calibration: what the lens bends in OpenCV's order
 CALIBRATIONS = {
-    "freiburg1": (517.3, 516.5, 318.6, 255.3),
-    "freiburg2": (520.9, 521.0, 325.1, 249.7),
-    "freiburg3": (535.4, 539.2, 320.1, 247.6),
+    "freiburg1": (
+        CameraIntrinsics(640, 480, 517.3, 516.5, 318.6, 255.3),
+        (0.2624, -0.9531, -0.0054, 0.0026, 1.1633),
+    ),
+    "freiburg2": (
+        CameraIntrinsics(640, 480, 520.9, 521.0, 325.1, 249.7),
+        (0.2312, -0.7849, -0.0033, -0.0001, 0.9172),
+    ),
+    "freiburg3": (CameraIntrinsics(640, 480, 535.4, 539.2, 320.1, 247.6), ()),
 }
-DEFAULT_CALIBRATION = (525.0, 525.0, 319.5, 239.5)  # the benchmark's default, used where the name tells no camera
+DEFAULT_CALIBRATION = (CameraIntrinsics(640, 480, 525.0, 525.0, 319.5, 239.5), ())  # the benchmark's default
 
 
 class TUM(FolderRecording):
@@ -35,7 +42,8 @@ class TUM(FolderRecording):
     frame, are interpolated at depth's stamp.
 
     Camera: `camera.yaml` in the folder (width, height, fx, fy, cx, cy, optional depth_factor), else by freiburg1-3
-    (fr1-3) in the folder's name, else the benchmark's default.
+    (fr1-3) in the folder's name, else the benchmark's default. The images of freiburg1 and freiburg2 are raw: colour, and depth
+    that lies on it, are straightened, since focal length and centre of a calibration hold only with what it says of the lens.
     """
 
     format = "tum"
@@ -45,13 +53,16 @@ class TUM(FolderRecording):
         super().__init__(path)
         colour, depth = _read_rows(path / "rgb.txt", IMAGE_LINE), _read_rows(path / "depth.txt", IMAGE_LINE)
         self._poses = _read_trajectory(path / "groundtruth.txt")
-        self._camera, depth_factor = _calibration(path)
+        self._camera, distortion, depth_factor = _calibration(path)
         if not (path / "camera.yaml").exists():
             k = self._camera
             self.assumed = (
                 f"There is no {path / 'camera.yaml'}: the camera is taken for one of the benchmark "
                 f"(fx, fy, cx, cy = {k.fx:g}, {k.fy:g}, {k.cx:g}, {k.cy:g} at 640x480)."
             )
+        if distortion:
+            self.lens = Lens(self._camera, distortion, False, IDENTITY, self._camera)
+            self.assumed += " Its images are raw: what its lens bends is straightened."
         self.depth_unit_m = 1 / depth_factor
         stamps = [float(row[0]) for row in depth]
         partner = {j: path / colour[i][1] for i, j in associate([float(row[0]) for row in colour], stamps)}
@@ -144,20 +155,20 @@ def _read_trajectory(path: Path) -> Trajectory:
     return poses
 
 
-def _calibration(path: Path) -> tuple[CameraIntrinsics, float]:
-    """The camera, and depth units per metre."""
+def _calibration(path: Path) -> tuple[CameraIntrinsics, tuple[float, ...], float]:
+    """The camera, what its lens bends (nothing where images are straight), and depth units per metre."""
     file = path / "camera.yaml"
     if not file.exists():
         name = path.resolve().name.lower()
         known = [values for key, values in CALIBRATIONS.items() if key in name or key.replace("eiburg", "") in name]
-        return CameraIntrinsics(640, 480, *(known or [DEFAULT_CALIBRATION])[0]), DEPTH_FACTOR
+        return (*(known or [DEFAULT_CALIBRATION])[0], DEPTH_FACTOR)
     try:
         read = parse_yaml(file.read_text())
         pixels = [float(read[key]) for key in ("fx", "fy", "cx", "cy")]
         depth_factor = float(read.get("depth_factor", DEPTH_FACTOR))
         if not 0 < depth_factor < math.inf:
             raise ValueError(f"the depth_factor {depth_factor:g} is no number of units a metre")
-        return CameraIntrinsics(int(read["width"]), int(read["height"]), *pixels), depth_factor
+        return CameraIntrinsics(int(read["width"]), int(read["height"]), *pixels), (), depth_factor
     except (OSError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UserError(
             f"{file} must hold the numbers width, height, fx, fy, cx, cy (pixels), optionally depth_factor; "

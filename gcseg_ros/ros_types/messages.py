@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.camera.encoded_images import PNG_MAGIC, decode
-from gcseg_ros.camera.lens import Lens
+from gcseg_ros.camera.lens import IDENTITY, Lens
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
 from gcseg_ros.ros_types.rvl import decode_rvl
@@ -27,7 +27,6 @@ DISTORTIONS = {
 }
 """Models of sensor_msgs/CameraInfo, and how many coefficients they may have."""
 LEAST_DISTORTION = 1e-3
-IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 # encoding -> (dtype, channels, OpenCV conversion to RGB or None)
 COLOUR_ENCODINGS: dict[str, tuple[str, int, int | None]] = {

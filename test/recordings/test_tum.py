@@ -1,5 +1,6 @@
 """TUM RGB-D recordings."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -79,6 +80,29 @@ def test_intrinsics_follow_the_name(tmp_path, name, fx):
     camera = next(iter(open_recording(tmp_path / name))).intrinsics
     assert (camera.width, camera.height) == (WIDTH, HEIGHT)
     assert camera.scaled(640, 480).fx == pytest.approx(fx)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_raw_images_are_straightened(tmp_path, number):
+    """A wall, slanted, darker on the left: with the calibrated camera alone it would be neither plane nor in its place."""
+    scene = tmp_path / f"rgbd_dataset_freiburg{number}_desk"
+    calibrated = {1: [517.3, 516.5, 318.6, 255.3], 2: [520.9, 521.0, 325.1, 249.7]}[number]
+    bent = {1: [0.2624, -0.9531, -0.0054, 0.0026, 1.1633], 2: [0.2312, -0.7849, -0.0033, -0.0001, 0.9172]}[number]
+    matrix = np.array([[calibrated[0], 0, calibrated[2]], [0, calibrated[1], calibrated[3]], [0, 0, 1]])
+    pixels = np.stack(np.meshgrid(np.arange(640), np.arange(480)), -1).reshape(-1, 1, 2).astype(float)
+    x = cv2.undistortPoints(pixels, matrix, np.array(bent)).reshape(480, 640, 2)[..., 0]
+    (view,) = make_views(1)
+    view.colour = np.repeat(np.rint(128 + 180 * x).astype(np.uint8)[..., None], 3, 2)
+    view.depth_mm = np.rint(2000 / (1 - 0.3 * x)).astype(np.uint16)
+    write_tum(scene, [view])
+    (scene / "camera.yaml").unlink()
+    recording = open_recording(scene)
+    (frame,) = recording
+    x = (np.arange(640) - calibrated[2]) / calibrated[0] * np.ones((480, 1))
+    inner = (slice(30, -30), slice(30, -30))
+    np.testing.assert_allclose(frame.depth_m[inner], (2 / (1 - 0.3 * x))[inner], atol=0.002)
+    np.testing.assert_allclose(frame.colour[..., 0][inner], (128 + 180 * x)[inner], atol=1)
+    assert recording.notes[0].endswith("Its images are raw: what its lens bends is straightened.")
 
 
 def test_an_assumed_camera_is_told_and_other_shapes_are_refused(tmp_path):
