@@ -18,10 +18,11 @@ from typing import ClassVar, TypeVar
 import numpy as np
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import FARTHEST_M, Array, Frame, distance_m
+from gcseg_ros.frames import FARTHEST_M, Array, Frame, distance_m, rigid
 
 T = TypeVar("T")
 LOST = "the pose is lost (not finite or zero)"
+NOT_RIGID = "the pose is no rotation and translation (is the matrix scaled or transposed? it must be camera-to-world, in metres)"
 FAR = (
     f"the camera is more than {FARTHEST_M / 1000:.0f} km from the origin (is it UTM? subtract an offset from all poses)"
 )
@@ -31,6 +32,10 @@ def why_unusable(pose: Array) -> str:
     """Why a frame with this camera-to-world pose (4, 4) is left out; nothing if it is not."""
     if not np.isfinite(pose).all() or not pose[:3, :3].any():
         return LOST
+    try:
+        rigid(pose)
+    except UserError:
+        return NOT_RIGID
     return FAR if distance_m(pose[:3, 3]) > FARTHEST_M else ""
 
 

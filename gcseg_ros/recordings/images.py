@@ -13,7 +13,10 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
 
 INVALID_MM = 65535  # some sensors mark missing depth with the largest value
-MIDDLE = 0.3, 0.7  # of width and height, where a principal point may lie: half and double the size are outside
+MIDDLE = (
+    0.3,
+    0.7,
+)  # of width and height: where the principal point of an uncropped image lies, and outside it that of one of half or double the size
 
 
 def read_colour(path: Path) -> npt.NDArray[np.uint8]:
@@ -72,14 +75,16 @@ def read_matrix(path: Path, sides: tuple[int, ...] = (3, 4)) -> Array:
 
 
 def camera(matrix: Array, image: npt.NDArray, what: str) -> CameraIntrinsics:
-    """Intrinsics for an image of this shape. Raises UserError if its centre of projection lies far from the image's MIDDLE."""
+    """Intrinsics for an image of this shape. Raises UserError if they are those of another size: the principal point would then lie near
+    the middle of that image. In a part of an image, a crop, it may lie anywhere else."""
     height, width = image.shape[:2]
     found = CameraIntrinsics.from_matrix(matrix, width, height)
-    low, high = MIDDLE
-    if not (low < (found.cx + 0.5) / width < high and low < (found.cy + 0.5) / height < high):
+    x, y = (found.cx + 0.5) / width, (found.cy + 0.5) / height
+    size, (low, high) = x + y, MIDDLE  # the size of the image whose middle this is
+    if not (low < min(x, y) and max(x, y) < high) and abs(x - y) < ALIKE * size:
         raise UserError(
             f"{what}: the principal point ({found.cx:.1f}, {found.cy:.1f}) lies outside the middle of the {width}x{height} image: "
-            "the intrinsics belong to another image size; give those of these images."
+            f"the intrinsics belong to one of about {size:.2g} times its size; give those of these images."
         )
     return found
 

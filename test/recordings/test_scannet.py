@@ -248,20 +248,40 @@ def test_a_broken_pose_file_is_named(tmp_path, text):
         list(open_recording(tmp_path))
 
 
-def test_a_pose_that_is_no_rotation_is_refused(tmp_path):
-    write_scannet(tmp_path, make_views(1))
-    save_matrix(tmp_path / "pose/000000.txt", np.diag([2.0, 2, 2, 1]))
-    with pytest.raises(UserError, match="Frame 000000: the pose's upper left 3x3 must be a rotation"):
-        list(open_recording(tmp_path))
+WRONG_POSES = {
+    "scaled": lambda pose: np.diag([2.0, 2, 2, 1]),
+    "transposed": lambda pose: pose.T,  # it would put every camera at the origin
+    "mirrored": lambda pose: pose @ np.diag([-1.0, 1, 1, 1]),
+}
 
 
-def test_a_transposed_pose_is_refused(tmp_path):
-    """It would put every camera at the origin."""
-    views = make_views(1)
+@pytest.mark.parametrize("wrong", WRONG_POSES)
+def test_poses_that_are_no_rotation_and_translation_are_refused(tmp_path, wrong):
+    views = make_views(3)
     write_scannet(tmp_path, views)
-    save_matrix(tmp_path / "pose/000000.txt", views[0].pose.T)
-    with pytest.raises(UserError, match=r"Frame 000000: the last row of the pose must be 0 0 0 1; .*is the matrix tra"):
+    for i, view in enumerate(views):
+        save_matrix(tmp_path / f"pose/{i:06d}.txt", WRONG_POSES[wrong](view.pose))
+    with pytest.raises(UserError, match=r"No frame .* can be used: the pose is no rotation and translation .* \(3\);"):
         list(open_recording(tmp_path))
+
+
+@pytest.mark.parametrize("wrong", WRONG_POSES)
+def test_one_wrong_pose_costs_its_frame_alone(tmp_path, wrong):
+    views = make_views(3)
+    write_scannet(tmp_path, views)
+    save_matrix(tmp_path / "pose/000001.txt", WRONG_POSES[wrong](views[1].pose))
+    recording = open_recording(tmp_path)
+    assert [frame.name for frame in recording] == ["000000", "000002"]
+    assert list(recording.skipped.values()) == [1]
+
+
+@pytest.mark.parametrize("cx", [-0.5, 15.5])
+def test_the_half_of_an_image_is_an_image(tmp_path, cx):
+    write_scannet(tmp_path, make_views(1))
+    for of in ("color", "depth"):
+        save_matrix(tmp_path / f"intrinsic/intrinsic_{of}.txt", four(np.array([[20, 0, cx], [0, 20, 5.5], [0, 0, 1]])))
+    (frame,) = open_recording(tmp_path)
+    assert frame.intrinsics.cx == cx
 
 
 def test_intrinsics_of_another_size_are_refused(tmp_path):
