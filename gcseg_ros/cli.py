@@ -197,7 +197,11 @@ def view(
 ) -> None:
     """Show the objects of a map: as a table, a picture (--png) or in 3D (--html, --rrd)."""
     from gcseg_ros.instances.export import read_instance_map
+    from gcseg_ros.output import PICTURE, check_own_file
 
+    for file in filter(None, (png, rrd, html)):
+        if file is not png or file.resolve() != (output / PICTURE).resolve():
+            check_own_file(file, [output / "instances.ply", output / "instances.json"])
     instances = read_instance_map(output)
     if png:
         from gcseg_ros.viewer.picture import write_picture

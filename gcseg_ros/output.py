@@ -36,7 +36,8 @@ from gcseg_ros.tracked_labels import SUFFIX, read_labels, write_labels
 SUMMARY = "summary.json"
 LIVE = "ROS topics"
 """The recording, in the summary of a node's map. Frames are then named by their number in the map."""
-FILES = ("instances.ply", "instances.json", "labels", "picture.png", STATE, VIEWS, SUMMARY)
+PICTURE = "picture.png"
+FILES = ("instances.ply", "instances.json", "labels", PICTURE, STATE, VIEWS, SUMMARY)
 """What an output holds. Anything else in the folder is the user's and survives a replacement."""
 
 PART, OLD = "gcseg-part-", "gcseg-old-"
@@ -114,7 +115,7 @@ class OutputFolder:
         since[: len(instances.since)] = instances.since
         labels = sorted(self._labels.iterdir()) if self._labels.is_dir() else []
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # the picture, which takes longest, has a processor to itself
-            picture = pool.submit(write_picture, instances, self._part / "picture.png")
+            picture = pool.submit(write_picture, instances, self._part / PICTURE)
             for done in [picture, *(pool.submit(_write_instances_png, file, table, since) for file in labels)]:
                 done.result()
         versions = {"python": platform.python_version(), "numpy": np.__version__, "opencv": cv2.__version__}

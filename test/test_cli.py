@@ -173,6 +173,16 @@ def test_view(mapped, tmp_path, capsys):
     assert "gcseg map" in refused(capsys, "view", tmp_path)
 
 
+def test_view_leaves_the_map_that_it_shows_as_it_is(mapped, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(mapped[0], out)
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    for kind, name in (("--html", "instances.ply"), ("--rrd", "summary.json"), ("--png", "labels/000000.png")):
+        assert f"{out / name} " in refused(capsys, "view", out, kind, out / name)
+    assert main(["view", str(out), "--png", str(out / "picture.png")]) == 0, "the same picture again"
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+
+
 def test_names_of_any_bytes(mapped, tmp_path, capsys):
     out = tmp_path / os.fsdecode(b"copy\xff")
     shutil.copytree(mapped[0], out)
