@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib.util
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 from gcseg_ros.errors import UserError
@@ -26,7 +29,7 @@ def extra(name: str) -> str:
 
 
 def require_packages(who: str, names: tuple[str, ...], of: str | None = None) -> None:
-    """Raises UserError, with how to install it, for the first of these that is not there. Imports nothing.
+    """Raises UserError, with how to install it, for the first of these that is not there. Imports nothing; call it before you do.
 
     of  the extra that brings them; None: each is installed by itself
     """
@@ -34,3 +37,14 @@ def require_packages(who: str, names: tuple[str, ...], of: str | None = None) ->
         if importlib.util.find_spec(name) is None:
             install = extra(of) if of else INSTALL[name]
             raise UserError(f"{who} needs the package {name}, which is not installed: {install}.")
+    if "torch" in names:
+        name_torch_cache()
+
+
+def name_torch_cache() -> None:
+    """PyTorch names the folder of its cache after the user, and cannot be used where the user has no name (docker run --user 12345)."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        folder = os.path.join(tempfile.gettempdir(), f"torchinductor_{os.getuid()}")
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", folder)

@@ -18,9 +18,10 @@ from pathlib import Path
 from rich.markup import escape
 
 import gcseg_ros
+from gcseg_ros.errors import UserError
 from gcseg_ros.packages import INSTALL, extra
 from gcseg_ros.ros_types.dds import TRANSPORTS, profiles_given, profiles_variable, transports_given
-from gcseg_ros.weights import TABLE, weights_folder
+from gcseg_ros.weights import FOLDER_VARIABLE, TABLE, weights_folder
 
 NEEDED = "numpy", "scipy", "numba", "opencv", "pydantic", "pyyaml", "typer", "rich", "rosbags", "onnxruntime"
 OPENCV = "opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"
@@ -167,7 +168,10 @@ def gpu() -> Check:
 
 def weights() -> Check:
     """Weights of foundation models; their sizes are looked at, not their checksums."""
-    folder = weights_folder()
+    try:
+        folder = weights_folder()
+    except UserError:
+        return Check("weights", "no home folder to keep them in", False, f"set {FOLDER_VARIABLE} to a folder", True)
     there = [entry for entry in TABLE if (folder / entry.file).is_file()]
     broken = [e.name for e in there if e.size is not None and (folder / e.file).stat().st_size != e.size]
     if broken:

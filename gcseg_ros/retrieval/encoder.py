@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.packages import extra
+from gcseg_ros.packages import require_packages
 from gcseg_ros.weights import TABLE, locate
 from gcseg_ros.weights.store import sha256
 
@@ -85,7 +84,7 @@ class OpenClip:
 
         Weights are not fetched here, and nothing pickled is run. Raises UserError if the package or the weights are missing or do not fit.
         """
-        require_open_clip()
+        require_packages("A query", ("open_clip", "torch"), "retrieval")
         source, file, name = resolve(model, weights)
         import open_clip
 
@@ -122,13 +121,6 @@ class OpenClip:
 
         with torch.inference_mode():
             return _units(self._model.encode_text(self._tokenize(list(texts)).to(self._device)))  # type: ignore[operator]
-
-
-def require_open_clip() -> None:
-    """Raises UserError where open_clip or torch is missing."""
-    missing = [name for name in ("open_clip", "torch") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"Queries need CLIP, but {' and '.join(missing)} cannot be imported: {extra('retrieval')}.")
 
 
 def resolve(model: str | Path, weights: str | Path | None = None) -> tuple[str, Path | None, str]:

@@ -7,11 +7,9 @@ features, attention, positions, windows -> network (the mask decoder and the who
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
 
-from gcseg_ros.errors import UserError
-from gcseg_ros.packages import extra
+from gcseg_ros.packages import require_packages
 
 if TYPE_CHECKING:
     from gcseg_ros.segmentation.segmenter import Segmenter
@@ -21,8 +19,7 @@ __all__ = ["Segmenter", "require_torch"]
 
 def require_torch() -> None:
     """Raises UserError where PyTorch is missing; call it before importing a module of this package."""
-    if importlib.util.find_spec("torch") is None:
-        raise UserError(f"The 3D segmenter needs PyTorch, which is not installed: {extra('segmentation')}.")
+    require_packages("The 3D segmenter", ("torch",), "segmentation")
 
 
 def __getattr__(name: str) -> object:

@@ -27,12 +27,16 @@ class State(str, Enum):
 
 
 def weights_folder(folder: str | Path | None = None) -> Path:
-    """`folder`, else $GCSEG_WEIGHTS_DIR, else the user's cache (~/.cache/gcseg/weights)."""
+    """`folder`, else $GCSEG_WEIGHTS_DIR, else the user's cache (~/.cache/gcseg/weights). Raises UserError where there is none."""
     given = os.environ.get(FOLDER_VARIABLE) if folder is None else folder
     if given:
         return Path(os.path.expanduser(given))
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "gcseg" / "weights"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gcseg" / "weights"
+    except RuntimeError:  # docker run --user 12345, without HOME
+        raise UserError(
+            f"Weights are kept in the user's home folder, and this user has none: set {FOLDER_VARIABLE} to a folder."
+        ) from None
 
 
 def locate(name: str | Path, folder: str | Path | None = None) -> Path:

@@ -2,6 +2,9 @@
 
 import copy
 import math
+import os
+import pwd
+import tempfile
 import threading
 import zipfile
 
@@ -17,7 +20,7 @@ from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.evaluation.baselines import normals_of  # noqa: E402
 from gcseg_ros.files import write_json_atomic  # noqa: E402
 from gcseg_ros.networks.runtime import read_parameters  # noqa: E402
-from gcseg_ros.segmentation import checkpoint  # noqa: E402
+from gcseg_ros.segmentation import checkpoint, require_torch  # noqa: E402
 from gcseg_ros.segmentation.instances import Instances  # noqa: E402
 from gcseg_ros.segmentation.joining import masks_of_pieces  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig, ScenePrediction, Step  # noqa: E402
@@ -527,3 +530,23 @@ def test_mistakes_on_the_command_line(network, tmp_path, monkeypatch, capsys, ar
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out.ply").exists()
     assert sorted(file.name for file in (tmp_path / "map").iterdir()) == ["instances.ply", "summary.json"]
+
+
+def test_torch_has_a_cache_where_the_user_has_no_name(tmp_path, monkeypatch):
+    """`docker run --user 12345`: an id without an entry."""
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    def nobody(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # so that it is afterwards as it was
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    require_torch()
+    assert cache_dir() == str(tmp_path / f"torchinductor_{os.getuid()}")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "own"))
+    require_torch()
+    assert cache_dir() == str(tmp_path / "own")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pwd
 import signal
 import threading
 from dataclasses import replace
@@ -136,6 +137,22 @@ def test_locate_by_name_path_and_environment(tmp_path, monkeypatch):
     monkeypatch.delenv(FOLDER_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert weights_folder() == tmp_path / "gcseg" / "weights"
+
+
+def test_a_user_without_a_home_is_told_to_name_a_folder(capsys, monkeypatch):
+    """`docker run --user 12345`, where HOME is not set either."""
+
+    def nobody(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for name in ("HOME", "XDG_CACHE_HOME", FOLDER_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert main(["weights", "list"]) == 2
+    assert f"this user has none: set {FOLDER_VARIABLE} to a folder." in capsys.readouterr().err
+    assert main(["doctor"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if " weights " in line)
+    assert line.endswith(f"set {FOLDER_VARIABLE} to a folder")
 
 
 def test_the_advice_fetches_to_where_the_weights_are_looked_for(tmp_path, monkeypatch):
