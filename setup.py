@@ -48,9 +48,9 @@ setup(
         "numpy>=1.26",
         "scipy>=1.11",
         "numba>=0.59",
-        "opencv-python-headless>=4.8",
+        "opencv-python-headless>=4.8",  # in 4.5.5 connectedComponentsWithStats ends the process (opencv/opencv#21366)
         "pydantic>=2.5",
-        "pyyaml>=6",
+        "pyyaml>=5.4",
         "typer>=0.12",
         "rich>=13",
         "rosbags>=0.11",

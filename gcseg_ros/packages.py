@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +21,22 @@ INSTALL = {
 }
 SAM = "torch", "torchvision", "segment_anything"
 SAM2 = "torch", "torchvision", "sam2"
+
+
+def requirements(extra: str | None = None) -> dict[str, str]:
+    """What this package needs, or an extra of it does: versions by name, such as {"numpy": ">=1.26"}."""
+    try:
+        lines = importlib.metadata.requires("gcseg_ros") or []
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+        lines = []
+    found = {}
+    for line in lines:
+        needed, _, marker = line.partition(";")
+        of = re.search(r"extra == .(\w+)", marker)
+        if extra == (of and of[1]):
+            name = re.split(r"[^\w.-]", needed, maxsplit=1)[0]
+            found[name] = needed.removeprefix(name).strip()
+    return found
 
 
 def extra(name: str) -> str:

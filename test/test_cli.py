@@ -369,17 +369,24 @@ def test_doctor_says_ok_or_what_to_do(capsys, monkeypatch):
         ("coverage", "7.10", ""),
         ("opencv_python_headless", "4.5.5.64", "pip install 'opencv-python-headless>=4.8'"),
         ("opencv_python_headless", "4.8.0.76", ""),
+        ("pydantic", "1.8.2", "gcseg_ros needs >=2.5: pip install 'pydantic>=2.5'"),
+        ("numpy", "1.21.5", "gcseg_ros needs >=1.26: pip install 'numpy>=1.26'"),
+        ("numpy", "1.26.0", ""),
     ],
 )
-def test_doctor_names_versions_that_end_the_process(capsys, monkeypatch, tmp_path, name, version, advice):
+def test_doctor_names_versions_with_which_nothing_runs(capsys, monkeypatch, tmp_path, name, version, advice):
     information = tmp_path / f"{name}-{version}.dist-info"
     information.mkdir()
     (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))  # a virtual environment is active
     assert main(["doctor"]) == bool(advice)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if f" {version}" in line]
     assert line.startswith("not ok " if advice else "ok ")
     assert line.endswith(advice or version)
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    main(["doctor"])
+    assert (f"{advice}, or activate the virtual environment\n" in capsys.readouterr().out) == bool(advice)
 
 
 def test_doctor_knows_where_numba_can_keep_its_code(tmp_path, monkeypatch):
@@ -408,6 +415,15 @@ def test_an_unforeseen_error_asks_for_a_report_and_debug_shows_where(monkeypatch
     assert "--debug" in message
     assert main(["view", str(mapped[0]), "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_package_that_is_too_old_sends_one_to_the_doctor(tmp_path):
+    (tmp_path / "pydantic.py").write_text("VERSION = '1.8.2'\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([*GCSEG, "config"], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "A package is missing or does not fit (cannot import name" in done.stderr
+    assert "`gcseg doctor` says" in done.stderr
 
 
 def test_full_memory_is_said_with_what_the_command_has_against_it(monkeypatch, capsys, mapped, walk, tmp_path):

@@ -19,16 +19,14 @@ from rich.markup import escape
 
 import gcseg_ros
 from gcseg_ros.errors import UserError
-from gcseg_ros.packages import INSTALL, extra
+from gcseg_ros.packages import INSTALL, extra, requirements
 from gcseg_ros.ros_types.dds import TRANSPORTS, profiles_given, profiles_variable, transports_given
 from gcseg_ros.weights import FOLDER_VARIABLE, TABLE, weights_folder
 
 NEEDED = "numpy", "scipy", "numba", "opencv", "pydantic", "pyyaml", "typer", "rich", "rosbags", "onnxruntime"
 OPENCV = "opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"
-COVERAGE = 7, 6, 1
+COVERAGE = "7.6.1"
 """numba cannot be imported beside an older one (numba/numba#10239), such as apt's on Ubuntu 22.04 and 24.04."""
-CRASHING_OPENCV = "4.5.5"
-"""connectedComponentsWithStats ends the process (opencv/opencv#21366)."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,10 @@ def checks() -> list[Check]:
         ros(),
         shared_memory(),
         dds_profile(),
-        package("open_clip_torch", f"for gcseg query: {extra('retrieval')}"),
-        package("rerun-sdk", f"for gcseg view --rrd: {extra('viewer')}"),
-        package("segment-anything", f"for --masks sam: {INSTALL['torch']} segment-anything"),
-        package("sam2", f"for --propagation sam2, after torch: {INSTALL['sam2']}"),
+        package("open_clip_torch", f"for gcseg query: {extra('retrieval')}", "retrieval"),
+        package("rerun-sdk", f"for gcseg view --rrd: {extra('viewer')}", "viewer"),
+        package("segment-anything", f"for --masks sam: {INSTALL['torch']} segment-anything", "sam"),
+        package("sam2", f"for --propagation sam2, after torch: {INSTALL['sam2']}", "sam"),
         weights(),
     ]
 
@@ -84,19 +82,29 @@ def python() -> Check:
     )
 
 
-def package(name: str, advice: str = "") -> Check:
-    """An installed distribution. One with advice is optional."""
-    for distribution in OPENCV if name == "opencv" else (name,):
+def package(name: str, advice: str = "", of: str | None = None) -> Check:
+    """An installed distribution, not older than setup.py asks for. One with advice is optional: the extra `of` brings it."""
+    names = OPENCV if name == "opencv" else (name,)
+    least = requirements(of).get(names[0], "").removeprefix(">=")
+    for distribution in names:
         try:
             version = importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
             continue
-        crashes = name == "opencv" and version.startswith(CRASHING_OPENCV)
-        return Check(name, version, not crashes, f"it crashes while mapping: pip install '{distribution}>=4.8'")
+        too_old = f"gcseg_ros needs >={least}: {install(distribution, least)}"
+        return Check(name, version, numbers(version) >= numbers(least), too_old, optional=bool(advice))
     if name == "opencv" and importlib.util.find_spec("cv2"):
         return Check(name, "without a version: it is from apt")
-    install = f"pip install {OPENCV[0] if name == 'opencv' else name}"
-    return Check(name, "not installed", False, advice or install, optional=bool(advice))
+    return Check(name, "not installed", False, advice or install(names[0], least), optional=bool(advice))
+
+
+def install(distribution: str, least: str) -> str:
+    here = f"pip install '{distribution}>={least}'" if least else f"pip install {distribution}"
+    return here if sys.prefix != sys.base_prefix else f"{here}, or activate the virtual environment"
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)))
 
 
 def coverage() -> list[Check]:
@@ -105,9 +113,8 @@ def coverage() -> list[Check]:
         version = importlib.metadata.version("coverage")
     except importlib.metadata.PackageNotFoundError:
         return []
-    new_enough = tuple(map(int, re.findall(r"\d+", version)[:3])) >= COVERAGE
-    advice = f"numba cannot be imported beside it: pip install 'coverage>={'.'.join(map(str, COVERAGE))}'"
-    return [Check("coverage", version, new_enough, advice)]
+    advice = f"numba cannot be imported beside it: {install('coverage', COVERAGE)}"
+    return [Check("coverage", version, numbers(version) >= numbers(COVERAGE), advice)]
 
 
 def compiler() -> Check:

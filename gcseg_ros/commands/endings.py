@@ -56,6 +56,8 @@ def explanation(error: BaseException) -> str:
         return f"{error.filename} cannot be made or entered ({error.strerror}): name a folder that is free or yours."
     if isinstance(error, MemoryError):
         return "Out of memory: this takes more than is free on this machine."
+    if isinstance(error, ImportError) and not (error.name or "").startswith("gcseg_ros"):
+        return f"A package is missing or does not fit ({error}): `gcseg doctor` says which are to be installed."
     return f"{BUG} ({type(error).__name__}: {' '.join(str(error).split())})."
 
 
