@@ -66,7 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
             status = app(arguments, prog_name="gcseg", standalone_mode=False, obj=signals)
             if signals.status:
                 raise KeyboardInterrupt  # typer has made a status of it
-            sys.stdout.flush()
+            if sys.stdout is not None:  # as it is where the caller has closed it
+                sys.stdout.flush()
             return status if isinstance(status, int) else 0
         except BaseException as error:
             if debug:

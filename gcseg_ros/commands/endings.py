@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from gcseg_ros.errors import UserError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 NO_FOLDER = (NotADirectoryError, FileExistsError, PermissionError)
+FULL = errno.ENOSPC, errno.EDQUOT, errno.EIO
 INTERRUPTED = 128 + signal.SIGINT
 ABORTED = "Aborted: nothing was written."
 BUG = (
@@ -54,6 +56,8 @@ def explanation(error: BaseException) -> str:
         return ""
     if isinstance(error, NO_FOLDER):
         return f"{error.filename} cannot be made or entered ({error.strerror}): name a folder that is free or yours."
+    if isinstance(error, OSError) and error.errno in FULL and error.filename is None:  # writing a file is a UserError
+        return f"What is printed cannot be written ({error.strerror}): print it elsewhere; the files that were written are whole."
     if isinstance(error, MemoryError):
         return "Out of memory: this takes more than is free on this machine."
     if isinstance(error, ImportError) and not (error.name or "").startswith("gcseg_ros"):
