@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -42,8 +43,9 @@ def requirements(extra: str | None = None) -> dict[str, str]:
 def extra(name: str) -> str:
     """The command that installs an extra of this package. It is not on PyPI: a checkout is installed anew, with more."""
     checkout = Path(__file__).resolve().parents[1]
-    where = checkout if (checkout / "setup.py").is_file() else "the checkout of gcseg_ros"
-    return f"{sys.executable} -m pip install -e '{where}[{name}]'"
+    if (checkout / "setup.py").is_file():
+        return f"{sys.executable} -m pip install -e '{checkout}[{name}]'"
+    return shlex.join([sys.executable, "-m", "pip", "install", *map("".join, requirements(name).items())])
 
 
 def require_packages(who: str, names: tuple[str, ...], of: str | None = None) -> None:
