@@ -86,6 +86,8 @@ def gcseg(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
+    if sys.platform == "win32":
+        raise UserError("gcseg_ros runs on Linux, not on Windows itself: install it within WSL.")
     if version:
         print(f"gcseg_ros {__version__}")
     elif context.invoked_subcommand is None:

@@ -426,6 +426,15 @@ def test_a_package_that_is_too_old_sends_one_to_the_doctor(tmp_path):
     assert "`gcseg doctor` says" in done.stderr
 
 
+def test_other_systems_than_linux(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    for command in ("map", "doctor", "--version"):
+        assert "install it within WSL" in refused(capsys, command)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert main(["doctor"]) == 0
+    assert "only Linux is tested" in capsys.readouterr().out
+
+
 def test_full_memory_is_said_with_what_the_command_has_against_it(monkeypatch, capsys, mapped, walk, tmp_path):
     def full(*_, **__):
         raise MemoryError

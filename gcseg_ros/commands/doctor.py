@@ -44,6 +44,7 @@ def checks() -> list[Check]:
     """Everything looked at, in order. Nothing is changed, and nothing that is slow or may crash is imported here."""
     return [
         Check("gcseg_ros", f"{gcseg_ros.__version__} in {Path(gcseg_ros.__file__).parent}"),
+        system(),
         python(),
         *(package(name) for name in NEEDED),
         *coverage(),
@@ -71,6 +72,11 @@ def lines(found: Iterable[Check]) -> list[str]:
         advice = "" if check.ok or not check.advice else f": {check.advice}"
         shown.append(f"[{style}]{mark:8}[/] {check.name:16} {escape(check.found + advice)}")
     return shown
+
+
+def system() -> Check:
+    """On Windows no command runs, this one neither."""
+    return Check("system", platform.platform(), sys.platform == "linux", "only Linux is tested", optional=True)
 
 
 def python() -> Check:
