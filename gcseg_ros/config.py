@@ -263,7 +263,7 @@ def load_config(file: Path | None = None, settings: Iterable[str] = ()) -> Confi
     values: dict[str, Any] = {}
     if file is not None:
         try:
-            read = parse_yaml(Path(file).read_text())
+            read = parse_yaml(Path(file).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"The configuration {file} cannot be read: {error}.") from None
         if read is not None and not isinstance(read, dict):

@@ -1,5 +1,8 @@
 """Settings: from defaults, a file and --set; every mistake is one sentence."""
 
+import os
+import subprocess
+import sys
 from operator import attrgetter
 
 import pytest
@@ -79,6 +82,22 @@ def test_a_tilde_is_the_home_folder(monkeypatch, part, name):
 def test_wrong_settings(setting, says):
     with pytest.raises(UserError, match=says):
         load_config(None, [setting])
+
+
+READERS = (
+    "from gcseg_ros.config import load_config; load_config(sys.argv[1])",
+    "from gcseg_ros.nodes.graph import mapping; mapping({'query': 'true', 'config_file': sys.argv[1]})",
+    "from pathlib import Path; from gcseg_ros.recordings.tum import _calibration; _calibration(Path(sys.argv[1]).parent)",
+)
+
+
+@pytest.mark.parametrize("read", READERS, ids=["settings", "parameters", "camera"])
+def test_files_are_of_utf_8_whatever_the_locale(tmp_path, read):
+    camera = "width: 640\nheight: 480\nfx: 525\nfy: 525\ncx: 320\ncy: 240\n" if "tum" in read else ""
+    (tmp_path / "camera.yaml").write_text(f"# größer\n{camera}", encoding="utf-8")
+    ascii_ = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-c", f"import sys; {read}", tmp_path / "camera.yaml"]
+    assert subprocess.run(command, env=ascii_, capture_output=True, text=True).stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -286,7 +286,7 @@ def _for_all(file: str) -> dict[str, Any]:
 
     for path in _own_file(file):
         try:
-            walk(parse_yaml(Path(path).read_text()))
+            walk(parse_yaml(Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise UserError(f"The config_file {file} cannot be read: {error}.") from None
     return found

@@ -163,7 +163,7 @@ def _calibration(path: Path) -> tuple[CameraIntrinsics, tuple[float, ...], float
         known = [values for key, values in CALIBRATIONS.items() if key in name or key.replace("eiburg", "") in name]
         return (*(known or [DEFAULT_CALIBRATION])[0], DEPTH_FACTOR)
     try:
-        read = parse_yaml(file.read_text())
+        read = parse_yaml(file.read_text(encoding="utf-8"))
         pixels = [float(read[key]) for key in ("fx", "fy", "cx", "cy")]
         depth_factor = float(read.get("depth_factor", DEPTH_FACTOR))
         if not 0 < depth_factor < math.inf:
