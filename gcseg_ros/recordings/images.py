@@ -13,10 +13,8 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
 
 INVALID_MM = 65535  # some sensors mark missing depth with the largest value
-MIDDLE = (
-    0.3,
-    0.7,
-)  # of width and height: where the principal point of an uncropped image lies, and outside it that of one of half or double the size
+MIDDLE = 0.3, 0.7  # of width and height, where a whole image's principal point lies
+ALIKE = 0.2  # share of their sum that its two places there differ by at most
 
 
 def read_colour(path: Path) -> npt.NDArray[np.uint8]:
