@@ -82,7 +82,7 @@ def camera(matrix: Array, image: npt.NDArray, what: str) -> CameraIntrinsics:
     if not (low < min(x, y) and max(x, y) < high) and abs(x - y) < ALIKE * size:
         raise UserError(
             f"{what}: the principal point ({found.cx:.1f}, {found.cy:.1f}) lies outside the middle of the {width}x{height} image: "
-            f"the intrinsics belong to one of about {size:.2g} times its size; give those of these images."
+            f"the intrinsics belong to another image size, of about {size:.2g} times this one; give those of these images."
         )
     return found
 
