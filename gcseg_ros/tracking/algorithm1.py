@@ -1,4 +1,8 @@
-"""Association by Algorithm 1 of the paper: propagated masks, then dormant objects, then new ones."""
+"""Association by Algorithm 1 of the paper: propagated masks, then dormant objects, then new ones.
+
+An active object without a match sleeps from this keyframe on (Sec. 3.2.1, Step 3), so it is looked for as dormant ones are:
+propagation may have lost it within the window though it is in view.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +45,11 @@ class Algorithm1:
         for i, j in match(iou, self.config.match_iou):
             result[ids[i]] = s2_ids[j]
 
-        # dormant objects against the detections that are left
-        dormant, iou = self._dormant(detections, ids, area, in_map, objects)
+        # dormant objects, and active ones that were not matched, against the detections that are left
+        unmatched = sorted((objects.active | objects.dormant.keys()).difference(result.tolist()))
+        dormant, iou = self._dormant(detections, ids, area, in_map, unmatched)
         left = (ids > 0) & (result[ids] == 0)
-        for i, j in match(iou * left[:, None] * ~np.isin(dormant, result), self.config.match_iou):
+        for i, j in match(iou * left[:, None], self.config.match_iou):
             result[ids[i]] = dormant[j]
 
         # what is left is new, unless the granularity of a propagated object persists
@@ -67,17 +72,17 @@ class Algorithm1:
         return labels
 
     def _dormant(
-        self, detections: Labels, ids: np.ndarray, area: np.ndarray, in_map: Labels, objects: Objects
+        self, detections: Labels, ids: np.ndarray, area: np.ndarray, in_map: Labels, unmatched: list[int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Ids of dormant objects (m,), and the IoU (n, m) of detections `ids` (n,) with what is to be seen of them: their 3D points,
-        or their last 2D masks. What the map does not know of a detection is no disagreement with it."""
+        """Those of the objects `unmatched` that can be seen (m,), and the IoU (n, m) of detections `ids` (n,) with what is to be seen of
+        them: their 3D points, or their last 2D masks. What the map does not know of a detection is no disagreement with it."""
         if self.config.dormant_view == "points":
             _, known, common = overlaps(detections, in_map)
-            dormant = np.isin(known, list(objects.dormant))
+            dormant = np.isin(known, unmatched)
             iou = iou_of_counts(common, common[:, known > 0].sum(axis=1), common.sum(axis=0))
             return known[dormant], iou[:, dormant]
         seen, columns = [], []
-        for id in objects.dormant:
+        for id in unmatched:
             packed, shape = self.last_masks.get(id, NO_MASK)
             if shape == detections.shape:
                 mask = np.unpackbits(packed, count=detections.size).astype(bool)

@@ -73,6 +73,17 @@ def test_a_dormant_object_comes_back_under_its_id(two, dormant_view):
 
 
 @pytest.mark.parametrize("dormant_view", ["points", "last_mask"])
+def test_an_object_that_propagation_lost_within_the_window_keeps_its_id(two, dormant_view):
+    associate = algorithm1(dormant_view=dormant_view)
+    first, objects = start(associate, two)
+    for now, propagated in enumerate((np.where(first == 1, first, 0), NOTHING), start=1):  # one of them, then both
+        labels = associate(two, propagated, first, objects, str(now), now)
+        objects.update(np.unique(labels[labels > 0]).tolist(), str(now), now)
+        np.testing.assert_array_equal(labels, first)
+    assert objects.counts() == {"active": 2, "dormant": 0, "terminated": 0}
+
+
+@pytest.mark.parametrize("dormant_view", ["points", "last_mask"])
 def test_a_wall_is_no_mug_because_the_mug_was_before_it(dormant_view):
     """What is small and lies within a detection is not the same object: the IoU decides (Eq. 9), not what is covered."""
     associate = algorithm1(dormant_view=dormant_view, granularity="letter")
