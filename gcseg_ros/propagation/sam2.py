@@ -27,7 +27,8 @@ class Sam2Propagator:
 
     An object is lost in a frame when the network says so (its score) or when its mask has grown too much at once: the network
     answers a lost object with a mask that floods the image. Lost for `patience` frames it is given up and costs nothing until
-    a keyframe prompts it again. Where masks overlap, the pixel goes to the one with the highest logit.
+    a keyframe prompts it again. Where masks overlap, the pixel goes to the one with the highest logit. Masks end where depth does,
+    as those of keyframes: the two are compared.
     """
 
     def __init__(self, config: Sam2Config, network: Any, runtime: Runtime) -> None:
@@ -59,10 +60,11 @@ class Sam2Propagator:
         if not self.window.groups or view.depth_m.shape != self.shape:
             return np.zeros(view.depth_m.shape, np.int32)
         self._look(view)
-        best = torch.zeros(self.shape, device=self.window.runtime.device)
+        known = torch.from_numpy(view.depth_m > 0).to(self.window.runtime.device)
+        best = torch.where(known, 0.0, torch.inf)
         labels = torch.zeros(self.shape, dtype=torch.int32, device=best.device)
         for tracks in self.window.track(self.shape):
-            there = self._there(tracks)
+            there = self._there(tracks, known)
             if there:
                 logit, row = tracks.logits[there].max(0)
                 ids = torch.tensor([tracks.ids[i] for i in there], dtype=torch.int32, device=best.device)
@@ -88,10 +90,10 @@ class Sam2Propagator:
             self.area = dict(zip(ids, saved.array("area", np.int64, (len(ids),), 0).tolist()))
             self.lost = dict(zip(ids, saved.array("lost", np.int64, (len(ids),), 0).tolist()))
 
-    def _there(self, tracks: Tracks) -> list[int]:
-        """Rows of the objects that are in the frame; keeps account of those that are lost."""
-        there = []
-        for row, (id, score, area) in enumerate(zip(tracks.ids, tracks.scores, _areas(tracks.logits))):
+    def _there(self, tracks: Tracks, known: Tensor) -> list[int]:
+        """Rows of the objects that are in the frame, where its depth is `known`; keeps account of those that are lost."""
+        there, areas = [], ((tracks.logits > 0) & known).sum((1, 2)).tolist()
+        for row, (id, score, area) in enumerate(zip(tracks.ids, tracks.scores, areas)):
             most = self.config.max_growth * self.area[id] + SLACK * self.shape[0] * self.shape[1]
             if score > 0 and 0 < area <= most:
                 self.area[id], self.lost[id] = area, 0
@@ -105,10 +107,6 @@ class Sam2Propagator:
         if view.picture is not self._seen:
             self.window.look(view.picture)
             self._seen = view.picture
-
-
-def _areas(logits: Tensor) -> list[int]:
-    return (logits > 0).sum((1, 2)).tolist()
 
 
 def build_sam2_propagator(config: Sam2Config, foundation: FoundationConfig) -> Sam2Propagator:

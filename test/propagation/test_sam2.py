@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -273,6 +274,21 @@ def test_lost_objects_do_not_flood_the_image_and_are_given_up(network):
     found = [[int((labels == id).sum()) // WIDTH for id in (1, 2)] for labels in map(ours, seen[1:6])]
     assert found == [[5, 5], [18, 0], [30, 0], [0, 0], [30, 0]]
     assert ours.window.gone == {2}
+
+
+def test_masks_end_where_depth_does_and_what_has_little_depth_is_followed(network):
+    """A television: depth is known at its frame only, there it is prompted, and SAM 2 follows all of it."""
+    pictures, _ = video(7)
+    ours = propagator(network, max_growth=2.0, patience=3)
+    depth = np.full((HEIGHT, WIDTH), 2, np.float32)
+    depth[2:40] = 0
+    labels = np.zeros((HEIGHT, WIDTH), np.int32)
+    labels[:42] = np.where(depth[:42] > 0, 7, 0)
+    seen = [replace(view, depth_m=depth) for view in views(pictures)]
+    ours.window = Told([[told(7, 42)]] * 6)
+    ours.prompt(seen[0], labels)
+    for view in seen[1:]:
+        np.testing.assert_array_equal(ours(view), labels)
 
 
 def test_small_objects_and_other_sizes_of_pictures(network):
