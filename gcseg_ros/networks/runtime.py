@@ -6,6 +6,7 @@ Needs PyTorch; whoever imports this module has called `require_packages` first.
 from __future__ import annotations
 
 import logging
+import re
 import weakref
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -23,6 +24,8 @@ from gcseg_ros.networks.parameters import mismatched
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+FULL_GPU = re.compile(r"out of memory|STATUS_ALLOC_FAILED")
+"""In what torch says where the GPU's memory is full and its own allocator does not know it."""
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -73,8 +76,10 @@ class Runtime:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16)
 
     def place(self, network: nn.Module, encoder: nn.Module) -> None:
-        """Move a network to the device, for inference; compile its image encoder if that is asked for."""
-        network.to(self.device).eval().requires_grad_(False)
+        """Move a network to the device, for inference; compile its image encoder if that is asked for. Raises UserError where the memory
+        is too small."""
+        with memory_errors("these weights", "take smaller ones, or choose foundation.device=cpu"):
+            network.to(self.device).eval().requires_grad_(False)
         if self.compile:
             encoder.forward = torch.compile(encoder.forward)  # type: ignore[method-assign]
 
@@ -96,7 +101,9 @@ class Portions:
         """`work()`, which asks `of` for its sizes and may be begun anew. Raises UserError when memory is full again."""
         try:
             return work()
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not of_full_gpu(error):
+                raise
             reason = str(error).split(". ")[0]
         if self.share < 1:
             raise UserError(
@@ -109,17 +116,25 @@ class Portions:
         return self.run(work)
 
 
+def of_full_gpu(error: BaseException) -> bool:
+    """Whether this error says that the GPU's memory is full."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and FULL_GPU.search(str(error)) is not None
+    )
+
+
 @contextmanager
-def memory_errors() -> Iterator[None]:
-    """Full memory within it, of the GPU or not, is a UserError."""
+def memory_errors(what: str, remedy: str) -> Iterator[None]:
+    """Full memory within it, of the GPU or not, is a UserError: it is too small for `what`, and the `remedy`."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # torch has a type for the GPU's memory only
-        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "allocate memory" not in str(error):
+        full_gpu = of_full_gpu(error)
+        # torch has no type for memory that is not the GPU's
+        if not (full_gpu or isinstance(error, MemoryError) or "allocate memory" in str(error)):
             raise
-        where = "GPU's memory" if isinstance(error, torch.OutOfMemoryError) else "memory"
-        raise UserError(f"The {where} is too small for this cloud: cut it into rooms, or free some.") from None
+        where = "GPU's memory" if full_gpu else "memory"
+        raise UserError(f"The {where} is too small for {what}: {remedy}.") from None
 
 
 def read_parameters(file: Path, what: str) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from gcseg_ros.config import FoundationConfig, Sam2Config
 from gcseg_ros.errors import UserError
 from gcseg_ros.masks.masks import Labels
-from gcseg_ros.networks.runtime import Runtime
+from gcseg_ros.networks.runtime import Runtime, memory_errors
 from gcseg_ros.networks.sam2 import load_sam2
 from gcseg_ros.propagation.sam2_window import Sam2Window, Tracks
 from gcseg_ros.state import Saved
@@ -20,6 +20,8 @@ from gcseg_ros.views import View
 
 SLACK = 0.01
 """Share of the image that a mask may grow by in any case: what enters the view grows fast at first."""
+SMALLER = "SAM 2 and these objects", "take smaller weights, or choose foundation.device=cpu"
+"""What a full memory is too small for, and what to do."""
 
 
 class Sam2Propagator:
@@ -46,13 +48,15 @@ class Sam2Propagator:
         self.shape, self.area, self.lost = labels.shape, {id: int(area[id]) for id in ids}, dict.fromkeys(ids, 0)
         self._problem = None
         try:
-            if ids:
-                self._look(view)
-            self.window.prompt(ids, labels[None] == np.array(ids, np.int32)[:, None, None])
+            with memory_errors(*SMALLER):
+                if ids:
+                    self._look(view)
+                self.window.prompt(ids, labels[None] == np.array(ids, np.int32)[:, None, None])
         except UserError as error:
             self.window.forget()
             self._problem = error
 
+    @memory_errors(*SMALLER)
     def __call__(self, view: View) -> Labels:
         if self._problem is not None:  # told once: until the next keyframe there is nothing to propagate
             problem, self._problem = self._problem, None
@@ -80,6 +84,7 @@ class Sam2Propagator:
         arrays = {name: np.array(values, np.int64) for name, values in sizes.items()}
         return {**self.window.state(), **arrays, "shape": np.array(self.shape, np.int64)} if ids else {}
 
+    @memory_errors(*SMALLER)
     def restore(self, saved: Saved) -> None:
         """Take over the `state` of a propagator; one with another network begins at the next prompt. Raises UserError."""
         self.window.restore(saved)

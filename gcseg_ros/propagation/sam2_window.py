@@ -103,11 +103,12 @@ class Sam2Window:
     @torch.inference_mode()
     def look(self, picture: npt.NDArray[np.uint8]) -> None:
         """Take (H, W, 3) uint8 RGB as the present frame."""
-        pixels = preprocessed(picture, self.network.image_size).to(self.runtime.device)
+        pixels = preprocessed(picture, self.network.image_size)
 
         def encode() -> Any:
             with self.runtime.autocast():
-                return self.network._prepare_backbone_features(self.network.forward_image(pixels))[1:]
+                encoded = self.network.forward_image(pixels.to(self.runtime.device))
+                return self.network._prepare_backbone_features(encoded)[1:]
 
         self.encoding = self.portions.run(encode)
 
@@ -124,16 +125,13 @@ class Sam2Window:
     @torch.inference_mode()
     def track(self, shape: tuple[int, int]) -> list[Tracks]:
         """The objects in the present frame, which comes after the last one; logits at (h, w)."""
-        followed = self.portions.run(lambda: self._followed(self.index + 1))
+        followed = self.portions.run(lambda: [self._followed(group, shape) for group in self._divided()])
         self.index += 1
-        tracks = []
-        for group, result in followed:
-            entry = self._entry(result, result["maskmem_features"], result["maskmem_pos_enc"])
+        self.groups = [group for group, _, _ in followed]
+        for group, entry, _ in followed:
             group.memory["non_cond_frame_outputs"][self.index] = entry
             self._prune(group.memory["non_cond_frame_outputs"])
-            tracks.append(self._tracks(group.ids, result, shape))
-        self.groups = [group for group, _ in followed]
-        return tracks
+        return [tracks for _, _, tracks in followed]
 
     def give_up(self, ids: set[int]) -> None:
         """Objects that cost nothing from now on."""
@@ -199,8 +197,8 @@ class Sam2Window:
         memory = {"cond_frame_outputs": {0: entries.pop(0)}, "non_cond_frame_outputs": entries}
         self.groups = [Group(ids.tolist(), memory)]  # divided before the next frame
 
-    def _followed(self, index: int) -> list[tuple[Group, Any]]:
-        """Every group with what the network says of it in the frame `index`; nothing is remembered yet."""
+    def _divided(self) -> list[Group]:
+        """The groups, none larger than what may go through the network at once."""
         at_once, groups = self.portions.of(self.most), []
         for group in self.groups:
             if len(group.ids) <= at_once:
@@ -208,7 +206,14 @@ class Sam2Window:
                 continue
             rows = range(len(group.ids))
             groups += [group.part(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
-        return [(group, self._step(len(group.ids), group.memory, None, True, index)) for group in groups]
+        return groups
+
+    def _followed(self, group: Group, shape: tuple[int, int]) -> tuple[Group, dict[str, Any], Tracks]:
+        """A group, what is to be remembered of it in the frame after the last one, and its masks there. The network's answer, with masks
+        of its own size, is not kept; the group is as it was."""
+        result = self._step(len(group.ids), group.memory, None, True, self.index + 1)
+        entry = self._entry(result, result["maskmem_features"], result["maskmem_pos_enc"])
+        return group, entry, self._tracks(group.ids, result, shape)
 
     def _step(self, count: int, memory: Any, masks: Tensor | None, remember: bool, index: int) -> Any:
         features, codes, sizes = self._encoding_of(count)

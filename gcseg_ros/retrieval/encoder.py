@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from difflib import get_close_matches
 from pathlib import Path
 from pickle import UnpicklingError
@@ -70,7 +71,8 @@ class OpenClip:
         """preprocess: PIL image -> (3, S, S) tensor; tokenize: list of texts -> (T, L) tensor."""
         self.name = name
         self.multilingual = multilingual
-        self._model = model.to(device).eval()
+        with _full_memory():
+            self._model = model.to(device).eval()
         self._preprocess = preprocess
         self._tokenize = tokenize
         self._device = device
@@ -113,13 +115,13 @@ class OpenClip:
         from PIL import Image
 
         batch = torch.stack([self._preprocess(Image.fromarray(crop)) for crop in crops])
-        with torch.inference_mode():
+        with _full_memory(), torch.inference_mode():
             return _units(self._model.encode_image(batch.to(self._device)))  # type: ignore[operator]
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         import torch
 
-        with torch.inference_mode():
+        with _full_memory(), torch.inference_mode():
             return _units(self._model.encode_text(self._tokenize(list(texts)).to(self._device)))  # type: ignore[operator]
 
 
@@ -156,6 +158,13 @@ def resolve(model: str | Path, weights: str | Path | None = None) -> tuple[str, 
 def _marked(name: str, file: Path) -> str:
     """The name with a few digits that tell the file of weights from others; takes a second for each GB."""
     return f"{name}-{sha256(file)[:8]}"
+
+
+def _full_memory() -> AbstractContextManager[None]:
+    """Full memory within it is a UserError."""
+    from gcseg_ros.networks.runtime import memory_errors
+
+    return memory_errors("this CLIP", "take a smaller one, or the device cpu")
 
 
 def _units(vectors: torch.Tensor) -> Vectors:

@@ -106,7 +106,7 @@ def coverage_of(
     return objectness[likely].cpu().numpy().astype(np.float64), coverage
 
 
-@memory_errors()
+@memory_errors("this cloud", "cut it into rooms, or free some")
 def masks_of_pieces(
     segmenter: Segmenter, points: npt.NDArray, colours: npt.NDArray[np.uint8], piece: Ids
 ) -> tuple[Floats, Floats]:

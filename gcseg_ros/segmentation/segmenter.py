@@ -85,7 +85,7 @@ class Segmenter:
         settings = build_config({**loaded.post_processing, **(changes or {})}, PostProcessing)
         return cls(loaded.network, settings, device, precision, backend, loaded.joining)
 
-    @memory_errors()
+    @memory_errors("this cloud", "cut it into rooms, or free some")
     @torch.inference_mode()
     def __call__(
         self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None = None, queries: int | None = None

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -334,20 +335,20 @@ def test_a_full_gpu_halves_the_objects_at_once(network, caplog):
         window.track((HEIGHT, WIDTH))
 
 
-@pytest.mark.parametrize("fails", [0, 2])
-def test_a_full_gpu_costs_the_next_window_frame_and_nothing_before_it(network, fails):
+@pytest.mark.parametrize(("fails", "where"), [(0, "_step"), (2, "_step"), (2, "_entry"), (2, "_tracks")])
+def test_a_full_gpu_costs_the_next_window_frame_and_nothing_before_it(network, fails, where):
     """The keyframe can be finished, and a frame that failed can be asked for again."""
     pictures, masks = video(4)
     seen, labels = views(pictures), labels_of(masks[0], [1, 2, 3])
     expected, ours = propagator(network), propagator(network)
-    step, full = ours.window._step, False
+    work, full = getattr(ours.window, where), False
 
     def limited(*arguments):
         if full:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return step(*arguments)
+        return work(*arguments)
 
-    ours.window._step = limited
+    setattr(ours.window, where, limited)
     expected.prompt(seen[0], labels)
     for i in range(4):
         full = i == fails
@@ -364,6 +365,40 @@ def test_a_full_gpu_costs_the_next_window_frame_and_nothing_before_it(network, f
             ours.prompt(seen[0], labels)
             fails = None
         np.testing.assert_array_equal(ours(seen[i]), expected(seen[i]))
+
+
+def test_a_memory_that_is_full_elsewhere_is_one_sentence_too(network, monkeypatch):
+    pictures, masks = video(2)
+    seen, ours = views(pictures), propagator(network)
+    ours.prompt(seen[0], labels_of(masks[0], [1, 2, 3]))
+    state = Saved("here", 3, ours.state())
+    monkeypatch.setattr(network, "forward_image", lambda _: torch.empty(1 << 58))
+    with pytest.raises(UserError, match="memory is too small for SAM 2 and these objects"):
+        ours(seen[1])
+    monkeypatch.undo()
+    monkeypatch.setattr(torch, "from_numpy", lambda _: torch.empty(1 << 58))
+    with pytest.raises(UserError, match="memory is too small for SAM 2 and these objects"):
+        propagator(network).restore(state)
+
+
+def test_of_each_batch_only_what_is_remembered_is_held(network):
+    """The network's answers, with masks of its own size, would make the memory of a frame grow with the objects in view."""
+    pictures, masks = video(2, objects=4)
+    window, answers, held = Sam2Window(network, CPU, objects_per_batch=1), [], []
+    step = window._step
+
+    def counted(*arguments):
+        held.append(sum(answer() is not None for answer in answers))
+        result = step(*arguments)
+        answers.append(weakref.ref(result["pred_masks_high_res"]))
+        return result
+
+    window.look(pictures[0])
+    window.prompt([1, 2, 3, 4], masks[0])
+    window.look(pictures[1])
+    window._step = counted
+    window.track((HEIGHT, WIDTH))
+    assert held == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("change", ["weights", "image_size"])

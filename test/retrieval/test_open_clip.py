@@ -128,6 +128,18 @@ def test_what_does_not_fit_is_said(tmp_path, folder, architectures):
     assert "no file of weights" in refusal("ViT-B-32", tmp_path / "notes.txt")
 
 
+def test_a_full_memory_is_one_sentence(folder, crops):
+    full = pytest.raises(UserError, match="memory is too small for this CLIP: take a smaller one")
+    encoder = OpenClip.load(folder, device="cpu")
+    for part, ask in (("visual", lambda: encoder.images(crops)), ("transformer", lambda: encoder.texts(["mug"]))):
+        getattr(encoder._model, part).register_forward_pre_hook(lambda *_: torch.empty(1 << 58))
+        with full:
+            ask()
+    encoder._model._apply = lambda _: torch.empty(1 << 58)
+    with full:
+        OpenClip("full", encoder._model, None, None, "cpu")
+
+
 def test_every_clip_of_the_table_has_its_architecture():
     assert {entry.name for entry in TABLE if entry.name.startswith("clip-")} == set(ARCHITECTURES)
     assert set(ARCHITECTURES.values()) <= set(open_clip.list_models())
