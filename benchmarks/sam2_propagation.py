@@ -50,7 +50,7 @@ def network(options: argparse.Namespace, runtime: Runtime) -> Any:
     else:
         torch.manual_seed(0)
         built = build_sam2(options.configuration, tuple(options.overrides.split()))
-    runtime.place(built, built.image_encoder)
+    runtime.place(built, built.image_encoder, built.image_size)
     return built
 
 

@@ -114,7 +114,7 @@ def load_sam(file: Path, runtime: Runtime) -> nn.Module:
             "masks.generator=sam2 for one of SAM 2."
         ) from None
     fill(network, state, file, "SAM")
-    runtime.place(network, network.image_encoder)
+    runtime.place(network, network.image_encoder, network.image_encoder.img_size)
     return network
 
 

@@ -75,13 +75,24 @@ class Runtime:
     def autocast(self) -> AbstractContextManager:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16)
 
-    def place(self, network: nn.Module, encoder: nn.Module) -> None:
-        """Move a network to the device, for inference; compile its image encoder if that is asked for. Raises UserError where the memory
-        is too small."""
+    def place(self, network: nn.Module, encoder: nn.Module, side: int) -> None:
+        """Move a network to the device, for inference; compile its image encoder, which takes pictures of this `side`, if that is asked
+        for and can be done here. Raises UserError where the memory is too small."""
         with memory_errors("these weights", "take smaller ones, or choose foundation.device=cpu"):
             network.to(self.device).eval().requires_grad_(False)
-        if self.compile:
-            encoder.forward = torch.compile(encoder.forward)  # type: ignore[method-assign]
+        if not self.compile:
+            return
+        try:  # compiled at the first picture, which a map would be lost with
+            compiled = torch.compile(encoder.forward)
+            with torch.inference_mode(), self.autocast():
+                compiled(torch.zeros(1, 3, side, side, device=self.device))
+        except Exception as error:  # of the compilers, which are not torch's
+            logger.warning(
+                "The image encoder cannot be compiled here (%s): going on without foundation.compile.",
+                " ".join(str(error).split())[:160],
+            )
+        else:
+            encoder.forward = compiled  # type: ignore[method-assign]
 
 
 class Portions:

@@ -44,7 +44,7 @@ def _load(file: Path, configuration: str | None, changes: tuple[str, ...], runti
     configuration = configuration or fitting_configuration(state, file)
     network = build_sam2(configuration, changes)
     fill(network, state, file, f"SAM 2 with the configuration {configuration}")
-    runtime.place(network, network.image_encoder)
+    runtime.place(network, network.image_encoder, network.image_size)
     return network
 
 

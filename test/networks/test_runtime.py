@@ -43,4 +43,4 @@ def test_weights_that_do_not_fit_are_one_sentence():
     network = torch.nn.Linear(2, 2)
     network._apply = lambda _: torch.empty(1 << 58)
     with pytest.raises(UserError, match=r"memory is too small for these weights: take smaller ones"):
-        CPU.place(network, network)
+        CPU.place(network, network, 2)

@@ -162,10 +162,24 @@ def test_a_compiled_encoder_gives_the_same(network, monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda f: compiled.append(f) or trace(f, backend="eager"))
     pictures, masks = video(2)
     other = tiny_sam2()
-    Runtime.of(FoundationConfig(device="cpu", compile=True)).place(other, other.image_encoder)
+    Runtime.of(FoundationConfig(device="cpu", compile=True)).place(other, other.image_encoder, other.image_size)
     ours, theirs = (by_window(Sam2Window(n, CPU), pictures, [1], masks[0][:1]) for n in (other, network))
     assert len(compiled) == 1
     assert difference(ours, theirs) < 1e-4
+
+
+def test_where_nothing_can_be_compiled_encoders_stay_as_they_are(monkeypatch, caplog):
+    def without_compiler(graph, examples):
+        raise RuntimeError("No working C++ compiler found")
+
+    trace = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f: trace(f, backend=without_compiler))
+    encoder, picture = torch.nn.Conv2d(3, 2, 4), torch.ones(1, 3, 8, 8)
+    expected = encoder(picture)
+    Runtime.of(FoundationConfig(device="cpu", compile=True)).place(encoder, encoder, 8)
+    assert "cannot be compiled here (" in caplog.text
+    assert "No working C++ compiler found" in caplog.text
+    assert torch.equal(encoder(picture), expected)
 
 
 # -- the propagator ---------------------------------------------------------------------------------------------------
@@ -477,7 +491,7 @@ def test_a_gpu_follows_the_same_objects():
     for device in ("cpu", "cuda"):
         runtime = Runtime.of(FoundationConfig(device=device, precision="float32"))
         network = tiny_sam2()
-        runtime.place(network, network.image_encoder)
+        runtime.place(network, network.image_encoder, network.image_size)
         window = Sam2Window(network, runtime, objects_per_batch=2)
         frames = by_window(window, pictures, [1, 2, 3], masks[0])
         found[device] = torch.stack([logit.float().cpu() for frame in frames for _, logit in sorted(frame.items())])
