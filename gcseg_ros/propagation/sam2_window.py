@@ -24,6 +24,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from gcseg_ros.errors import UserError
 from gcseg_ros.networks.runtime import Portions, Runtime
 from gcseg_ros.state import Saved
 
@@ -84,8 +85,12 @@ class Sam2Window:
         objects_per_batch: int = 0,
         length: int = LONG,
     ) -> None:
+        """Raises UserError where the network's configuration does not allow it."""
         if network.non_overlap_masks_for_mem_enc:
-            raise ValueError("with non_overlap_masks_for_mem_enc objects would depend on who shares their batch")
+            raise UserError(
+                "SAM 2 cannot be propagated with non_overlap_masks_for_mem_enc=true, because objects would depend on who shares their "
+                "batch: leave it out of propagation.sam2.overrides and the configuration."
+            )
         self.network, self.runtime, self.length = network, runtime, length
         self.portions = portions or Portions("propagation.sam2.objects_per_batch")
         self.most = objects_per_batch or (OBJECTS_ON_GPU if runtime.on_gpu else 1)

@@ -454,6 +454,7 @@ def test_weights_and_configuration(network, tmp_path, monkeypatch):
         ({"configuration": "configs/none.yaml"}, "cannot build the configuration"),
         ({"overrides": "image_size"}, "written name=value"),
         ({"overrides": "_target_=os.system"}, "written name=value"),
+        ({"overrides": f"{TINY_SAM2} non_overlap_masks_for_mem_enc=true"}, "leave it out of propagation"),
         *(
             ({"overrides": f"{TINY_SAM2} image_size={side}"}, rf"multiple of 32 pixels, .*found 'image_size={side}'")
             for side in ("100", "120", "0", "-5", "abc")
