@@ -40,6 +40,8 @@ SCALES = 3  # masks that the networks give for one point: subpart, part, whole
 MASK_THRESHOLD = 0.0
 CROPS_ON_GPU = 4
 """Crops encoded at once on a GPU; on a CPU one at a time is as fast."""
+UNPACKED = 1 << 26
+"""Bytes of masks that are unpacked at once, one a pixel."""
 
 
 class SamGenerator:
@@ -55,7 +57,8 @@ class SamGenerator:
     def __call__(self, view: View) -> Proposals:
         """Detections: all masks but the redundant ones (Eq. 2), the smaller on top. Levels: subpart, part and whole. Nothing where
         there is no depth: what the map cannot know would be new at every keyframe."""
-        scales = [reduced(masks, view.depth_m.shape) for masks in self.scales(view.picture)]
+        shape: tuple[int, int] = view.depth_m.shape
+        scales = [masks.filter(masks.area > 0) for masks in self.scales(view.picture, shape)]
         detections = remove_redundant(Masks.cat(scales), self.config.containment).to_labels()
         levels: list[Labels] = []
         for masks in reversed(scales):  # where a scale has no mask there is that of the next coarser one
@@ -64,15 +67,24 @@ class SamGenerator:
         known = view.depth_m > 0
         return Proposals(np.where(known, detections, 0), tuple(np.where(known, level, 0) for level in levels))
 
-    def scales(self, picture: Picture) -> tuple[Masks, ...]:
-        """Masks of a picture at its own size: subpart, part and whole, or one heap (`scales: together`).
+    def scales(self, picture: Picture, shape: tuple[int, int] | None = None) -> tuple[Masks, ...]:
+        """Masks of a picture at its own size, or at a `shape` that is a whole fraction of it: subpart, part and whole, or one heap
+        (`scales: together`).
 
         Raises UserError when the GPU's memory is full also with half as much at once.
         """
-        return self.portions.run(lambda: self._scales(picture))
+        size = picture.shape[:2]
+        heap = self.portions.run(lambda: self._candidates(picture))
+        binary = unpacked(heap.packed, size, shape or size)
+        if self.config.scales == "together":
+            return (Masks(binary, heap.iou.numpy(), (heap.crop_area == size[0] * size[1]).numpy()),)
+        parts = [(heap.scale == scale).numpy() for scale in range(SCALES)]
+        fine = [np.full(len(heap), scale < SCALES - 1) for scale in range(SCALES)]
+        return tuple(Masks(binary[part], heap.iou.numpy()[part], f[part]) for part, f in zip(parts, fine))
 
     @torch.inference_mode()
-    def _scales(self, picture: Picture) -> tuple[Masks, ...]:
+    def _candidates(self, picture: Picture) -> Candidates:
+        """What all points of all crops answer, without duplicates."""
         size = picture.shape[:2]
         crops, layers = generate_crop_boxes(size, self.config.crop_n_layers, self.config.crop_overlap_ratio)
         at_once = self.portions.of(self.config.crops_per_batch or (CROPS_ON_GPU if self.runtime.on_gpu else 1))
@@ -88,12 +100,7 @@ class SamGenerator:
             heap = heap.without_duplicates(1 / heap.crop_area, self._heaps(heap), self.config.crop_nms_thresh)
         if self.config.min_mask_region_area > 0:
             heap = self._tidied(heap, size)
-        binary = np.unpackbits(heap.packed, axis=1, count=size[0] * size[1]).reshape(-1, *size).astype(bool)
-        if self.config.scales == "together":
-            return (Masks(binary, heap.iou.numpy(), (heap.crop_area == size[0] * size[1]).numpy()),)
-        parts = [(heap.scale == scale).numpy() for scale in range(SCALES)]
-        fine = [np.full(len(heap), scale < SCALES - 1) for scale in range(SCALES)]
-        return tuple(Masks(binary[part], heap.iou.numpy()[part], f[part]) for part, f in zip(parts, fine))
+        return heap
 
     def _masks_of_crop(self, index: int, crop: list[int], grid: npt.NDArray, size: tuple[int, int]) -> Candidates:
         """What the points of one encoded crop answer, without duplicates."""
@@ -131,18 +138,18 @@ class SamGenerator:
 
     def _tidied(self, heap: Candidates, size: tuple[int, int]) -> Candidates:
         """Without small holes and islands; of masks that have become duplicates, one that needed no change stays."""
-        least, binary, unchanged = self.config.min_mask_region_area, [], []
+        least, rows, boxes, unchanged = self.config.min_mask_region_area, [], [], []
         for row in heap.packed:
             mask = np.unpackbits(row, count=size[0] * size[1]).reshape(size).astype(bool)
             mask, holes = remove_small_regions(mask, least, mode="holes")
             mask, islands = remove_small_regions(mask, least, mode="islands")
-            binary.append(torch.from_numpy(mask))
+            whole = torch.from_numpy(mask)[None]
+            rows.append(packed(whole))
+            boxes.append(batched_mask_to_box(whole).float())
             unchanged.append(not (holes or islands))
-        if not binary:
+        if not rows:
             return heap
-        masks = torch.stack(binary)
-        boxes = batched_mask_to_box(masks).float()
-        tidied = Candidates(packed(masks), boxes, heap.iou, heap.scale, heap.crop_area)
+        tidied = Candidates(np.concatenate(rows), torch.cat(boxes), heap.iou, heap.scale, heap.crop_area)
         threshold = max(self.config.box_nms_thresh, self.config.crop_nms_thresh)
         return tidied.without_duplicates(torch.tensor(unchanged).float(), self._heaps(tidied), threshold)
 
@@ -186,13 +193,18 @@ def packed(masks: Tensor) -> npt.NDArray[np.uint8]:
     return np.packbits(masks.flatten(1).cpu().numpy(), axis=1)
 
 
-def reduced(masks: Masks, shape: tuple[int, int]) -> Masks:
-    """Masks at a whole fraction of their size: pixels of which at least half was in the mask; empty ones are left out."""
-    n, factor = len(masks), masks.binary.shape[1] // shape[0]
-    if factor > 1:
-        blocks = masks.binary.reshape(n, shape[0], factor, shape[1], factor)
-        masks = Masks(blocks.sum(axis=(2, 4)) * 2 >= factor**2, masks.score, masks.fine)
-    return masks.filter(masks.area > 0)
+def unpacked(rows: npt.NDArray[np.uint8], size: tuple[int, int], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """(N, bytes), one bit a pixel of a picture of this size -> (N, *shape) bool, at a whole fraction of the size: pixels of which at
+    least half was in the mask."""
+    (height, width), factor = size, size[0] // shape[0]
+    masks = np.empty((len(rows), *shape), bool)
+    at_once = max(1, UNPACKED // (height * width))
+    for start in range(0, len(rows), at_once):
+        some = slice(start, start + at_once)
+        whole = np.unpackbits(rows[some], axis=1, count=height * width)
+        lines = whole.reshape(-1, shape[0], factor, width).sum(axis=2, dtype=np.uint16)
+        masks[some] = sum(lines[..., k::factor] for k in range(factor)) >= factor**2 / 2
+    return masks
 
 
 def build_sam_generator(config: MasksConfig, foundation: FoundationConfig) -> SamGenerator:

@@ -13,8 +13,8 @@ from tiny_networks import answering_nearby, tiny_sam, tiny_sam2
 from gcseg_ros.config import FoundationConfig, MasksConfig, SamConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics, Frame
-from gcseg_ros.masks import Masks, build_generator, sam_networks
-from gcseg_ros.masks.sam import SamGenerator, build_sam_generator, reduced
+from gcseg_ros.masks import build_generator, sam, sam_networks
+from gcseg_ros.masks.sam import SamGenerator, build_sam_generator, packed, unpacked
 from gcseg_ros.masks.sam_networks import Sam2Images, SamImages, load_sam
 from gcseg_ros.networks.runtime import Portions, Runtime
 from gcseg_ros.views import InputConfig, ViewBuilder
@@ -145,11 +145,23 @@ def test_masks_are_found_in_the_picture_and_reduced_to_the_view(network, picture
     view = view_of(picture, 64)
     view = replace(view, depth_m=view.depth_m[:36, :48])
     assert generator(replace(view, depth_m=np.full((36, 48), 2, np.float32))).detections.shape == (36, 48)
-    masks = Masks(np.zeros((2, 4, 4), bool), np.ones(2, np.float32), np.zeros(2, bool))
-    masks.binary[0, :2, :1] = True  # half of one block
-    masks.binary[1, 3, 3] = True  # a quarter of one
-    small = reduced(masks, (2, 2))
-    assert small.binary.tolist() == [[[True, False], [False, False]]]
+    masks = torch.zeros(2, 4, 4, dtype=torch.bool)
+    masks[0, :2, :1] = True  # half of one block
+    masks[1, 3, 3] = True  # a quarter of one
+    small = unpacked(packed(masks), (4, 4), (2, 2))
+    assert small.tolist() == [[[True, False], [False, False]], [[False, False], [False, False]]]
+
+
+def test_masks_are_unpacked_a_few_at_a_time(monkeypatch):
+    """All at once, 500 masks of a picture of 1920 x 1440 pixels would take 1.4 GB."""
+    masks = torch.from_numpy(np.random.default_rng(0).random((7, 6, 9)) < 0.5)
+    blocks = masks.numpy().reshape(7, 2, 3, 3, 3).sum(axis=(2, 4)) >= 4.5
+    at_once, unpackbits = [], np.unpackbits
+    monkeypatch.setattr(sam, "UNPACKED", 2 * 6 * 9)
+    monkeypatch.setattr(np, "unpackbits", lambda rows, **how: at_once.append(len(rows)) or unpackbits(rows, **how))
+    np.testing.assert_array_equal(unpacked(packed(masks), (6, 9), (2, 3)), blocks)
+    np.testing.assert_array_equal(unpacked(packed(masks), (6, 9), (6, 9)), masks)
+    assert at_once == [2, 2, 2, 1] * 2
 
 
 def test_a_picture_without_masks(network, picture):
