@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from pickle import UnpicklingError
@@ -33,6 +35,7 @@ ARCHITECTURES = {
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 LOCAL = "local-dir:"
 """Open_clip's sign for a folder."""
+PREPARATION = "mean", "std", "interpolation", "resize_mode"
 MULTILINGUAL = re.compile(r"xlm|mt5|nllb|siglip2|i18n|multilingual", re.IGNORECASE)
 
 
@@ -97,9 +100,12 @@ class OpenClip:
             close = get_close_matches(source, open_clip.list_models(), 1)
             hint = f"did you mean {close[0]}?" if close else "see open_clip.list_models()."
             raise UserError(f"open_clip has no architecture {source!r}: {hint}")
+        preparation = {} if file is None else published_preparation(source)
+        if preparation:
+            name = f"{name}-{hashlib.sha256(repr(preparation).encode()).hexdigest()[:4]}"
         try:
             network, preprocess = open_clip.create_model_from_pretrained(
-                source, None if file is None else str(file), weights_only=True
+                source, None if file is None else str(file), weights_only=True, **preparation
             )
             tokenize = open_clip.get_tokenizer(source)
         except Exception as error:  # whatever a file that is no such model makes of open_clip's loading
@@ -153,6 +159,26 @@ def resolve(model: str | Path, weights: str | Path | None = None) -> tuple[str, 
     if file.suffix.lower() not in SUFFIXES:
         raise UserError(f"{file} is no file of weights: expected one of {', '.join(SUFFIXES)}.")
     return model, file, _marked(model, file)
+
+
+def published_preparation(architecture: str) -> dict[str, Any]:
+    """How pictures are prepared for the weights that are published of an architecture, as arguments of open_clip's, where that is not
+    what open_clip does of itself. A file of weights does not say it. Raises UserError where they differ in it."""
+    from open_clip import get_pretrained_cfg, list_pretrained_tags_by_model
+    from open_clip.transform import PreprocessCfg
+
+    default = asdict(PreprocessCfg())
+    published = [get_pretrained_cfg(architecture, tag) for tag in list_pretrained_tags_by_model(architecture)]
+    ways = [
+        {f"image_{name}": said[name] for name in PREPARATION if said.get(name) not in (None, default[name])}
+        for said in published
+    ]
+    if any(way != ways[0] for way in ways):
+        raise UserError(
+            f"Weights of {architecture} differ in how pictures are prepared for them, and a file of weights does not say it: give a "
+            "folder as open_clip saves it, whose open_clip_config.json has it as preprocess_cfg."
+        )
+    return ways[0] if ways else {}
 
 
 def _marked(name: str, file: Path) -> str:

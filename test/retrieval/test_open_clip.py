@@ -15,7 +15,7 @@ from tiny_clip import TINY, write_tiny_clip  # noqa: E402
 
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.retrieval import Encoder, OpenClip  # noqa: E402
-from gcseg_ros.retrieval.encoder import ARCHITECTURES, resolve  # noqa: E402
+from gcseg_ros.retrieval.encoder import ARCHITECTURES, published_preparation, resolve  # noqa: E402
 from gcseg_ros.weights import TABLE  # noqa: E402
 
 
@@ -74,6 +74,26 @@ def architectures(monkeypatch):
 def test_an_architecture_with_a_file_of_weights(folder, encoder, architectures):
     loaded = OpenClip.load("tiny-test", folder / "open_clip_model.safetensors", "cpu")
     np.testing.assert_allclose(loaded.texts(["mug"]), encoder.texts(["mug"]), atol=1e-6)
+
+
+def test_pictures_are_prepared_as_for_the_published_weights(folder, architectures, crops, monkeypatch):
+    """open_clip knows how by the name of the weights, not by a file."""
+    weights = folder / "open_clip_model.safetensors"
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "MobileCLIP-B", TINY)
+    mobile, plain = (OpenClip.load(name, weights, "cpu") for name in ("MobileCLIP-B", "tiny-test"))
+    model, preprocess = open_clip.create_model_from_pretrained(
+        "tiny-test", str(weights), image_mean=(0, 0, 0), image_std=(1, 1, 1), image_interpolation="bilinear"
+    )
+    with torch.no_grad():
+        expected = model.eval().encode_image(
+            torch.stack([preprocess(Image.fromarray(c)) for c in crops]), normalize=True
+        )
+    np.testing.assert_allclose(mobile.images(crops), expected, atol=1e-5)
+    assert np.abs(mobile.images(crops) - plain.images(crops)).max() > 1e-3
+    assert mobile.name.rsplit("-", 1)[0] == plain.name.replace("tiny-test", "MobileCLIP-B"), "kept features are others"
+    for architecture in ARCHITECTURES.values():
+        assert published_preparation(architecture) == {}, "open_clip's default"
+    assert "preprocess_cfg" in refusal("ViT-L-14", weights)
 
 
 def test_other_weights_have_another_name_wherever_they_differ(tmp_path):
