@@ -69,7 +69,7 @@ class FoundationConfig(Part):
 
     device: str = Field("auto", description="cpu, cuda, cuda:1; auto: a GPU where there is one")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of the arithmetic; auto: bfloat16 on a GPU, float32 on a CPU"
+        "auto", description="of the arithmetic; auto: bfloat16 on a GPU that has it (not a T4), else float32"
     )
     compile: bool = Field(False, description="compile the image encoders: minutes at the start, then faster")
     weights_dir: PathOrNone = Field(

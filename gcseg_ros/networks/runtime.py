@@ -51,6 +51,14 @@ def device_of(name: str, setting: str = "device") -> torch.device:
     return device
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether it is a GPU with bfloat16 of its own: older ones emulate it, slower than float32."""
+    if device.type != "cuda":
+        return False
+    with torch.cuda.device(device):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Where networks run and in which precision."""
@@ -63,9 +71,9 @@ class Runtime:
     def of(cls, config: FoundationConfig) -> Runtime:
         """Raises UserError if the device that is asked for is not there."""
         device = device_of(config.device, "foundation.device")
-        precision = (
-            config.precision if config.precision != "auto" else "bfloat16" if device.type == "cuda" else "float32"
-        )
+        precision = config.precision
+        if precision == "auto":
+            precision = "bfloat16" if computes_bfloat16(device) else "float32"
         return cls(device, PRECISIONS[precision], config.compile)
 
     @property

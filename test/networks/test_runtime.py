@@ -1,5 +1,7 @@
 """Where networks run: what a full memory is to the user. Real tiny modules; the GPU's own words are told, the CPU's memory is really too small."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -44,3 +46,14 @@ def test_weights_that_do_not_fit_are_one_sentence():
     network._apply = lambda _: torch.empty(1 << 58)
     with pytest.raises(UserError, match=r"memory is too small for these weights: take smaller ones"):
         CPU.place(network, network, 2)
+
+
+@pytest.mark.parametrize(("own", "precision"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_bfloat16_is_chosen_where_the_gpu_has_it(monkeypatch, own, precision):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or own)
+    assert Runtime.of(FoundationConfig(device="cuda:1")).precision is precision
+    assert Runtime.of(FoundationConfig(device="cuda:1", precision="bfloat16")).precision is torch.bfloat16
+    assert Runtime.of(FoundationConfig(device="cpu")).precision is torch.float32
