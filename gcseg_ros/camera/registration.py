@@ -11,6 +11,23 @@ import numpy.typing as npt
 from gcseg_ros.frames import Array, CameraIntrinsics, back_project, register_colour
 
 DEFAULT_DEPTH_M = 2.0  # for pixels without depth, in an image without any
+SIDES_PX = 640, 320  # of depth's longer side, where it has less than the least, and colour has more
+
+
+def as_fine_as_colour(
+    depth_m: npt.NDArray[np.float32], camera: CameraIntrinsics, colour: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.float32], CameraIntrinsics]:
+    """Depth of few pixels (a phone's LiDAR: 256x192) with each repeated, and its camera: a frame has depth's pixels, and what
+    a finer image shows between them would be lost. Other depth as it is."""
+    height, width = depth_m.shape
+    longer, most = max(height, width), max(colour.shape[:2])
+    side = next((side for side in SIDES_PX if side <= most), longer)
+    if longer >= min(SIDES_PX) or side <= longer:
+        return depth_m, camera
+    fine = camera.scaled(round(width * side / longer), round(height * side / longer))
+    v = ((np.arange(fine.height) + 0.5) * height / fine.height).astype(int)
+    u = ((np.arange(fine.width) + 0.5) * width / fine.width).astype(int)
+    return depth_m[np.ix_(v, u)], fine
 
 
 def registered(

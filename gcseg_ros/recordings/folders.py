@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy.typing as npt
 
 from gcseg_ros.camera.lens import Lens
-from gcseg_ros.camera.registration import registered
+from gcseg_ros.camera.registration import as_fine_as_colour, registered
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.images import read_colour, read_depth
@@ -83,6 +83,7 @@ class FolderRecording(Recording):
             colour_camera, depth_camera = self.cameras(files, colour, depth)
             if self.lens is not None:
                 colour, depth = self.lens.straightened(colour), self.lens.straightened_depth(depth)
+            depth, depth_camera = as_fine_as_colour(depth, depth_camera, colour)
             rgb = registered(colour, colour_camera, depth, depth_camera, self.T_colour_depth)
             yield Frame(files.name, files.stamp_s, rgb, depth, depth_camera, pose, self.z_up)
 

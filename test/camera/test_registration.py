@@ -1,8 +1,9 @@
 """Colour seen from a camera beside the depth camera."""
 
 import numpy as np
+import pytest
 
-from gcseg_ros.camera.registration import reproject_colour
+from gcseg_ros.camera.registration import as_fine_as_colour, reproject_colour
 from gcseg_ros.frames import CameraIntrinsics, register_colour
 
 CAMERA = CameraIntrinsics(64, 48, 60.0, 60.0, 31.5, 23.5)
@@ -32,3 +33,32 @@ def test_pixels_without_depth_take_the_median_depth():
     depth[10:20, 10:20] = 0
     np.testing.assert_array_equal(reproject_colour(RAMP, CAMERA, depth, CAMERA, T), whole)
     assert reproject_colour(RAMP, CAMERA, np.zeros_like(depth), CAMERA, T).shape == RAMP.shape
+
+
+def test_depth_of_few_pixels_is_repeated_where_colour_is_finer():
+    camera = CameraIntrinsics(256, 192, 200.0, 200.0, 127.5, 95.5)
+    depth = np.random.default_rng(0).uniform(1, 4, (192, 256)).astype(np.float32)
+    found, fine = as_fine_as_colour(depth, camera, np.zeros((1440, 1920, 3), np.uint8))
+    assert (fine.width, fine.height, fine.fx) == (640, 480, 500.0)
+    v, u = np.mgrid[:480, :640]
+    # every pixel has the depth of the one in which its middle lies
+    x, y = (u - fine.cx) / fine.fx * camera.fx + camera.cx, (v - fine.cy) / fine.fy * camera.fy + camera.cy
+    np.testing.assert_array_equal(
+        found, depth[np.floor(y + 0.5 + 1e-9).astype(int), np.floor(x + 0.5 + 1e-9).astype(int)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour", "side"),
+    [
+        ((192, 256), (360, 480), 320),
+        ((192, 256), (192, 256), 256),
+        ((256, 192), (640, 480), 640),
+        ((240, 320), (480, 640), 320),
+    ],
+)
+def test_depth_stays_as_it_is_where_colour_shows_no_more_or_its_pixels_suffice(depth, colour, side):
+    camera = CameraIntrinsics(depth[1], depth[0], 200.0, 200.0, depth[1] / 2, depth[0] / 2)
+    found, fine = as_fine_as_colour(np.ones(depth, np.float32), camera, np.zeros((*colour, 3), np.uint8))
+    assert max(found.shape) == side
+    assert found.shape == (fine.height, fine.width)
