@@ -53,9 +53,14 @@ class InputConfig(Part):
     working_width_px: int = Field(
         320,
         ge=64,
-        description="frames are mapped at a whole fraction of their size, the longer side near this",
+        description="frames are mapped at a whole fraction of their size: about as many pixels as an image of 4:3 of this width has",
     )
     filter_frames: float = Field(8.0, ge=0, description="frames averaged by the temporal depth filter; 0 = off")
+
+    @property
+    def working_px(self) -> float:
+        """Pixels of a frame as it is mapped, about."""
+        return 0.75 * self.working_width_px**2
 
 
 class PosesConfig(Part):

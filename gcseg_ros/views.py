@@ -7,6 +7,7 @@ Everything here is per pixel and independent of the length of the video: only th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Any
 
 import cv2
@@ -129,7 +130,9 @@ class ViewBuilder:
             self.quarters = quarters_to_upright(frame)
         frame = frame.turned(self.quarters)
         height, width = frame.intrinsics.height, frame.intrinsics.width
-        factor = max(1, min(round(max(width, height) / self.config.working_width_px), height, width))
+        share = width * height / self.config.working_px
+        nearest = int((1 + sqrt(1 + 4 * share)) / 2)  # in ratio: n pixels for one where n (n - 1) <= share < n (n + 1)
+        factor = max(1, min(nearest, height, width))
         height, width = height // factor, width // factor
         whole = replace(frame.intrinsics, width=width * factor, height=height * factor)  # the rest is cut off
         k = whole.scaled(width, height)

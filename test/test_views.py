@@ -135,3 +135,22 @@ def test_empty_depth():
     view = ViewBuilder(InputConfig())(frame(np.zeros((480, 640))))
     assert not view.depth_m.any()
     assert not view.normals.any()
+
+
+@pytest.mark.parametrize(
+    ("size", "mapped"),
+    [
+        ((640, 480), (320, 240)),
+        ((480, 640), (240, 320)),
+        ((848, 480), (424, 240)),
+        ((1280, 720), (320, 180)),
+        ((640, 360), (320, 180)),
+        ((1296, 968), (324, 242)),
+        ((256, 192), (256, 192)),
+    ],
+)
+def test_frames_are_mapped_with_about_as_many_pixels_whatever_their_shape(size, mapped):
+    width, height = size
+    camera = CameraIntrinsics(width, height, 500.0, 500.0, width / 2, height / 2)
+    view = ViewBuilder(InputConfig(turn="none"))(frame(np.ones((height, width), np.float32), camera=camera))
+    assert (view.intrinsics.width, view.intrinsics.height) == mapped
