@@ -48,7 +48,7 @@ class InputConfig(Part):
     depth_max_m: float = Field(6.0, gt=0, description="depth beyond this is ignored")
     turn: Literal["auto", "none", "clockwise", "half", "counterclockwise"] = Field(
         "auto",
-        description="how images are turned, by right angles, so that up is up; auto: by the first pose, where the world's z axis lies clearly along another side of the image (a phone held upright)",
+        description="how images are turned, by right angles, so that up is up; auto: by the first pose of a recording, where the world's z axis lies clearly along another side of the image (a phone held upright); where it is not clear, as the same camera's images of a map that is gone on with",
     )
     working_width_px: int = Field(
         320,

@@ -253,10 +253,11 @@ class Mapper:
         """What the user of the map should know, one sentence each."""
         objects, voxels = self.tracker.objects, self.voxel_map
         notes = self._left_out.notes(len(voxels), voxels.voxel_m, voxels.reach_m)
-        if self.config.input.turn == "auto" and self._build_view.quarters:
+        quarters = self._build_view.mapped.quarters if self._build_view.mapped else 0
+        if self.config.input.turn == "auto" and quarters:
             notes.append(
-                f"Images are turned ({TURNS[self._build_view.quarters]}), because by the first pose that way is up: set input.turn=none if "
-                "the world's z axis does not point up."
+                f"Images are turned ({TURNS[quarters]}), because by their first pose, or by what the map was before, that way is up: set "
+                "input.turn=none if the world's z axis does not point up."
             )
         if objects.refused:
             notes.append(

@@ -22,6 +22,7 @@ from gcseg_ros.state import Saved
 TURNS = ("none", "clockwise", "half", "counterclockwise")
 """By the number of right angles clockwise."""
 CLEARLY_UP, ALONG_A_SIDE = 0.6, 0.87  # of a unit vector, in the image: its length along a side, and the share of that
+SAME_CAMERA = 0.1  # focal lengths and principal points that differ by a smaller share may be one camera's
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class View:
 class ViewBuilder:
     """Frames, in order of time -> views. Keeps the previous view for the temporal depth filter.
 
-    quarters  right angles by which frames are turned clockwise; None before the first
+    quarters  right angles by which frames are turned clockwise; None before the first, also of a map that is gone on with
     mapped    the last view that the map knows; others are built ahead of it. It is what is saved.
     """
 
@@ -127,16 +128,10 @@ class ViewBuilder:
 
     def __call__(self, frame: Frame) -> View:
         if self.quarters is None:
-            self.quarters = quarters_to_upright(frame)
+            self.quarters = self._quarters_of_first(frame)
         frame = frame.turned(self.quarters)
-        height, width = frame.intrinsics.height, frame.intrinsics.width
-        share = width * height / self.config.working_px
-        nearest = int((1 + sqrt(1 + 4 * share)) / 2)  # in ratio: n pixels for one where n (n - 1) <= share < n (n + 1)
-        factor = max(1, min(nearest, height, width))
-        height, width = height // factor, width // factor
-        whole = replace(frame.intrinsics, width=width * factor, height=height * factor)  # the rest is cut off
-        k = whole.scaled(width, height)
-        camera = k.fx, k.fy, k.cx, k.cy
+        factor, k = self._reduced(frame.intrinsics)
+        width, height, camera = k.width, k.height, (k.fx, k.fy, k.cx, k.cy)
         measured = decimate(frame.depth_m, factor, np.float32(self.config.depth_max_m))
         depth, weight = measured, (measured > 0).astype(np.float32)
         last = self.previous
@@ -150,6 +145,25 @@ class ViewBuilder:
         self.previous = View.of(frame.name, colour, measured, depth, k, frame.pose, picture, weight, self.quarters)
         return self.previous
 
+    def _reduced(self, camera: CameraIntrinsics) -> tuple[int, CameraIntrinsics]:
+        """By how much images of a camera are reduced, and the camera at working resolution."""
+        height, width = camera.height, camera.width
+        share = width * height / self.config.working_px
+        nearest = int((1 + sqrt(1 + 4 * share)) / 2)  # in ratio: n pixels for one where n (n - 1) <= share < n (n + 1)
+        factor = max(1, min(nearest, height, width))
+        height, width = height // factor, width // factor
+        whole = replace(camera, width=width * factor, height=height * factor)  # the rest is cut off
+        return factor, whole.scaled(width, height)
+
+    def _quarters_of_first(self, frame: Frame) -> int:
+        """Right angles by which frames from this one on are turned: as its pose says; where that is not clear, as the last view was if it may
+        be of the same camera (a map is gone on with)."""
+        clear, last = quarters_to_upright(frame), self.previous
+        if clear is not None or last is None:
+            return clear or 0
+        _, camera = self._reduced(frame.intrinsics.turned(last.quarters))
+        return last.quarters if is_same(camera, last.intrinsics) else 0
+
     def state(self) -> dict[str, Any]:
         """The last view that was mapped; nothing before the first."""
         return self.mapped.state() if self.mapped else {}
@@ -158,13 +172,16 @@ class ViewBuilder:
         """Take over another's `state`. Raises UserError."""
         if "weight" in saved:
             self.previous = self.mapped = View.restored(saved)
-            if self.config.turn == "auto":
-                self.quarters = self.mapped.quarters
 
 
-def quarters_to_upright(frame: Frame) -> int:
-    """Right angles by which a frame is to be turned clockwise, so that up is up; 0 where its pose does not say so clearly."""
+def is_same(a: CameraIntrinsics, b: CameraIntrinsics) -> bool:
+    """Whether two calibrations may be of one camera, whose focus moves."""
+    return (a.width, a.height) == (b.width, b.height) and np.allclose(a.matrix, b.matrix, rtol=SAME_CAMERA)
+
+
+def quarters_to_upright(frame: Frame) -> int | None:
+    """Right angles by which a frame is to be turned clockwise, so that up is up; None where its pose does not say so clearly."""
     x, y = frame.pose[2, :2] if frame.z_up else (0.0, 0.0)  # of the world's z axis, in the image
     upwards = (-y, -x, y, x)  # how far it points up in the image, turned by 0 to 3 right angles
     quarters = int(np.argmax(upwards))
-    return quarters if upwards[quarters] > max(CLEARLY_UP, ALONG_A_SIDE * np.hypot(x, y)) else 0
+    return quarters if upwards[quarters] > max(CLEARLY_UP, ALONG_A_SIDE * np.hypot(x, y)) else None

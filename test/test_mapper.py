@@ -265,9 +265,30 @@ def test_images_are_not_turned_where_it_is_not_clear_what_is_up(frames):
     assert quarters(replace(frames[0], pose=frames[0].pose @ rotated_about_the_axis(65))) != 0
     build = ViewBuilder(InputConfig())
     assert [build(frame).quarters for frame in (on_its_side, frames[0])] == [3, 3]  # the first frame decides
-    build.mapped, resumed = build.previous, ViewBuilder(InputConfig())
-    resumed.restore(Saved("depth", 0, build.state()))
-    assert resumed(frames[0]).quarters == 3
+
+
+def test_a_map_is_gone_on_with_by_a_camera_of_another_mounting(frames):
+    def quarters(first: Frame, then: Frame) -> int:
+        build, resumed = ViewBuilder(InputConfig()), ViewBuilder(InputConfig())
+        build.mapped = build(first)
+        resumed.restore(Saved("depth", 0, build.state()))
+        return resumed(then).quarters
+
+    level, on_its_side = frames[0], frames[0].turned(1)  # a robot's camera, and another one
+    assert quarters(on_its_side, level) == 0
+    assert quarters(level, on_its_side) == 3
+    assert quarters(on_its_side, on_its_side) == 3
+    phone = replace(level, pose=level.pose @ rotated_about_the_axis(90))  # held upright; `level` is it held level
+    turn = quarters(phone, phone)
+    assert turn in (1, 3)
+    assert quarters(phone, level) == 0
+    assert quarters(level, phone) == turn
+    camera, down = phone.intrinsics, np.diag([1.0, -1, -1, 1])  # a pose that does not say what is up
+    assert quarters(phone, replace(phone, pose=down)) == turn
+    for zoom, expected in ((1.03, turn), (2, 0)):  # focus moves, but another camera is mounted otherwise
+        zoomed = replace(camera, fx=zoom * camera.fx, fy=zoom * camera.fy)
+        assert quarters(phone, replace(phone, pose=down, intrinsics=zoomed)) == expected
+    assert quarters(phone, replace(on_its_side, pose=down)) == 0
 
 
 def rotated_about_the_axis(degrees: float) -> np.ndarray:

@@ -105,10 +105,12 @@ def assert_same(a, b, where="mapper"):
 
 
 def remembered(mapper):
-    """All attributes of a mapper and of what it holds, but the time it took, what masks come from, and where a voxel's slot is."""
+    """All attributes of a mapper and of what it holds, but the time it took, what masks come from, where a voxel's slot is, and how images
+    are turned from here on, which the next frame decides."""
     here = {name: value for name, value in vars(mapper).items() if name != "stages"}
     tracker = {name: value for name, value in vars(mapper.tracker).items() if name not in ("generate", "voxel_map")}
-    return {**here, "tracker": tracker, "voxel_map": mapper.voxel_map.state()}
+    views = {name: value for name, value in vars(mapper._build_view).items() if name != "quarters"}
+    return {**here, "_build_view": views, "tracker": tracker, "voxel_map": mapper.voxel_map.state()}
 
 
 @pytest.mark.parametrize(
