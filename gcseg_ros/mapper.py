@@ -143,7 +143,7 @@ class Mapper:
         return self.tracker.background is not None and self.tracker.background.busy
 
     def cloud(self) -> InstanceMap:
-        """The map as it stands, its labels joined by evidence; cheap, for live display."""
+        """The map as it stands, its labels joined by evidence, for live display: about a second for a million voxels."""
         surface = self.voxel_map.surface()
         groups = self.tracker.evidence.join(self.config.finishing.join_things, same_colour(surface))
         of_tracked = np.array([groups.of(i) for i in range(len(self.tracker.objects) + 1)], np.int64)

@@ -44,6 +44,7 @@ from gcseg_ros.viewer.overlay import overlay
 POSE_TYPES = {kind.__name__: kind for kind in (Odometry, PoseStamped, PoseWithCovarianceStamped)}
 NO_MOUNT = "no transform from body to camera"
 OTHER_WORLD = "poses in another frame than the map"
+PUBLISHING = 0.1  # of the time at most: it takes the longer, the larger the map is, and frames wait for it
 OTHER_CLOCK_S = 3600.0  # stamps that differ by more from the node's clock were made by another one
 
 
@@ -86,6 +87,7 @@ class MappingNode(ManagedNode):
         known = config.map_frame_id or self._session.frame.id
         self._map_frame_id, self._camera_frame_id = known or ("" if waits else "map"), ""
         self._stamp_ns, self._published_s = self.get_clock().now().nanoseconds, 0.0
+        self._publishing_s = 0.0  # that it took to make and publish the last cloud
         self._dirty = self._session.frames > 0  # whether the map is newer than what was published
         # an empty map tells who listens that the one they have is no more
         self._unsent: InstanceMap | None = None if self._dirty else self._session.cloud()
@@ -355,9 +357,12 @@ class MappingNode(ManagedNode):
                 publisher.publish(message)
 
     def _publish_map_if_due(self) -> None:
-        rate_hz = self._config.cloud_rate_hz
-        if self._dirty and rate_hz > 0 and time.monotonic() - self._published_s >= 1 / rate_hz:
+        rate_hz, now_s = self._config.cloud_rate_hz, time.monotonic()
+        if not (self._dirty and rate_hz > 0):
+            return
+        if now_s - self._published_s >= max(1 / rate_hz, (1 / PUBLISHING - 1) * self._publishing_s):
             self._publish_map(self._session.cloud())
+            self._publishing_s = self._published_s - now_s
 
     def _publish_map(self, instances: InstanceMap) -> None:
         self._dirty, self._unsent = False, instances

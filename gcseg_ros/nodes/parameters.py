@@ -84,7 +84,12 @@ class MappingNodeConfig(Config):
         description="x y z qx qy qz qw of the camera's optical frame in the frame that the poses move; identity: ask TF",
     )
 
-    cloud_rate_hz: float = Field(1.0, ge=0, le=30, description="at most so often ~/cloud and ~/instances; 0 = never")
+    cloud_rate_hz: float = Field(
+        1.0,
+        ge=0,
+        le=30,
+        description="at most so often ~/cloud, ~/instances and ~/detections, and of a large map so seldom that they take a tenth of the time; 0 = never",
+    )
     cloud_colours: Literal["instance", "camera"] = Field("instance", description="rgb of ~/cloud")
     diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")
     warn_after_s: float = Field(5.0, gt=0, le=3600, description="warn when no complete frame came for so long")

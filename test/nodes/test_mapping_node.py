@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -91,6 +92,24 @@ def test_map_markers_and_overlay(ros, camera, frames):
     assert clouds[-1].header.frame_id == "map", "the frame of the poses"
     assert clouds[-1].width > 500
     assert {marker.ns for marker in markers[-1].markers[1:]} == {"boxes", "ids"}
+
+
+def test_frames_do_not_wait_for_the_clouds_of_a_large_map(ros, camera, frames):
+    node, heard = start(ros), listen(ros, Image, "labels")
+    of_session, clouds = node._session.cloud, []
+
+    def cloud():
+        clouds.append(time.monotonic())
+        time.sleep(0.1)
+        return of_session()
+
+    node._session.cloud = cloud
+    camera.wait()
+    for frame in frames:
+        camera.send(frame)
+    ros.until(lambda: len(heard) == len(frames))
+    ros.until(lambda: len(clouds) == 2)  # what is new is shown in the end
+    assert clouds[1] - clouds[0] > 1
 
 
 @pytest.mark.parametrize(
