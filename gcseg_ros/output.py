@@ -6,6 +6,7 @@ two renames that put a new result in the place of an earlier one there is none; 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import platform
@@ -42,10 +43,13 @@ FILES = ("instances.ply", "instances.json", "labels", PICTURE, STATE, VIEWS, SUM
 
 PART, OLD = "gcseg-part-", "gcseg-old-"
 """`.OUT.gcseg-part-…`, beside OUT while it is written: the new one; and the one that it replaces."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OutputFolder:
     """`add` the labels of every frame, then `finish` with the map. Use it in a `with`: what is not finished is removed.
+
+    left_out  why the label images are not there, if so: the disk was full, and the map is worth more than they are
 
     Raises UserError if `path` holds something that is not an earlier output, or cannot be written.
     """
@@ -61,6 +65,7 @@ class OutputFolder:
         except OSError as error:
             raise UserError(f"The output {path} cannot be written: {error.strerror}; choose another folder.") from None
         self._labels = self._part / "labels"
+        self.left_out: UserError | None = None
         self._lock = ExitStack()
         with suppress(OSError):  # a file system without locks
             self._lock.enter_context(locked(self._part))
@@ -94,17 +99,35 @@ class OutputFolder:
                 f"The labels of frame {name} cannot be written beside {self.path}: {error.strerror}; free some space or choose another output."
             ) from None
 
+    def _fit(self, write: Callable[[], None]) -> None:
+        """Write; where the disk is full by that, again without the label images."""
+        try:
+            write()
+        except UserError as error:
+            if getattr(error.__cause__, "errno", None) not in FULL or not self._labels.is_dir():
+                raise
+            shutil.rmtree(self._labels)
+            self.left_out = UserError(
+                "Label images are left out, because the disk is full: free some space, and map again for them."
+            )
+            write()
+
     def add_state(self, save: Callable[[Path], None]) -> None:
         """What mapping needs to go on from this output; `save` (`Mapper.save_state`) writes the file."""
-        save(self._part / STATE)
+        self._fit(lambda: save(self._part / STATE))
 
     def add_views(self, views: Sequence[StoredView]) -> None:
         """What queries by words look at; no file if there are none."""
         if views:
-            write_views(self._part / VIEWS, views)
+            self._fit(lambda: write_views(self._part / VIEWS, views))
 
     def finish(self, instances: InstanceMap, summary: Mapping[str, Any]) -> None:
         """Write the map, give the labels the ids of its instances (`of_tracked`) and put the folder in its place."""
+        self._fit(lambda: self._write_map(instances))
+        self._fit(lambda: self._write_summary(summary))
+        self._put_in_place()
+
+    def _write_map(self, instances: InstanceMap) -> None:
         from gcseg_ros.viewer.picture import write_picture
 
         write_instances_ply(self._part / "instances.ply", instances)
@@ -118,9 +141,12 @@ class OutputFolder:
             picture = pool.submit(write_picture, instances, self._part / PICTURE)
             for done in [picture, *(pool.submit(_write_instances_png, file, table, since) for file in labels)]:
                 done.result()
+
+    def _write_summary(self, summary: Mapping[str, Any]) -> None:
         versions = {"python": platform.python_version(), "numpy": np.__version__, "opencv": cv2.__version__}
+        if self.left_out:
+            summary = {**summary, "notes": [*summary.get("notes", []), str(self.left_out)], "complete": False}
         write_json_atomic(self._part / SUMMARY, {"gcseg_ros": gcseg_ros.__version__, **summary, **versions})
-        self._put_in_place()
 
     def _put_in_place(self) -> None:
         for file in (*self._part.iterdir(), self._part):
@@ -242,7 +268,7 @@ def _write_instances_png(tracked: Path, table: npt.NDArray[np.uint16], since: np
     try:
         write_image(file, np.take(table * (since <= index), labels))
     except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror}; free some space.") from None
+        raise UserError(f"{file} cannot be written: {error.strerror}; free some space.") from error
     tracked.unlink()
 
 

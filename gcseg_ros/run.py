@@ -43,8 +43,9 @@ def map_recording(
     interrupted  asked after each frame; once true, the map of the frames so far, and of those few begun, is written
 
     Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it was. Where
-    only a later part of the recording is broken, or a network fails at a later frame (the GPU's memory is full), the map of the
-    frames before it is written first, as if interrupted there; where only the finishing fails (finishing.joining=network, and the map is too large for it), the map joined by votes is.
+    only a later part of the recording is broken, a network fails at a later frame (the GPU's memory is full), or the disk has become
+    full, the map of the frames before that is written first, as if interrupted there, without label images if only so it fits; where
+    only the finishing fails (finishing.joining=network, and the map is too large for it), the map joined by votes is.
     """
     start = time.perf_counter()
     mapper = Mapper(config)
@@ -58,9 +59,7 @@ def map_recording(
             # what has been looked at when the mapping is stopped is still mapped
             wanted = takewhile(lambda _: not stopped, chosen)
             with closing(looked_ahead(mapper, wanted)) as looks:
-                steps = ((look.frame.name, mapper.track(look)) for look in looks)
-                for name, tracked in before_error(steps, problems):
-                    folder.add(name, tracked.index, tracked.labels)
+                for _ in before_error(steps(mapper, looks, folder), problems):
                     mapped += 1
                     progress(mapped)
                     stopped = stopped or interrupted()
@@ -71,7 +70,7 @@ def map_recording(
                 f"The chosen frames {frames.start or 0}:{frames.stop or ''} of {recording.path} are none: "
                 f"it has {len(recording)}."
             )
-        left = f"the map of the {mapped} frames before that"
+        left = f"the map of the {mapped} frames" + (" before that" if problems else "")
         instances, unfinished = mapper.finished()
         if unfinished is not None:
             problems.insert(0, unfinished)
@@ -89,9 +88,20 @@ def map_recording(
             folder.add_state(mapper.save_state)
         folder.add_views(mapper.gatherer.views)
         folder.finish(instances, summary)
+        if folder.left_out:
+            problems.append(folder.left_out)
+            left += ", without label images"
     if problems:
         raise UserError(f"{str(problems[0]).removesuffix('.')}; {output} holds {left}.")
     return instances, summary
+
+
+def steps(mapper: Mapper, looks: Iterator[Look], folder: OutputFolder) -> Iterator[None]:
+    """Map, look by look. A frame whose labels cannot be written has been mapped all the same: they are written before the next one."""
+    for look in looks:
+        tracked = mapper.track(look)
+        yield
+        folder.add(look.frame.name, tracked.index, tracked.labels)
 
 
 def before_error(items: Iterator[T], problems: list[UserError]) -> Iterator[T]:

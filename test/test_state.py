@@ -3,6 +3,7 @@
 import json
 import zipfile
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gcseg_ros.config import load_config
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import read_json
+from gcseg_ros.files import atomic_path, read_json
 from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.instances.export import read_instance_map
 from gcseg_ros.mapper import Mapper
@@ -20,6 +21,7 @@ from gcseg_ros.masks.proposals import build_generator
 from gcseg_ros.propagation import ReprojectionPropagator
 from gcseg_ros.run import AHEAD, map_recording
 from gcseg_ros.state import FORMAT, Saved, read_state, write_state
+from gcseg_ros.tracked_labels import SUFFIX
 
 FRAMES = 9
 CAMERA = CameraIntrinsics(96, 72, 80.0, 80.0, 47.5, 35.5)
@@ -217,6 +219,47 @@ def test_where_a_network_fails_the_map_of_the_frames_before_it_is_left_to_go_on_
     assert summary["notes"] == ["The GPU's memory is full."]
     rest, _ = map_recording(Walk(frames), out, config, slice(at, None), resume=out)
     assert_same(whole, rest)
+
+
+def test_a_disk_that_fills_up_leaves_the_map_of_the_frames_before_that_to_go_on_with(frames, whole, tmp_path):
+    """/dev/full is a full disk."""
+    config, out = load_config(None, FAST), tmp_path / "out"
+
+    def fill(mapped):
+        if mapped == 5:
+            (labels,) = tmp_path.glob(".out.*/labels")
+            (labels / f"{frames[4].name}{SUFFIX}").symlink_to("/dev/full")
+
+    with pytest.raises(
+        UserError,
+        match=rf"labels of frame {frames[4].name} .*: No space left .*out holds the map of the 5 frames before",
+    ):
+        map_recording(Walk(frames), out, config, progress=fill)
+    summary = read_json(out / "summary.json")
+    assert (summary["complete"], summary["frames"], summary["total_frames"]) == (False, 5, 5)
+    assert "No space left" in summary["notes"][-1]
+    assert sorted(file.stem for file in (out / "labels").iterdir()) == [frame.name for frame in frames[:4]]
+    rest, _ = map_recording(Walk(frames), out, config, slice(5, None), resume=out)
+    assert_same(whole, rest)
+
+
+def test_a_disk_that_is_full_in_the_end_takes_the_map_without_label_images(frames, whole, tmp_path, monkeypatch):
+    out, save_state = tmp_path / "out", Mapper.save_state
+
+    def save(self, path):
+        if (path.parent / "labels").exists():
+            with atomic_path(path):
+                Path("/dev/full").write_bytes(b"one byte more")
+        save_state(self, path)
+
+    monkeypatch.setattr(Mapper, "save_state", save)
+    with pytest.raises(UserError, match=r"the disk is full.*out holds the map of the 9 frames, without label images"):
+        map_recording(Walk(frames), out, load_config(None, FAST))
+    assert not (out / "labels").exists()
+    np.testing.assert_array_equal(read_instance_map(out).instance, whole.instance)
+    summary = read_json(out / "summary.json")
+    assert (summary["complete"], summary["frames"]) == (False, len(frames))
+    assert "Label images are left out" in summary["notes"][-1]
 
 
 def test_a_map_too_large_for_the_3d_segmenter_is_written_by_votes(frames, tmp_path, monkeypatch):

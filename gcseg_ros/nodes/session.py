@@ -143,6 +143,8 @@ class MappingSession:
                 )
             resumed = self._config.resume if self._resumed else None
             output.finish(instances, {"recording": LIVE, "notes": notes, "resumed": resumed, **summary})
+            if output.left_out:
+                notes.append(str(output.left_out))
         where = Path(self._config.output_dir).resolve()
         sentence = f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}"
         since = f"; its labels are those of the {mapped} frames since the map was resumed" if self._resumed else ""
