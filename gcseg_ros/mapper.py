@@ -253,6 +253,7 @@ class Mapper:
         """What the user of the map should know, one sentence each."""
         objects, voxels = self.tracker.objects, self.voxel_map
         notes = self._left_out.notes(len(voxels), voxels.voxel_m, voxels.reach_m)
+        notes += self.refine.notes(self.tracker.frames)
         quarters = self._build_view.mapped.quarters if self._build_view.mapped else 0
         if self.config.input.turn == "auto" and quarters:
             notes.append(

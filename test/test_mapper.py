@@ -199,6 +199,21 @@ def test_where_depth_is_in_another_unit_the_user_is_told(frames, times, says):
     assert Mapper().notes() == []
 
 
+def test_where_poses_are_of_another_convention_the_user_is_told():
+    recording = open_recording("synthetic:6001:living:24")
+    recording.intrinsics = recording.intrinsics.scaled(160, 120)
+    frames = list(recording)
+    fast = "masks.generator=geometric", "input.turn=none"
+
+    def notes(convention) -> list[str]:
+        return mapped([replace(frame, pose=convention(frame.pose)) for frame in frames], *fast)[0].notes()
+
+    assert notes(np.array) == []
+    for wrong in (np.linalg.inv, lambda pose: pose @ np.diag([1, -1, -1, 1])):
+        (note,) = notes(wrong)
+        assert re.search(r"^\d+ of 24 views do not lie on .*: poses must be camera-to-world, in metres, ", note)
+
+
 def test_where_voxels_do_not_reach_the_user_is_told(frames):
     there = np.eye(4)
     there[0, 3] = 6000

@@ -43,13 +43,14 @@ ABOVE_NOISE = 1 / 3  # drift has this share of the noise's variance,
 SURE = 3.0  # and this over the root of how many changes were seen, or cannot be told from it
 APART = np.array([np.radians(0.1), 0.002])  # views that are not where they are expected by this,
 ABOVE_APART = 2.0  # and by so much of the noise's variance, are so by drift that has added up
+LEAST_VIEWS, MOST_LOST = 20, 0.25  # of so many views more than this share are lost only where poses are wrong
 
 
 class PoseRefinement:
     """Views, in order of time -> the same views with corrected poses.
 
     correction  (6,) of the last view
-    lost        views that showed too little of the map to be registered
+    lost        views whose points do not lie on the map; the first is one
     """
 
     def __init__(self, voxel_map: VoxelMap) -> None:
@@ -68,7 +69,7 @@ class PoseRefinement:
                 found = self._registered(points, view.pose, np.zeros(6))
                 expected = expected if found is None else np.zeros(6)
         if found is None:
-            self.correction, self.lost = expected, self.lost + 1
+            self.correction, self.lost = expected, self.lost + (len(points.at) >= LEAST_POINTS)
         else:
             measured, information = found
             self.drift.learn(measured, expected)
@@ -93,8 +94,17 @@ class PoseRefinement:
                 break
         return correction, share * H
 
+    def notes(self, views: int) -> list[str]:
+        """Sentences for the user of a map of so many views."""
+        if views < LEAST_VIEWS or self.lost <= MOST_LOST * views:
+            return []
+        return [
+            f"{self.lost} of {views} views do not lie on what was mapped before them: poses must be camera-to-world, in metres, of a camera "
+            "whose x axis points right, y down and z forward; if they are, the camera moves too far between frames."
+        ]
+
     def counts(self) -> dict[str, float]:
-        """How far the last view's pose was corrected, and how many views could not be."""
+        """How far the last view's pose was corrected, and how many views are lost."""
         turn, shift = np.linalg.norm(self.correction.reshape(2, 3), axis=1).tolist()
         return {"corrected_m": round(shift, 4), "corrected_deg": round(float(np.degrees(turn)), 3), "lost": self.lost}
 
