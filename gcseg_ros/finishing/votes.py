@@ -116,11 +116,9 @@ def _split_off_planes(
             else:
                 label[off[piece]] = 0
         patch = np.append(patch, np.zeros(count - len(patch), bool))
-    home = np.full(count, -1)
-    for i in np.flatnonzero(patch):
-        on = plane_of[(label == i) & (plane_of >= 0)]
-        if len(on):
-            home[i] = np.bincount(on).argmax()
+    on = (plane_of >= 0) & patch[label]
+    voxels = np.bincount(label[on] * len(planes) + plane_of[on], minlength=count * len(planes)).reshape(count, -1)
+    home = np.where(voxels.any(axis=1), voxels.argmax(axis=1), -1) if planes else np.full(count, -1)
     return label, count, patch, home
 
 
@@ -166,15 +164,17 @@ def _thinned(points: npt.NDArray[np.float32], of: Ids, voxel_m: float) -> tuple[
 def _absorb_small_patches(points: npt.NDArray, instance: Ids, patch: npt.NDArray[np.bool_]) -> Ids:
     size = np.bincount(instance, minlength=len(patch))
     large = (instance > 0) & patch[instance] & (size[instance] >= SMALL_PATCH)
-    if not large.any():
+    small = np.flatnonzero((patch & (size < SMALL_PATCH))[instance])
+    if not (large.any() and len(small)):
         return instance
     instance = instance.copy()
-    tree, large_instance = cKDTree(points[large]), instance[large]
-    for i in np.flatnonzero(patch & (size > 0) & (size < SMALL_PATCH)):
-        piece = instance == i
-        distance, nearest = tree.query(points[piece], distance_upper_bound=0.08)
-        near = np.isfinite(distance)
-        instance[piece] = np.bincount(large_instance[nearest[near]]).argmax() if near.mean() > 0.3 else 0
+    small = small[np.argsort(instance[small], kind="stable")]
+    _, nearest = cKDTree(points[large]).query(points[small], distance_upper_bound=0.08)
+    beside = np.append(instance[large], 0)[nearest]
+    ends = np.cumsum(size[np.unique(instance[small])])
+    for piece, around in zip(np.split(small, ends[:-1]), np.split(beside, ends[:-1])):
+        near = around > 0
+        instance[piece] = np.bincount(around[near]).argmax() if near.mean() > 0.3 else 0
     return instance
 
 

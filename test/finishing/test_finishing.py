@@ -5,11 +5,18 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from gcseg_ros.config import FinishingConfig
-from gcseg_ros.finishing.finishing import PATCH_PRIOR, PATCH_TOUCH_M, finish
+from gcseg_ros.finishing.finishing import finish
 from gcseg_ros.finishing.structure import structural_planes
-from gcseg_ros.finishing.votes import _coplanar_patches
+from gcseg_ros.finishing.votes import (
+    PATCH_PRIOR,
+    PATCH_TOUCH_M,
+    SMALL_PATCH,
+    _absorb_small_patches,
+    _coplanar_patches,
+)
 from gcseg_ros.instances.instances import describe_objects, upright_box
 from gcseg_ros.mapping.voxel_map import SLOTS, Surface
 from gcseg_ros.tracking.borders import Borders
@@ -178,6 +185,28 @@ def test_an_empty_map_and_an_unlabelled_one():
         assert not instance.any()
         assert not confidence.any()
         assert of_tracked.tolist() == [0]
+
+
+def test_small_patches_get_what_most_of_their_voxels_lie_beside_patch_by_patch():
+    rng = np.random.default_rng(4)
+    points = rng.uniform(0, (3, 3, 0.1), (4000, 3)).astype(np.float32)
+    large = 1 + (points[:, 0] > 1.5) + 2 * (points[:, 1] > 1.5)  # four of them
+    cell = (points[:, :2] / 0.3).astype(int) @ (1, 10)
+    instance = np.where(rng.permutation(100)[cell] < 30, 5 + cell, large)  # small patches, which are holes in them
+    instance[points[:, 0] < 0.6] = np.where(cell < 50, 5 + cell, 0)[points[:, 0] < 0.6]  # some lie beside nothing
+    patch = np.arange(110) > 0
+    patch[5 + cell[0]] = False
+    size = np.bincount(instance, minlength=110)
+    beside = np.isin(instance, np.flatnonzero(size >= SMALL_PATCH)) & (instance > 0)
+    expected = instance.copy()
+    for i in np.flatnonzero(patch & (size > 0) & (size < SMALL_PATCH)):
+        distance, nearest = cKDTree(points[beside]).query(points[instance == i])
+        near = distance < 0.08
+        found = np.bincount(instance[beside][nearest[near]]).argmax() if near.mean() > 0.3 else 0
+        expected[instance == i] = found
+    found = _absorb_small_patches(points, instance, patch)
+    np.testing.assert_array_equal(found, expected)
+    assert {0, 1, 2, 3, 4} <= set(found[instance != found].tolist()), "each of them grows, and some patches go"
 
 
 def test_planes_of_a_corner():
