@@ -45,7 +45,7 @@ P = TypeVar("P", bound=Part)
 class InputConfig(Part):
     """What is taken from the camera."""
 
-    depth_max_m: float = Field(6.0, gt=0, description="depth beyond this is ignored")
+    depth_max_m: float = Field(6.0, gt=0, description="depth beyond this, and under 0.1 m, is ignored")
     turn: Literal["auto", "none", "clockwise", "half", "counterclockwise"] = Field(
         "auto",
         description="how images are turned, by right angles, so that up is up; auto: by the first pose of a recording, where the world's z axis lies clearly along another side of the image (a phone held upright); where it is not clear, as the same camera's images of a map that is gone on with",

@@ -13,6 +13,8 @@ from gcseg_ros.jit import njit
 Image = npt.NDArray[np.float32]
 Camera = tuple[float, float, float, float]
 
+NEAREST_M = 0.1  # depth under this is none
+
 
 @njit
 def sigma(z):
@@ -35,18 +37,18 @@ def transform(T, u, v, z, camera):
 
 @njit
 def decimate(depth, factor, depth_max):
-    """One depth per factor x factor block: the mean of its pixels that agree with the middle one (or the nearest)."""
+    """One depth per factor x factor block: the mean of its pixels that agree with the middle one (or the nearest); from NEAREST_M to depth_max."""
     h, w = depth.shape[0] // factor, depth.shape[1] // factor
     out = np.zeros((h, w), np.float32)
     for v in range(h):
         for u in range(w):
             middle = depth[v * factor + factor // 2, u * factor + factor // 2]
-            if middle < 0.1:
+            if middle < NEAREST_M:
                 middle = np.float32(1e9)
                 for j in range(factor):
                     for i in range(factor):
                         z = depth[v * factor + j, u * factor + i]
-                        if z >= 0.1 and z < middle:
+                        if z >= NEAREST_M and z < middle:
                             middle = z
             if middle > depth_max:
                 continue
@@ -55,7 +57,7 @@ def decimate(depth, factor, depth_max):
             for j in range(factor):
                 for i in range(factor):
                     z = depth[v * factor + j, u * factor + i]
-                    if z >= 0.1 and abs(z - middle) < reach:
+                    if z >= NEAREST_M and abs(z - middle) < reach:
                         total += z
                         count += 1
             if count > 0:
@@ -81,7 +83,7 @@ def warp(depth, weight, normals, motion, last_camera, camera):
             if z <= 0:
                 continue
             X, Y, Z = transform(motion, u, v, z, last_camera)
-            if Z < 0.1:
+            if Z < NEAREST_M:
                 continue
             n = normals[v, u]
             a = motion[0, 0] * n[0] + motion[0, 1] * n[1] + motion[0, 2] * n[2]

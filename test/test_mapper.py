@@ -183,7 +183,14 @@ def test_frames_without_any_depth(frames):
             r"^Most of what was seen is not mapped: .*input.depth_max_m = 6 m, 9\d% is beyond, and the median is about 9\.\d m\. ",
         ),
         (1000, r"^Nothing is mapped: .* 100% is beyond, and the median is about \d,\d00 m\. Check its unit \(16-bit"),
-        (0.001, r"^Nothing is mapped: .* 0% is beyond, and the median is about 0\.00\d+ m\. Check its unit"),
+        (
+            0.001,
+            r"^Nothing is mapped: .* from 0\.1 m to .*, 100% is nearer, and the median is about 0\.00\d+ m\. Check its unit",
+        ),
+        (
+            0.01,
+            r"^Nothing is mapped: .* 100% is nearer, and the median is about 0\.0\d+ m\. .*, or keep the camera further",
+        ),
         (0, r"^Nothing is mapped: no keyframe has depth\.$"),
     ],
 )

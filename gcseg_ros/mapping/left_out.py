@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.depth import NEAREST_M
 from gcseg_ros.state import Saved
 
 PIXELS = np.s_[::16, ::16]  # those looked at: a keyframe of 640x480 takes some 50 microseconds
-OCTAVE, FIRST, OCTAVES = 8, -10, 30  # depth is counted by its logarithm: so many counts a doubling, from 2^FIRST m on
-MOST_BEYOND = 0.8  # a share of depth beyond the limit that is told of
+# Depth is counted by its logarithm: so many counts a doubling, from FIRST on, of which so many are of what is too near.
+OCTAVE, OCTAVES, NEARER = 8, 30, 56
+FIRST = np.log2(NEAREST_M) - NEARER / OCTAVE
+MOST_LEFT_OUT = 0.8  # a share of depth beyond the limit, or too near, that is told of
 
 
 class LeftOut:
@@ -50,15 +53,18 @@ class LeftOut:
         total = int(self._counts.sum())
         if not total:
             return "Nothing is mapped: no keyframe has depth." if self._keyframes and not mapped else ""
-        beyond = self._beyond / total
-        if mapped and beyond <= MOST_BEYOND:
+        beyond, nearer = self._beyond / total, self._counts[:NEARER].sum() / total
+        if mapped and beyond + nearer <= MOST_LEFT_OUT:
             return ""
         middle = int(np.searchsorted(self._counts.cumsum(), total / 2))
         median_m = float(f"{2 ** (FIRST + (middle + 0.5) / OCTAVE):.2g}")
+        left_out, advice = f"{beyond:.0%} is beyond", "raise input.depth_max_m"
+        if nearer > beyond:
+            left_out, advice = f"{nearer:.0%} is nearer", "keep the camera further away"
         return (
-            f"{'Most of what was seen is not' if mapped else 'Nothing is'} mapped: depth is taken up to input.depth_max_m = "
-            f"{self._limit_m:g} m, {beyond:.0%} is beyond, and the median is about {median_m:,g} m. Check its unit (16-bit images are "
-            "taken as millimetres, TUM's as 1/5000 m or as camera.yaml says, 32-bit ones as metres), or raise input.depth_max_m."
+            f"{'Most of what was seen is not' if mapped else 'Nothing is'} mapped: depth is taken from {NEAREST_M:g} m to input.depth_max_m = "
+            f"{self._limit_m:g} m, {left_out}, and the median is about {median_m:,g} m. Check its unit (16-bit images are taken as "
+            f"millimetres, TUM's as 1/5000 m or as camera.yaml says, 32-bit ones as metres), or {advice}."
         )
 
     def state(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gcseg_ros.depth import sigma, transform
+from gcseg_ros.depth import NEAREST_M, sigma, transform
 from gcseg_ros.jit import njit
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.state import Saved
@@ -71,7 +71,7 @@ def _pull(depth, motion, key_depth, key_labels, camera, key_camera):
             if z <= 0:
                 continue
             X, Y, Z = transform(motion, u, v, z, camera)
-            if Z < 0.1:
+            if Z < NEAREST_M:
                 continue
             i, j = int(np.floor(fx * X / Z + cx + 0.5)), int(np.floor(fy * Y / Z + cy + 0.5))
             if i < 0 or j < 0 or i >= w or j >= h:
