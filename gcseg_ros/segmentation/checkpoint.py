@@ -61,7 +61,7 @@ def save(
     joining: JoiningModel | None = None,
     **notes: Any,
 ) -> None:
-    """Write a checkpoint, in float16 if `half`. Raises UserError.
+    """Write a checkpoint, in float16 if `half`. Raises UserError, also where a parameter is not finite.
 
     post_processing  settings of `PostProcessing` that its masks want
     joining          the decision which segments are one object, of `offline_training.join_segments`
@@ -71,6 +71,11 @@ def save(
         name: (value.half() if half and value.is_floating_point() else value).cpu()
         for name, value in network.state_dict().items()
     }
+    if broken := [name for name, value in state.items() if not value.isfinite().all()]:
+        raise UserError(
+            f"{path} is not written: {len(broken)} of the network's {len(state)} parameters are not finite{' in float16' if half else ''}, first "
+            f"{broken[0]}. Its training has diverged: train with a lower rate."
+        )
     content = {
         "format": FORMAT,
         "config": asdict(network.config),

@@ -31,6 +31,7 @@ from offline_training.segmenter.validation import Cloud, average_precision_of
 
 STATE, NETWORK, METRICS = "state.pt", "segmenter.pt", "metrics.jsonl"
 FORMAT = "gcseg_ros training state 1"
+MOST_LOST = 10  # steps in a row without a finite gradient
 
 
 class Objective(nn.Module):
@@ -74,7 +75,7 @@ def train(
     validation  clouds whose average precision is measured
     progress    called after each step with steps done, steps in all, and a short text
     interrupted asked after each step; once true the state is saved and KeyboardInterrupt raised
-    Returns the network's file. Raises UserError.
+    Returns the network's file. Raises UserError; where the training diverges, what was saved before stays.
     """
     fabric = launched(settings, accelerator, devices)
     state_file, metrics_file = output / STATE, output / METRICS
@@ -110,7 +111,7 @@ def train(
             )
             write_state(state_file, step, settings, samples, parts)  # last: what it says is done is there
 
-    step = done
+    step, lost = done, 0
     recent: dict[str, float] = {}
     try:
         for batch in batches(Examples(samples, settings), settings, done, total, fabric, workers):
@@ -124,7 +125,13 @@ def train(
             fabric.backward(losses["total"])
             norm = fabric.clip_gradients(objective, optimizer, max_norm=settings.clip, error_if_nonfinite=False)
             rate = schedule.get_last_lr()[0]
-            if torch.isfinite(norm):
+            lost = 0 if torch.isfinite(norm) else lost + 1
+            if lost == MOST_LOST:
+                raise UserError(
+                    f"The training has diverged: {lost} steps in a row had no finite gradient (the last of them {step + 1}). Begin anew in "
+                    f"another folder with a lower rate (now {settings.rate:g}); {output} stays as last saved."
+                )
+            if not lost:
                 optimizer.step()
             schedule.step()
             average.update_parameters(network)
@@ -148,7 +155,7 @@ def train(
             if stop and step < total:
                 raise KeyboardInterrupt
     except UserError:  # a sample that cannot be read costs no steps
-        if step > done:
+        if step > done and not lost:
             save()
         raise
     finally:

@@ -211,6 +211,18 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(samples, tmp_path, monke
     assert not [file for file in tmp_path.iterdir() if file.suffix == ".pt"]
 
 
+@pytest.mark.parametrize(("save_every", "says"), [(100, "The training has diverged"), (2, "are not finite")])
+def test_a_training_that_diverges_ends_and_keeps_its_last_good_state(samples, tmp_path, save_every, says):
+    small = ("batch=1", "augmentation.crop_voxels=200")
+    chosen = settings("steps=20", "rate=1e6", f"save_every={save_every}", "validate_every=100", *small)
+    with pytest.raises(KeyboardInterrupt):
+        train(chosen, entries(samples), tmp_path, accelerator="cpu", interrupted=lambda: True)
+    before = (tmp_path / STATE).read_bytes(), (tmp_path / NETWORK).read_bytes()
+    with pytest.raises(UserError, match=rf"{says}.* lower rate"):
+        train(chosen, entries(samples), tmp_path, resume=True, accelerator="cpu")
+    assert before == ((tmp_path / STATE).read_bytes(), (tmp_path / NETWORK).read_bytes())
+
+
 def test_truth_of_scenes_can_be_the_validation(tmp_path, samples):
     room = SampleFolder(samples)
     sample = room.read(room.choose(["map"])[0])
