@@ -5,6 +5,7 @@ The index is written whole after every scene, so a scene is either in it with al
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -90,7 +91,10 @@ def read_sample(path: Path) -> Sample:
 
 
 class SampleFolder:
-    """Reads a folder of samples. Raises UserError where it is none."""
+    """Reads a folder of samples. Raises UserError where it is none.
+
+    digest  of its protocol and its index: another labelling, or other scenes, have another
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -100,6 +104,8 @@ class SampleFolder:
             )
         self.protocol = read_protocol(self.path)
         self.entries = read_index(self.path)
+        content = [(self.path / name).read_bytes() for name in (PROTOCOL, INDEX)]
+        self.digest = hashlib.sha256(b"".join(content)).hexdigest()[:16]
 
     def choose(self, kinds: Sequence[str]) -> list[Entry]:
         """The samples of these kinds, in order of the index. Raises UserError if there are none."""

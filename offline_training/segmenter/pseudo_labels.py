@@ -55,6 +55,7 @@ def predict_labels(
         "stage": 3,
         "labels": FORMAT,
         "network": sha256(checkpoint)[:16],
+        "samples": [folder.digest for folder in folders],
         "kinds": settings.kinds,
         **filters.model_dump(mode="json"),
     }

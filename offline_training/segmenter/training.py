@@ -30,7 +30,7 @@ from offline_training.segmenter.settings import Training
 from offline_training.segmenter.validation import Cloud, average_precision_of
 
 STATE, NETWORK, METRICS = "state.pt", "segmenter.pt", "metrics.jsonl"
-FORMAT = "gcseg_ros training state 1"
+FORMAT = "gcseg_ros training state 2"
 MOST_LOST = 10  # steps in a row without a finite gradient
 
 
@@ -308,7 +308,8 @@ def check_state(file: Path) -> None:
 
 
 def names_of(samples: Sequence[tuple[SampleFolder, Entry]]) -> list[str]:
-    return [entry.file for _, entry in samples]
+    """Which samples of which labelling: those of another are others, whatever their files are called."""
+    return [f"{folder.digest} {entry.file}" for folder, entry in samples]
 
 
 def event_writer(output: Path, done: int) -> Any:

@@ -21,6 +21,7 @@ from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
 from offline_training.commands import run  # noqa: E402
 from offline_training.labelling.samples import SampleFolder  # noqa: E402
 from offline_training.segmenter.examples import Examples  # noqa: E402
+from offline_training.segmenter.pseudo_labels import predict_labels  # noqa: E402
 from offline_training.segmenter.settings import load_settings  # noqa: E402
 from offline_training.segmenter.training import NETWORK, STATE, train  # noqa: E402
 from offline_training.segmenter.validation import validation_clouds  # noqa: E402
@@ -198,6 +199,30 @@ def test_a_state_of_other_settings_or_a_broken_one_is_refused(samples, tmp_path)
     with pytest.raises(UserError, match=r"cannot be read.*: delete it, or give a new folder\.$") as error:
         train(settings("steps=1"), entries(samples), tmp_path, resume=True, accelerator="cpu")
     assert "weights_only" not in str(error.value), "torch's own advice would run what is in the file"
+
+
+def relabelled(folder, to):
+    """The same scenes and names, labelled otherwise."""
+    shutil.copytree(folder, to)
+    (to / "protocol.json").write_text('{"stage": 2, "seed": 1}')
+    return to
+
+
+def test_a_state_of_another_labelling_of_the_same_scenes_is_refused(samples, tmp_path):
+    train(settings("steps=1"), entries(samples), tmp_path / "out", accelerator="cpu")
+    train(settings("steps=1"), entries(samples), tmp_path / "out", resume=True, accelerator="cpu")
+    other = relabelled(samples, tmp_path / "other")
+    with pytest.raises(UserError, match="other samples"):
+        train(settings("steps=1"), entries(other), tmp_path / "out", resume=True, accelerator="cpu")
+
+
+def test_predicted_labels_of_other_samples_are_refused(samples, tmp_path):
+    checkpoint.save(Mask3D(settings().network), tmp_path / "first.pt")
+    chosen = load_settings("small", 3, [*TINY, "pseudo_labels.min_confidence=0", "pseudo_labels.min_points=1"])
+    predict_labels(tmp_path / "first.pt", [SampleFolder(samples)], tmp_path / "labels", chosen, "cpu")
+    other = SampleFolder(relabelled(samples, tmp_path / "other"))
+    with pytest.raises(UserError, match="another samples"):
+        predict_labels(tmp_path / "first.pt", [other], tmp_path / "labels", chosen, "cpu")
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(samples, tmp_path, monkeypatch):
