@@ -64,7 +64,7 @@ def main(
     clouds = validation_clouds(validate or [], chosen.validation_clouds, chosen.kinds)
     if stage == 3:
         assert start is not None
-        load_parameters(Mask3D(chosen.network), start)  # another architecture is found before hours of predictions
+        load_parameters(Mask3D(chosen.network), start)  # another network is found before hours of predictions
         labels = output / "labels"
         if rank():  # one process predicts, the others wait
             folders = [await_labels(folders, labels, chosen)]

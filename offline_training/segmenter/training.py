@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from torch.utils.data import DataLoader
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
-from gcseg_ros.networks.parameters import mismatched
 from gcseg_ros.packages import extra
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.network import Mask3D
@@ -32,6 +31,7 @@ from offline_training.segmenter.validation import Cloud, average_precision_of
 STATE, NETWORK, METRICS = "state.pt", "segmenter.pt", "metrics.jsonl"
 FORMAT = "gcseg_ros training state 2"
 MOST_LOST = 10  # steps in a row without a finite gradient
+FREE = "queries", "keys"  # of a network: what its parameters mean does not depend on these
 
 
 class Objective(nn.Module):
@@ -70,7 +70,7 @@ def train(
 ) -> Path:
     """Train, and write to `output`: state.pt (to go on from), segmenter.pt (the network so far, float16), metrics.jsonl, TensorBoard's events.
 
-    start       a checkpoint whose parameters are the first ones; its architecture must be that of the settings
+    start       a checkpoint whose parameters are the first ones; its network must be that of the settings, see `load_parameters`
     resume      go on from output/state.pt; the result is the same, bit for bit, as without the interruption
     validation  clouds whose average precision is measured
     progress    called after each step with steps done, steps in all, and a short text
@@ -245,15 +245,16 @@ def hash_of(*numbers: int) -> int:
 
 
 def load_parameters(network: Mask3D, file: Path) -> None:
-    """The parameters of a checkpoint into a network of the same architecture. Raises UserError."""
+    """The parameters of a checkpoint into a network of the same configuration, but for what may change (FREE). Raises UserError."""
     other = checkpoint.load(file).network
-    theirs = other.state_dict()
-    if wrong := mismatched(network.state_dict(), theirs):
+    theirs, ours = asdict(other.config), asdict(network.config)
+    different = [name for name in ours if name not in FREE and theirs[name] != ours[name]]
+    if different:
+        what = ", ".join(f"network.{name} = {theirs[name]} instead of {ours[name]}" for name in different)
         raise UserError(
-            f"{file} has another architecture ({other.config.architecture}, hidden {other.config.hidden}) than the settings "
-            f"({network.config.architecture}, hidden {network.config.hidden}): {wrong[0]} differs; train with the settings of that checkpoint."
+            f"{file} is another network than that of the settings: it has {what}; give its settings (--config, --set)."
         )
-    network.load_state_dict(theirs)
+    network.load_state_dict(other.state_dict())
 
 
 def write_state(

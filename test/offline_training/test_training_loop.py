@@ -23,7 +23,7 @@ from offline_training.labelling.samples import SampleFolder  # noqa: E402
 from offline_training.segmenter.examples import Examples  # noqa: E402
 from offline_training.segmenter.pseudo_labels import predict_labels  # noqa: E402
 from offline_training.segmenter.settings import load_settings  # noqa: E402
-from offline_training.segmenter.training import NETWORK, STATE, train  # noqa: E402
+from offline_training.segmenter.training import NETWORK, STATE, load_parameters, train  # noqa: E402
 from offline_training.segmenter.validation import validation_clouds  # noqa: E402
 from offline_training.train import main  # noqa: E402
 
@@ -137,8 +137,8 @@ def test_hungarian_matching_trains_as_well(samples, tmp_path):
         (["SAMPLES", "--stage", "2", "--set", "rates=1"], "did you mean rate"),
         (["SAMPLES", "--stage", "2", "--set", "steps"], "found 'steps'"),
         (["SAMPLES", "--stage", "2", "--resume"], "without --resume"),
-        (["SAMPLES", "--stage", "2", "--config", "small", "--from", "OTHER"], "another architecture"),
-        (["SAMPLES", "--stage", "3", "--config", "small", "--from", "OTHER"], "another architecture"),
+        (["SAMPLES", "--stage", "2", "--config", "small", "--from", "OTHER"], "network.hidden = 32 instead of 64"),
+        (["SAMPLES", "--stage", "3", "--config", "small", "--from", "OTHER"], "network.hidden = 32 instead of 64"),
         (["SAMPLES", "--stage", "3", "--config", "small", "--from", "OTHER", "--resume"], "without --resume"),
         (["SAMPLES", "--stage", "2", "--config", "small", "--accelerator", "gpuu"], "--accelerator cpu, or auto"),
     ],
@@ -152,6 +152,15 @@ def test_mistakes_are_one_sentence(samples, tmp_path, capsys, arguments, sentenc
     assert sentence in said
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("change", ["voxel_m=0.04", "heads=4", "rounds=2", "box_m=0", "query_features=false"])
+def test_a_network_is_not_taken_for_another_whose_parameters_have_the_same_shapes(tmp_path, change):
+    name, value = change.split("=")
+    checkpoint.save(Mask3D(settings().network), tmp_path / "first.pt")
+    with pytest.raises(UserError, match=rf"(?i)first\.pt is another network .*network\.{name} = .* instead of {value}"):
+        load_parameters(Mask3D(settings(f"network.{change}").network), tmp_path / "first.pt")
+    load_parameters(Mask3D(settings("network.queries=9").network), tmp_path / "first.pt")
 
 
 def test_where_the_network_is_sure_of_nothing_other_settings_may_be_tried(samples, tmp_path, capsys):
