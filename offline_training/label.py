@@ -32,7 +32,9 @@ def main(
         int | None, typer.Option(min=1, help="Stage 1: frames between keyframes; default: 10.")
     ] = None,
     every: Annotated[int | None, typer.Option(min=1, help="Stage 2: use every n-th frame; default: all.")] = None,
-    voxel_m: Annotated[float, typer.Option(min=0.001, help="Samples are thinned to one point a voxel.")] = 0.02,
+    voxel_m: Annotated[
+        float | None, typer.Option(min=0.001, help="Samples are thinned to one point a voxel; default: 0.02.")
+    ] = None,
     complete: Annotated[
         bool, typer.Option("--complete", help="Stage 2: also carry the labels to the scene's complete cloud.")
     ] = False,
@@ -46,14 +48,20 @@ def main(
         raise UserError(
             f"{' and '.join(misplaced)} would do nothing in stage {stage}: leave that out, or give --stage {3 - stage}."
         )
+    mapping = load_config(config, settings or ())
+    if stage == 2 and voxel_m and voxel_m < mapping.map.voxel_m:
+        raise UserError(
+            f"--voxel-m {voxel_m:g} is finer than the map, which has one point every {mapping.map.voxel_m:g} m: give --set "
+            f"map.voxel_m={voxel_m:g} as well."
+        )
     labelling = Labelling(
         stage=stage,
         keyframe_stride=keyframe_stride or 10,
         every=every or 1,
-        voxel_m=voxel_m,
+        voxel_m=voxel_m or 0.02,
         complete=complete,
         seed=seed,
-        mapping=load_config(config, settings or ()),
+        mapping=mapping,
     )
     entries = begin(output, {**labelling.model_dump(mode="json"), "versions": versions(labelling)})
     recordings = [name if name.startswith("synthetic:") else str(Path(name).resolve()) for name in recordings]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ from gcseg_ros.consoles import errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.packages import require_packages
 from offline_training.commands import deferred, run
+from offline_training.labelling.samples import Entry, SampleFolder
 
 INTERRUPTED = "Interrupted: what is predicted and the state as last saved stay; the same command goes on, with --resume if OUT has a state.pt."
 
@@ -45,8 +46,7 @@ def main(
     import torch
 
     from gcseg_ros.segmentation.network import Mask3D
-    from offline_training.labelling.samples import SampleFolder
-    from offline_training.segmenter.pseudo_labels import await_labels, predict_labels
+    from offline_training.segmenter.pseudo_labels import await_labels, predict_labels, whole_scenes
     from offline_training.segmenter.settings import load_settings
     from offline_training.segmenter.training import STATE, check_state, load_parameters, rank, train
     from offline_training.segmenter.validation import validation_clouds
@@ -61,22 +61,39 @@ def main(
     elif (output / STATE).exists():
         raise UserError(f"{output} holds a training already: go on with it (--resume), or give a new folder.")
     folders = [SampleFolder(path) for path in samples]
+    if stage == 3:
+        entries = whole_scenes(folders, chosen.kinds)
+    else:
+        entries = [(folder, entry) for folder in folders for entry in folder.choose(chosen.kinds)]
+    check_spacing(entries, chosen.network.voxel_m)
     clouds = validation_clouds(validate or [], chosen.validation_clouds, chosen.kinds)
     if stage == 3:
         assert start is not None
         load_parameters(Mask3D(chosen.network), start)  # another network is found before hours of predictions
         labels = output / "labels"
         if rank():  # one process predicts, the others wait
-            folders = [await_labels(folders, labels, chosen)]
+            predicted = await_labels(folders, labels, chosen)
         else:
             with progress_bar("predicting") as advance:
-                folders = [predict_labels(start, folders, labels, chosen, accelerator, advance)]
-    entries = [(folder, entry) for folder in folders for entry in folder.choose(chosen.kinds)]
+                predicted = predict_labels(start, folders, labels, chosen, accelerator, advance)
+        entries = [(predicted, entry) for entry in predicted.choose(chosen.kinds)]
     with progress_bar("training") as advance, deferred() as asked:
         network = train(
             chosen, entries, output, start, resume, clouds, accelerator, devices or "auto", workers, advance, asked
         )
     print(f"Wrote {network}; curves: tensorboard --logdir {output}")
+
+
+def check_spacing(samples: Iterable[tuple[SampleFolder, Entry]], voxel_m: float) -> None:
+    """Raises UserError where points are further apart than the network's voxels, which would have few neighbours then."""
+    for folder, kind in dict.fromkeys((folder, entry.kind) for folder, entry in samples):
+        spacing_m = folder.spacing_m(kind)
+        if spacing_m > voxel_m:
+            finer = f"--voxel-m {voxel_m:g}" + (f" --set map.voxel_m={voxel_m:g}" if kind == "map" else "")
+            raise UserError(
+                f"The {kind} samples of {folder.path} have one point every {spacing_m:g} m, the network has voxels of {voxel_m:g} m: label "
+                f"with {finer}, or train with --set network.voxel_m={spacing_m:g}."
+            )
 
 
 class Advance:

@@ -115,6 +115,12 @@ class SampleFolder:
             raise UserError(f"{self.path} has no sample of the kind {' or '.join(kinds)}: it has {', '.join(found)}.")
         return chosen
 
+    def spacing_m(self, kind: str) -> float:
+        """How far apart the points of such samples are at least, by the protocol; 0 where it does not say."""
+        mapping = self.protocol.get("mapping", {}) if kind == "map" else {}
+        spacing: float = max(self.protocol.get("voxel_m", 0), mapping.get("map", {}).get("voxel_m", 0))
+        return spacing
+
     def read(self, entry: Entry) -> Sample:
         return read_sample(self.path / entry.file)
 

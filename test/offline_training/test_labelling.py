@@ -114,6 +114,18 @@ def test_options_of_the_other_stage_are_refused(arguments, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_samples_cannot_be_finer_than_the_map(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: [Entry(spec, "map", "")])
+    finer = [ROOM, "--stage", "2", "--voxel-m", "0.02"]
+    assert run(label.main, [*finer, "-o", str(tmp_path / "a")]) == 2
+    assert "--set map.voxel_m=0.02 as well" in capsys.readouterr().err
+    assert run(label.main, [*finer, "-o", str(tmp_path / "a"), "--set", "map.voxel_m=0.02"]) == 0
+    assert SampleFolder(tmp_path / "a").spacing_m("map") == 0.02
+    assert run(label.main, [ROOM, "--stage", "2", "-o", str(tmp_path / "b")]) == 0
+    by_default = SampleFolder(tmp_path / "b")
+    assert (by_default.spacing_m("map"), by_default.spacing_m("complete")) == (0.03, 0.02)
+
+
 def test_tracked_labels_and_the_complete_cloud(tmp_path):
     entries = label_scene(ROOM, tmp_path, Labelling(stage=2, complete=True))
     assert [entry.kind for entry in entries] == ["map", "complete"]

@@ -210,10 +210,10 @@ def test_a_state_of_other_settings_or_a_broken_one_is_refused(samples, tmp_path)
     assert "weights_only" not in str(error.value), "torch's own advice would run what is in the file"
 
 
-def relabelled(folder, to):
+def relabelled(folder, to, **protocol):
     """The same scenes and names, labelled otherwise."""
     shutil.copytree(folder, to)
-    (to / "protocol.json").write_text('{"stage": 2, "seed": 1}')
+    (to / "protocol.json").write_text(json.dumps({"stage": 2, "seed": 1, **protocol}))
     return to
 
 
@@ -223,6 +223,28 @@ def test_a_state_of_another_labelling_of_the_same_scenes_is_refused(samples, tmp
     other = relabelled(samples, tmp_path / "other")
     with pytest.raises(UserError, match="other samples"):
         train(settings("steps=1"), entries(other), tmp_path / "out", resume=True, accelerator="cpu")
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_samples_that_are_coarser_than_the_voxels_are_refused(samples, tmp_path, capsys, stage):
+    checkpoint.save(Mask3D(settings().network), tmp_path / "first.pt")
+    coarse = relabelled(samples, tmp_path / "coarse", voxel_m=0.02, mapping={"map": {"voxel_m": 0.1}})
+    command = [
+        str(coarse),
+        "--stage",
+        str(stage),
+        "--config",
+        "small",
+        "-o",
+        str(tmp_path / "out"),
+        "--from",
+        str(tmp_path / "first.pt"),
+    ]
+    assert run(main, [*command, *SET]) == 2
+    said = capsys.readouterr().err
+    assert "one point every 0.1 m, the network has voxels of 0.08 m" in said
+    assert "--voxel-m 0.08 --set map.voxel_m=0.08" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_predicted_labels_of_other_samples_are_refused(samples, tmp_path):
