@@ -32,7 +32,7 @@ from gcseg_ros.masks import MaskGenerator, Proposals, overlaps
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.recordings import open_recording, prefetch
 from gcseg_ros.viewer.overlay import overlay
-from gcseg_ros.views import View
+from gcseg_ros.views import View, image_of_view
 
 LEAST_PX = 100
 TOLERANCE_PX = 2
@@ -47,9 +47,7 @@ class TrueMasks:
 
     def labels(self, view: View) -> Labels:
         image = cv2.imread(str(self.folder / "instance" / f"{view.name}.png"), cv2.IMREAD_UNCHANGED)
-        height, width = view.depth_m.shape
-        step = image.shape[1] // width
-        return image[step // 2 :: step, step // 2 :: step][:height, :width].astype(np.int32)
+        return image_of_view(image, view).astype(np.int32)
 
     def __call__(self, view: View) -> Proposals:
         labels = np.where(view.depth_m > 0, self.labels(view), 0)

@@ -174,6 +174,15 @@ class ViewBuilder:
             self.previous = self.mapped = View.restored(saved)
 
 
+def image_of_view(image: npt.NDArray[Any], view: View) -> npt.NDArray[Any]:
+    """An image of a frame's labels (H, W), as large as its depth image or a multiple of it, as its view sees it (h, w): turned as the view
+    is, and one pixel of each block."""
+    height, width = view.depth_m.shape
+    image = np.rot90(image, -view.quarters)
+    step = image.shape[1] // width
+    return np.ascontiguousarray(image[step // 2 :: step, step // 2 :: step][:height, :width])
+
+
 def is_same(a: CameraIntrinsics, b: CameraIntrinsics) -> bool:
     """Whether two calibrations may be of one camera, whose focus moves."""
     return (a.width, a.height) == (b.width, b.height) and np.allclose(a.matrix, b.matrix, rtol=SAME_CAMERA)

@@ -22,7 +22,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.masks.boundary_network import WEIGHTS, BoundaryMaps, BoundaryNetwork
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.synthetic.styles import HELD_OUT_STYLES
-from gcseg_ros.views import ViewBuilder
+from gcseg_ros.views import ViewBuilder, image_of_view
 from offline_training.boundaries.evaluation import evaluate
 from offline_training.boundaries.views import LabelledView, ViewCache
 from offline_training.commands import run
@@ -70,11 +70,7 @@ def recording_views(folder: Path, every: int) -> Iterator[LabelledView]:
         instance = cv2.imread(str(folder / "instance" / f"{frame.name}.png"), cv2.IMREAD_UNCHANGED)
         if instance is None:
             raise UserError(f"There is no truth {folder}/instance/{frame.name}.png: measure a recording that has it.")
-        factor = instance.shape[1] // view.intrinsics.width
-        instance = instance[factor // 2 :: factor, factor // 2 :: factor][
-            : view.intrinsics.height, : view.intrinsics.width
-        ]
-        instance = np.ascontiguousarray(instance)
+        instance = image_of_view(instance, view)
         yield LabelledView(view.colour, view.depth_m, instance, np.isin(instance, structure), view.intrinsics, view.up)
 
 
