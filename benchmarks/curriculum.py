@@ -72,7 +72,7 @@ class Ablation:
         for room, result in label_here(missing, folder, labelling, lambda scene, done, of: None):
             if isinstance(result, str):
                 raise SystemExit(f"{room}: {result}")
-            entries += result
+            entries += result.entries
             write_index(folder, entries)
         return SampleFolder(folder)
 

@@ -145,7 +145,6 @@ def map_(
             raise UserError(
                 "Out of memory: map fewer frames (--max-frames) or larger voxels (--set map.voxel_m=0.05)."
             ) from None
-    skipped = sum(summary["skipped_frames"].values())
     console.print(
         f"{summary['instances']} instances from {summary['frames']} frames in {summary['wall_seconds']:.1f} s "
         f"({summary['frames_per_second']:.1f} frames/s, {summary['peak_memory_mb']:.0f} MB): {output}",
@@ -154,8 +153,8 @@ def map_(
     )
     for note in summary["notes"]:
         console.print(note, markup=False, soft_wrap=True)
-    for reason, count in summary["skipped_frames"].items():
-        errors.print(f"{count} of {skipped + summary['frames']} frames were left out: {reason}.", markup=False)
+    for sentence in source.left_out(sum(source.skipped.values()) + summary["frames"]):
+        errors.print(sentence, markup=False)
     if not summary["complete"]:
         errors.print(
             f"Interrupted: {output} holds the map of the first {summary['frames']} of {total} frames.",
@@ -318,13 +317,10 @@ app.add_typer(weights, name="weights")
 
 def _options(poses: str | None, options: list[str] | None) -> dict[str, str | None]:
     """What `open_recording` takes beside the path."""
-    given: dict[str, str | None] = {}
-    for option in options or []:
-        name, equals, value = option.partition("=")
-        if not (name and equals):
-            raise UserError(f"An option of a recording is written name=value; found {option!r}.")
-        given[name] = value
-    return {**given, "poses": poses} if poses is not None else given
+    from gcseg_ros.recordings import parse_options
+
+    given = parse_options(options or [])
+    return {**given, "poses": poses} if poses is not None else {**given}
 
 
 def _frames(text: str | None, most: int | None) -> slice:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gcseg_ros.config import load_config
 from gcseg_ros.consoles import errors
 from gcseg_ros.errors import UserError
+from gcseg_ros.recordings import parse_options
 from offline_training.commands import run
 from offline_training.labelling.engines import label_here, label_with_ray
 from offline_training.labelling.samples import begin, write_index
@@ -38,6 +39,9 @@ def main(
     complete: Annotated[
         bool, typer.Option("--complete", help="Stage 2: also carry the labels to the scene's complete cloud.")
     ] = False,
+    options: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="What the format takes, as in gcseg map.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of random numbers.")] = 0,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings of the mapping.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="PART.NAME=VALUE", help="One setting.")] = None,
@@ -60,6 +64,7 @@ def main(
         every=every or 1,
         voxel_m=voxel_m or 0.02,
         complete=complete,
+        options=parse_options(options or ()),
         seed=seed,
         mapping=mapping,
     )
@@ -80,10 +85,12 @@ def main(
                 failures.append(f"{scene}: {result}")
                 errors.print(f"Not labelled: {scene}: {result}", markup=False, soft_wrap=True)
             else:
-                entries += result
+                for note in result.notes:
+                    errors.print(f"{scene}: {note}", markup=False, soft_wrap=True)
+                entries += result.entries
                 entries.sort(key=lambda entry: order.get(entry.scene, -1))  # Ray's scenes are ready in any order
                 write_index(output, entries)
-                if not any(entry.file for entry in result):
+                if not any(entry.file for entry in result.entries):
                     errors.print(f"{scene} has no instances: it gives no sample.", markup=False, soft_wrap=True)
             bar.scene()
     if failures:

@@ -14,7 +14,7 @@ from gcseg_ros.consoles import errors
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.merging import SHARE, VOXEL_M, as_map, keyframe_clouds, merged_bottom_up
 from gcseg_ros.output import OutputFolder
-from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings import open_recording, parse_options
 from offline_training.commands import run
 
 
@@ -30,25 +30,34 @@ def main(
     share: Annotated[
         float, typer.Option(min=0.01, max=1, help="Labels that share at least this part of the smaller are one.")
     ] = SHARE,
+    options: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="What the format takes, as in gcseg map.")
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings as YAML.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="PART.NAME=VALUE", help="One setting.")] = None,
 ) -> None:
     """Per-keyframe masks merged bottom-up, without tracking: OUT as of gcseg map, without label images."""
     start = time.perf_counter()
     loaded = load_config(config, [*([f"masks.generator={masks}"] if masks else []), *(settings or [])])
-    source = open_recording(recording)
+    source = open_recording(recording, **parse_options(options or ()))
     with OutputFolder(output) as folder, errors.status("merging"):
         cloud = merged_bottom_up(keyframe_clouds(source, stride, loaded, voxel_m), voxel_m, share)
         if not len(cloud.points):
             raise UserError(f"{recording} has no measured depth: nothing can be merged.")
         found = as_map(cloud)
         protocol = {"method": "bottom-up merging", "recording": recording, "keyframe_stride": stride}
-        protocol["masks"] = loaded.masks.generator
+        protocol |= {
+            "masks": loaded.masks.generator,
+            "skipped_frames": dict(source.skipped),
+            "notes": list(source.notes),
+        }
         seconds = round(time.perf_counter() - start, 3)
         folder.finish(
             found,
             {**protocol, "voxel_m": voxel_m, "share": share, "instances": len(found.objects), "wall_seconds": seconds},
         )
+    for sentence in source.notes + source.left_out(len(source)):
+        errors.print(sentence, markup=False, soft_wrap=True)
     print(f"{len(found.objects)} instances: {output}")
 
 

@@ -11,7 +11,7 @@ import queue
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -99,6 +99,10 @@ class Recording(ABC):
                 f"No frame of {self.path} can be used: {reasons or 'it holds none'}; expected {self.expects}."
             )
 
+    def left_out(self, frames: int) -> list[str]:
+        """What was skipped of so many frames, one sentence a reason."""
+        return [f"{count} of {frames} frames were left out: {reason}." for reason, count in self.skipped.items()]
+
 
 def formats() -> list[type[Recording]]:
     """All formats, by name."""
@@ -140,6 +144,17 @@ def open_recording(path: str | Path, **options: str | None) -> Recording:
         raise UserError(f"The recording {path} cannot be read: {error.strerror or error}.") from None
     hint = _near(where) or "known are " + "; ".join(f"{kind.format}: {kind.expects}" for kind in formats())
     raise UserError(f"No known recording format fits {path}; {hint}.")
+
+
+def parse_options(options: Iterable[str]) -> dict[str, str]:
+    """`name=value` texts as what `open_recording` takes beside the path. Raises UserError."""
+    given = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not (name and equals):
+            raise UserError(f"An option of a recording is written name=value; found {option!r}.")
+        given[name] = value
+    return given
 
 
 def _near(path: Path) -> str:

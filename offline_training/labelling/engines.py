@@ -9,11 +9,10 @@ from pathlib import Path
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.packages import extra
-from offline_training.labelling.samples import Entry
-from offline_training.labelling.scene import Labelling, label_scene
+from offline_training.labelling.scene import Labelled, Labelling, label_scene
 
-Result = tuple[str, "list[Entry] | str"]
-"""A scene, and its entries or one sentence about what went wrong."""
+Result = tuple[str, "Labelled | str"]
+"""A scene, and its labels or one sentence about what went wrong."""
 
 
 def label_here(

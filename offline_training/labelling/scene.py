@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -35,21 +35,29 @@ class Labelling(Part):
     voxel_m: float = Field(0.02, gt=0, description="samples are thinned to one point a voxel")
     complete: bool = Field(False, description="stage 2: also carry the labels to the scene's own complete cloud")
     synthetic_width_px: int = Field(320, ge=64, description="synthetic rooms are rendered this wide")
+    options: dict[str, str] = Field({}, description="what the recordings' format takes beside the path")
     seed: int = Field(0, ge=0, description="of NumPy's and OpenCV's random numbers")
     mapping: Config = Config()
 
 
+class Labelled(NamedTuple):
+    """entries: of a scene's samples; notes: sentences of its reader and its mapper, for the user to check."""
+
+    entries: list[Entry]
+    notes: list[str]
+
+
 def label_scene(
     spec: str, folder: Path, settings: Labelling, progress: Callable[[int, int], None] = lambda done, of: None
-) -> list[Entry]:
-    """Write the samples of a recording (a path or synthetic:SEED:STYLE:FRAMES) to `folder`; returns their entries.
+) -> Labelled:
+    """Write the samples of a recording (a path or synthetic:SEED:STYLE:FRAMES) to `folder`.
 
     progress  called after each frame with the number of frames done and how many there are
     Raises UserError if the recording cannot be used.
     """
     np.random.seed(settings.seed)
     cv2.setRNGSeed(settings.seed)
-    recording = open_recording(spec)
+    recording = open_recording(spec, **settings.options)
     if isinstance(recording, SyntheticRecording):
         width, camera = settings.synthetic_width_px, recording.intrinsics
         recording.intrinsics = camera.scaled(width, width * camera.height // camera.width)
@@ -63,7 +71,8 @@ def label_scene(
             file = f"samples/{name}.{kind}{f'.{frame}' if frame else ''}.npz"
             write_sample(folder / file, cloud)
             entries.append(Entry(spec, kind, file, frame, len(cloud), len(instances)))
-    return entries or [Entry(spec, "fragment" if settings.stage == 1 else "map", "")]
+    entries = entries or [Entry(spec, "fragment" if settings.stage == 1 else "map", "")]
+    return Labelled(entries, recording.notes + recording.left_out(len(recording)))
 
 
 def scene_name(spec: str) -> str:
@@ -93,7 +102,10 @@ def fragments(
 def whole_scene(
     recording: Recording, settings: Labelling, progress: Callable[[int, int], None]
 ) -> Iterator[tuple[str, str, Sample]]:
-    """All frames tracked (Algorithm 1) and lifted; with `complete` also the scene's own cloud with these labels."""
+    """All frames tracked (Algorithm 1) and lifted; with `complete` also the scene's own cloud with these labels.
+
+    What the mapper has to say is put with the recording's notes.
+    """
     mapper = Mapper(settings.mapping)
     own = CompleteCloud(recording) if settings.complete else None
     frames = own.frames() if own else iter(recording)
@@ -101,6 +113,7 @@ def whole_scene(
         mapper.step(frame)
         progress(min((number + 1) * settings.every, len(recording)), len(recording))
     found = mapper.instances()
+    recording.notes += mapper.notes()
     instance = large(found.instance, settings.min_points)
     yield "map", "", Sample(found.points, found.colours, instance)
     if own:

@@ -81,6 +81,9 @@ def test_the_command(tmp_path, capsys):
     found = read_instance_map(out)
     assert len(found.objects) > 3
     assert (out / "picture.png").is_file()
+    assert json.loads((out / "summary.json").read_text())["skipped_frames"] == {}
+    assert run(main, ["synthetic:3:demo:4", "-o", str(out), "--option", "poses=other"]) == 2
+    assert "found 'other'" in capsys.readouterr().err
     assert run(main, [str(tmp_path / "nowhere"), "-o", str(tmp_path / "other")]) == 2
     assert "no recording" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()

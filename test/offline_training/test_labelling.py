@@ -17,10 +17,14 @@ from offline_training import label
 from offline_training.commands import run
 from offline_training.labelling import engines, scene
 from offline_training.labelling.samples import Entry, Sample, SampleFolder, read_sample, thinned, write_sample
-from offline_training.labelling.scene import Labelling, label_scene
+from offline_training.labelling.scene import Labelled, Labelling, label_scene
 from offline_training.labelling.versions import versions
 
 ROOM = "synthetic:3:bathroom:4"
+
+
+def without_notes(*entries):
+    return Labelled(list(entries), [])
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,9 @@ def test_each_keyframe_is_a_sample_of_its_own(stage1):
 
 def test_going_on_labels_only_what_is_missing(stage1, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: asked.append(spec) or [Entry(spec, "fragment", "")])
+    monkeypatch.setattr(
+        engines, "label_scene", lambda spec, *_: asked.append(spec) or without_notes(Entry(spec, "fragment", ""))
+    )
     assert (
         run(label.main, [ROOM, "synthetic:4:bathroom:4", "-o", str(stage1), "--stage", "1", "--keyframe-stride", "2"])
         == 0
@@ -56,9 +62,27 @@ def test_going_on_labels_only_what_is_missing(stage1, monkeypatch, capsys):
     assert "another keyframe_stride" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("stage", ["1", "2"])
+def test_what_is_left_out_and_taken_for_granted_is_told(tmp_path, capsys, stage):
+    """A folder with other poses, the first of which is lost, and with depth beyond what is mapped."""
+    room = export(ROOM, tmp_path / "room", frames=3)
+    np.savetxt(room / "pose_noisy" / "000000.txt", np.full((4, 4), np.nan))
+    command = [str(room), "-o", str(tmp_path / "out"), "--stage", stage, "--option", "poses=pose_noisy"]
+    near = ["--set", "input.depth_max_m=0.2", "--set", "masks.generator=geometric"]
+    assert run(label.main, [*command, *near]) == 0
+    said = capsys.readouterr().err
+    assert f"{room}: 1 of 3 frames were left out: the pose is lost" in said
+    assert ("Nothing is mapped: depth is taken up to input.depth_max_m = 0.2 m" in said) == (stage == "2")
+    assert SampleFolder(tmp_path / "out").protocol["options"] == {"poses": "pose_noisy"}
+    assert run(label.main, [*command[:-1], "poses", *near]) == 2
+    assert "name=value" in capsys.readouterr().err
+
+
 def test_scenes_are_in_the_order_of_the_command_whichever_was_ready_first(tmp_path, monkeypatch):
     """What is learned follows from their order."""
-    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: [Entry(spec, "map", "", frame) for frame in "ab"])
+    monkeypatch.setattr(
+        engines, "label_scene", lambda spec, *_: without_notes(*(Entry(spec, "map", "", frame) for frame in "ab"))
+    )
     rooms = [f"synthetic:{i}:bathroom:4" for i in range(3)]
     for labelled in (rooms[1:2], rooms):
         assert run(label.main, [*labelled, "-o", str(tmp_path), "--stage", "2"]) == 0
@@ -67,7 +91,7 @@ def test_scenes_are_in_the_order_of_the_command_whichever_was_ready_first(tmp_pa
 
 
 def test_a_folder_takes_no_labels_of_other_weights(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: [Entry(spec, "map", "")])
+    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: without_notes(Entry(spec, "map", "")))
     assert run(label.main, [ROOM, "-o", str(tmp_path), "--stage", "2"]) == 0
     file = tmp_path / "protocol.json"
     file.write_text(file.read_text().replace('"masks": "', '"masks": "0'))
@@ -115,7 +139,7 @@ def test_options_of_the_other_stage_are_refused(arguments, tmp_path, capsys):
 
 
 def test_samples_cannot_be_finer_than_the_map(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: [Entry(spec, "map", "")])
+    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: without_notes(Entry(spec, "map", "")))
     finer = [ROOM, "--stage", "2", "--voxel-m", "0.02"]
     assert run(label.main, [*finer, "-o", str(tmp_path / "a")]) == 2
     assert "--set map.voxel_m=0.02 as well" in capsys.readouterr().err
@@ -127,7 +151,7 @@ def test_samples_cannot_be_finer_than_the_map(tmp_path, capsys, monkeypatch):
 
 
 def test_tracked_labels_and_the_complete_cloud(tmp_path):
-    entries = label_scene(ROOM, tmp_path, Labelling(stage=2, complete=True))
+    entries, _ = label_scene(ROOM, tmp_path, Labelling(stage=2, complete=True))
     assert [entry.kind for entry in entries] == ["map", "complete"]
     mapped, complete = (read_sample(tmp_path / entry.file) for entry in entries)
     assert set(np.unique(complete.instance)) <= {0, *np.unique(mapped.instance)}
@@ -138,10 +162,10 @@ def test_a_folders_truth_is_not_looked_at(tmp_path):
     room = export(ROOM, tmp_path / "room", frames=2)
     with np.load(room / "gt_cloud.npz") as file:
         arrays = dict(file)
-    before = label_scene(str(room), tmp_path / "a", Labelling(stage=2, complete=True))
+    before, _ = label_scene(str(room), tmp_path / "a", Labelling(stage=2, complete=True))
     np.savez(room / "gt_cloud.npz", **{**arrays, "instance": arrays["instance"][::-1]})
     assert len(load_truth(room).instance)
-    after = label_scene(str(room), tmp_path / "b", Labelling(stage=2, complete=True))
+    after, _ = label_scene(str(room), tmp_path / "b", Labelling(stage=2, complete=True))
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(
             read_sample(tmp_path / "a" / one.file).instance, read_sample(tmp_path / "b" / other.file).instance
@@ -195,7 +219,9 @@ def test_a_recording_that_cannot_be_used_does_not_stop_the_others(tmp_path, caps
     monkeypatch.setattr(
         engines,
         "label_scene",
-        lambda spec, *_: [Entry(spec, "map", "f")] if spec.endswith("/a") else _raise(UserError("no such folder")),
+        lambda spec, *_: (
+            without_notes(Entry(spec, "map", "f")) if spec.endswith("/a") else _raise(UserError("no such folder"))
+        ),
     )
     assert run(label.main, ["missing", "a", "-o", str(tmp_path / "out"), "--stage", "2"]) == 2
     assert "1 of 2 scenes could not be labelled" in capsys.readouterr().err
@@ -226,7 +252,7 @@ def test_a_dead_ray_worker_is_one_sentence(tmp_path, monkeypatch):
     def die(spec, folder, settings):
         if spec == "bad":
             os._exit(1)
-        return [Entry(spec, "map", "")]
+        return Labelled([Entry(spec, "map", "")], [])
 
     monkeypatch.setattr(engines, "label_scene", die)
     try:
@@ -235,7 +261,7 @@ def test_a_dead_ray_worker_is_one_sentence(tmp_path, monkeypatch):
     finally:
         ray.shutdown()
     assert "worker died" in results["bad"]
-    assert results["good"][0].scene == "good"
+    assert results["good"].entries[0].scene == "good"
 
 
 def test_an_index_that_is_none_is_refused(stage1, tmp_path):
