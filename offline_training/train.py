@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -36,7 +36,7 @@ def main(
     validate: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="Samples, or scenes with their truth; may be repeated.")
     ] = None,
-    accelerator: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="What to train on.")] = "auto",
+    accelerator: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="What to train on.")] = "auto",
     devices: Annotated[int, typer.Option(min=0, help="Of this machine; 0: all. Under torchrun: its processes.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help="Of the processor; 0: PyTorch's choice.")] = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare examples.")] = 0,

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
+from gcseg_ros.networks.runtime import device_of
 from gcseg_ros.packages import extra
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.network import Mask3D
@@ -175,13 +176,14 @@ def launched(settings: Training, accelerator: str, devices: int | str) -> Any:
     from lightning.fabric import Fabric
     from lightning.fabric.plugins.environments import TorchElasticEnvironment
 
+    accelerator = device_of(accelerator, "--accelerator").type  # Lightning's own "auto" is also what a Mac has
     if TorchElasticEnvironment.detect():
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = max(1, int(os.environ["WORLD_SIZE"]) // devices)
     else:
         nodes = 1
-        if accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available()):
-            devices = 1 if devices == "auto" else devices
+        if accelerator == "cpu" and devices == "auto":
+            devices = 1
     try:
         fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes)
     except Exception as error:  # Lightning has no common type for what is not there

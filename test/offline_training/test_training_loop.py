@@ -23,7 +23,7 @@ from offline_training.labelling.samples import SampleFolder  # noqa: E402
 from offline_training.segmenter.examples import Examples  # noqa: E402
 from offline_training.segmenter.pseudo_labels import predict_labels  # noqa: E402
 from offline_training.segmenter.settings import load_settings  # noqa: E402
-from offline_training.segmenter.training import NETWORK, STATE, load_parameters, train  # noqa: E402
+from offline_training.segmenter.training import NETWORK, STATE, launched, load_parameters, train  # noqa: E402
 from offline_training.segmenter.validation import validation_clouds  # noqa: E402
 from offline_training.train import main  # noqa: E402
 
@@ -140,7 +140,10 @@ def test_hungarian_matching_trains_as_well(samples, tmp_path):
         (["SAMPLES", "--stage", "2", "--config", "small", "--from", "OTHER"], "network.hidden = 32 instead of 64"),
         (["SAMPLES", "--stage", "3", "--config", "small", "--from", "OTHER"], "network.hidden = 32 instead of 64"),
         (["SAMPLES", "--stage", "3", "--config", "small", "--from", "OTHER", "--resume"], "without --resume"),
-        (["SAMPLES", "--stage", "2", "--config", "small", "--accelerator", "gpuu"], "--accelerator cpu, or auto"),
+        (
+            ["SAMPLES", "--stage", "2", "--config", "small", "--accelerator", "gpuu"],
+            "is not one of 'auto', 'cpu', 'cuda'",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(samples, tmp_path, capsys, arguments, sentence):
@@ -307,6 +310,16 @@ def test_two_processes_under_torchrun(samples, tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "segmenter.pt").is_file()
     assert len((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_what_the_package_does_not_support_is_not_chosen(monkeypatch):
+    """As on a Mac."""
+    from lightning.fabric.accelerators import MPSAccelerator
+
+    monkeypatch.setattr(MPSAccelerator, "is_available", staticmethod(lambda: True))
+    assert launched(settings(), "auto", "auto").device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(UserError, match="--accelerator must be auto, cpu"):
+        launched(settings(), "mps", "auto")
 
 
 def test_after_an_interruption_one_reads_how_to_go_on(capsys):
