@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,8 +62,9 @@ def fetch_(
             file, state = fetch(entry, folder, partial(_show, bar, task))
         known = "checked" if state is State.WHOLE else "its checksum is nowhere published, so it could not be checked"
         console.print(f"{entry.name}: {escape(str(file))} ({known}).", soft_wrap=True)
-    if folder is not None and weights_folder() != folder:
-        console.print(f"To have them found: export {FOLDER_VARIABLE}={escape(str(folder.resolve()))}", soft_wrap=True)
+    where = weights_folder(folder).resolve()
+    if where != weights_folder().resolve():
+        console.print(f"To have them found: export {FOLDER_VARIABLE}={escape(shlex.quote(str(where)))}", soft_wrap=True)
 
 
 @app.command("verify")

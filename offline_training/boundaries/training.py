@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +16,10 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import atomic_path
 from gcseg_ros.masks.boundary_network import BoundaryMaps, features
 from gcseg_ros.recordings.synthetic.styles import HELD_OUT_STYLES, TRAINING_STYLES
+from gcseg_ros.segmentation.checkpoint import write
 from offline_training.boundaries.appearance import principal_components
 from offline_training.boundaries.calibration import calibrate
 from offline_training.boundaries.evaluation import evaluate
@@ -197,19 +198,15 @@ def save(
     average: AveragedModel,
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Write a checkpoint; the old one stays until the new one is complete."""
-    temporary = path.with_name(path.name + ".tmp")
-    torch.save(
-        {
-            "step": step,
-            "settings": asdict(settings),
-            "network": network.state_dict(),
-            "average": average.state_dict(),
-            "optimizer": optimizer.state_dict(),
-        },
-        temporary,
-    )
-    os.replace(temporary, path)
+    """Write a checkpoint; the old one stays until the new one is complete. Raises UserError."""
+    content = {
+        "step": step,
+        "settings": asdict(settings),
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    write(content, path)
 
 
 def restore(
@@ -251,12 +248,10 @@ def read_curves(path: Path, until: int) -> list[dict[str, object]]:
 
 def write_curves(path: Path, rows: list[dict[str, object]]) -> None:
     """Losses and held-out figures by step, as CSV and as a picture beside it."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="") as file:
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(temporary, path)
     draw_curves(path.with_suffix(".png"), rows)
 
 

@@ -1,5 +1,7 @@
 """The boundary network: what goes in, what comes out, and its training."""
 
+import resource
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -262,6 +264,20 @@ class TestTraining:
         (tmp_path / "parts" / "checkpoint.pt").write_bytes(b"broken")
         with pytest.raises(UserError, match=r"cannot be read.*: delete it, or give a new folder"):
             training.train(settings, tmp_path / "parts", resume=True, validate_every=1, **arguments)
+
+    def test_a_checkpoint_that_cannot_be_written_is_one_sentence(self, tmp_path):
+        from offline_training.boundaries import training
+
+        network = self.torch.nn.Linear(1, 1)
+        optimizer = self.torch.optim.AdamW(network.parameters())
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most[1]))
+        try:
+            with pytest.raises(UserError, match=r"checkpoint\.pt cannot be written.*is the disk full"):
+                training.save(tmp_path / "checkpoint.pt", 1, training.Settings(1), network, network, optimizer)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, most)
+        assert not list(tmp_path.iterdir())
 
     def test_a_device_that_is_not_there(self, tmp_path, capsys):
         from offline_training.boundaries.__main__ import main

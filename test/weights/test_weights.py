@@ -212,6 +212,16 @@ def test_a_download_that_is_aborted_is_gone_on_with(server, entry, tmp_path, cap
     assert "gcseg: Aborted: the next `gcseg weights fetch` goes on where this one stopped." in capsys.readouterr().err
 
 
+def test_the_advice_names_the_folder_that_was_written_to(entry, tmp_path, capsys, monkeypatch):
+    """Also where the shell has not replaced the ~, and a shell takes it as it is printed."""
+    monkeypatch.setattr("gcseg_ros.weights.table.TABLE", (entry,))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    assert main(["weights", "fetch", "net", "--weights-dir=~/my weights"]) == 0
+    assert f"export {FOLDER_VARIABLE}='{tmp_path.resolve()}/my weights'" in capsys.readouterr().out
+    assert (tmp_path / "my weights" / "net.pt").is_file()
+
+
 def test_commands(entry, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("gcseg_ros.weights.table.TABLE", (entry,))
     monkeypatch.setattr("gcseg_ros.weights.TABLE", (entry,))
