@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.camera.upright import quarters_to_upright
 from gcseg_ros.config import InputConfig
 from gcseg_ros.depth import Camera, Image, decimate, fuse, normals_from, warp
 from gcseg_ros.frames import CameraIntrinsics, Frame, rigid
@@ -21,7 +22,6 @@ from gcseg_ros.state import Saved
 
 TURNS = ("none", "clockwise", "half", "counterclockwise")
 """By the number of right angles clockwise."""
-CLEARLY_UP, ALONG_A_SIDE = 0.6, 0.87  # of a unit vector, in the image: its length along a side, and the share of that
 SAME_CAMERA = 0.1  # focal lengths and principal points that differ by a smaller share may be one camera's
 
 
@@ -158,7 +158,7 @@ class ViewBuilder:
     def _quarters_of_first(self, frame: Frame) -> int:
         """Right angles by which frames from this one on are turned: as its pose says; where that is not clear, as the last view was if it may
         be of the same camera (a map is gone on with)."""
-        clear, last = quarters_to_upright(frame), self.previous
+        clear, last = quarters_to_upright(frame.pose) if frame.z_up else None, self.previous
         if clear is not None or last is None:
             return clear or 0
         _, camera = self._reduced(frame.intrinsics.turned(last.quarters))
@@ -186,11 +186,3 @@ def image_of_view(image: npt.NDArray[Any], view: View) -> npt.NDArray[Any]:
 def is_same(a: CameraIntrinsics, b: CameraIntrinsics) -> bool:
     """Whether two calibrations may be of one camera, whose focus moves."""
     return (a.width, a.height) == (b.width, b.height) and np.allclose(a.matrix, b.matrix, rtol=SAME_CAMERA)
-
-
-def quarters_to_upright(frame: Frame) -> int | None:
-    """Right angles by which a frame is to be turned clockwise, so that up is up; None where its pose does not say so clearly."""
-    x, y = frame.pose[2, :2] if frame.z_up else (0.0, 0.0)  # of the world's z axis, in the image
-    upwards = (-y, -x, y, x)  # how far it points up in the image, turned by 0 to 3 right angles
-    quarters = int(np.argmax(upwards))
-    return quarters if upwards[quarters] > max(CLEARLY_UP, ALONG_A_SIDE * np.hypot(x, y)) else None

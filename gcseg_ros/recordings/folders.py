@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -14,6 +15,8 @@ import numpy.typing as npt
 
 from gcseg_ros.camera.lens import Lens
 from gcseg_ros.camera.registration import as_fine_as_colour, registered
+from gcseg_ros.camera.upright import other_axis_up
+from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.images import read_colour, read_depth
@@ -22,6 +25,7 @@ from gcseg_ros.ros_types.messages import seconds
 COLOUR_SUFFIXES = (".jpg", ".jpeg", ".png")
 DEPTH_SUFFIXES = (".png",)
 MOST_FRAMES = 100_000_000  # weeks without a pause
+POSES_LOOKED_AT = 300  # about, to see which way is up
 STAMP = re.compile(r"\d+\.(\d+)")  # a name that is a stamp in seconds
 
 
@@ -65,6 +69,7 @@ class FolderRecording(Recording):
     def _frames(self) -> Iterator[Frame | str]:
         if self.assumed:
             self.notes.append(self.assumed)
+        z_up = self.z_up and self._z_points_up()
         for files in self.files:
             if files.colour is None:
                 yield "no colour image"
@@ -85,7 +90,23 @@ class FolderRecording(Recording):
                 colour, depth = self.lens.straightened(colour), self.lens.straightened_depth(depth)
             depth, depth_camera = as_fine_as_colour(depth, depth_camera, colour)
             rgb = registered(colour, colour_camera, depth, depth_camera, self.T_colour_depth)
-            yield Frame(files.name, files.stamp_s, rgb, depth, depth_camera, pose, self.z_up)
+            yield Frame(files.name, files.stamp_s, rgb, depth, depth_camera, pose, z_up)
+
+    def _z_points_up(self) -> bool:
+        """Whether the poses allow it; else it is noted."""
+        poses = []
+        for files in self.files[:: max(1, len(self.files) // POSES_LOOKED_AT)]:
+            with suppress(UserError):  # a broken file is told when its turn has come
+                pose = self.pose(files)
+                if pose is not None and not why_unusable(pose):
+                    poses.append(pose)
+        axis = other_axis_up(poses)
+        if axis is not None:
+            self.notes.append(
+                f"By the poses it is the world's {axis} axis that points up, and not z: images are not turned (input.turn), and objects "
+                "are found less well than in a world whose z axis points up: turn the poses."
+            )
+        return axis is None
 
 
 def natural(text: str) -> list[str | int]:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from recording_builders import K, check_frames, four, make_views, save_image, save_matrix, write_scannet
+from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
@@ -309,3 +310,18 @@ def test_a_rendered_walk():
     np.testing.assert_allclose(frame.pose, np.loadtxt(SHARED / "pose/000000.txt"), atol=1e-8)
     depth = cv2.imread(str(SHARED / "depth/000000.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(np.rint(frame.depth_m * 1000), depth)
+
+
+def test_a_world_whose_y_axis_points_up_is_told(tmp_path):
+    """ARKit's. Images would else be turned by what its z axis, which is level, says."""
+    views = make_views(20)
+    write_scannet(tmp_path, views)
+    for i in range(20):
+        pose = np.eye(4)
+        pose[:3, :3] = Rotation.from_euler("yx", [180 + 10 * i, 10], degrees=True).as_matrix() @ np.diag([1, -1, -1.0])
+        save_matrix(tmp_path / f"pose/{i:06d}.txt", pose)
+    recording = open_recording(tmp_path)
+    assert {frame.z_up for frame in recording} == {False}
+    assert ["world's y axis that points up, and not z: images are not turned" in note for note in recording.notes] == [
+        True
+    ]

@@ -1,0 +1,44 @@
+"""Which way is up: in a camera's image, and in the world that its poses are given in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from gcseg_ros.frames import Array
+
+CLEARLY_UP, ALONG_A_SIDE = 0.6, 0.87  # of a unit vector, in the image: its length along a side, and the share of that
+UP: Array = np.array([0.0, 0.0, 1.0])
+OTHER_AXES = {name: sign * np.eye(3)[i] for i, axis in enumerate("xy") for name, sign in ((axis, 1), (f"-{axis}", -1))}
+MOST, NEARLY_ALL = 0.9, 0.95  # shares of the poses
+
+
+def quarters_to_upright(pose: Array, up: Array = UP) -> int | None:
+    """Right angles by which an image is to be turned clockwise, so that up is up; None where its camera-to-world pose (4, 4) does not say
+    so clearly. up (3,): the unit vector of the world that points up."""
+    x, y = up @ pose[:3, :2]
+    upwards = (-y, -x, y, x)  # how far it points up in the image, turned by 0 to 3 right angles
+    quarters = int(np.argmax(upwards))
+    return quarters if upwards[quarters] > max(CLEARLY_UP, ALONG_A_SIDE * np.hypot(x, y)) else None
+
+
+def other_axis_up(poses: Sequence[Array]) -> str | None:
+    """The axis of the world, "y" or "-x", that points up instead of z, as far as camera-to-world poses (4, 4) tell; else None.
+
+    A camera is carried one way up: along the axis that points up nearly all images have to be turned alike, or not at all. Along another
+    one they would have to be turned now one way, now another, as the camera looks about. Where it does not nothing is told.
+    """
+    turns = Counter(quarters_to_upright(pose) for pose in poses)
+    upright, unclear, total = turns.pop(0, 0), turns.pop(None, 0), len(poses)
+    if not poses or max(upright, *turns.values(), 0) >= MOST * total or total - upright - unclear < (1 - MOST) * total:
+        return None
+    shares = {
+        (turn, name): count / total
+        for name, axis in OTHER_AXES.items()
+        for turn, count in Counter(quarters_to_upright(pose, axis) for pose in poses).items()
+        if turn is not None
+    }
+    likely = sorted((turn > 0, -share, name) for (turn, name), share in shares.items() if share >= NEARLY_ALL)
+    return likely[0][2] if likely else None

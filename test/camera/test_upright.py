@@ -1,0 +1,58 @@
+"""Which way is up, by the poses of a camera that looks about."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from gcseg_ros.camera.upright import other_axis_up, quarters_to_upright
+
+LEVEL = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0.0]])
+"""Camera to world: along the world's x axis, z up."""
+WORLDS = {  # z-up world -> one whose axis of that name points up
+    "y": np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0.0]]),
+    "-y": np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0.0]]),
+    "x": np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0.0]]),
+    "-x": np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0.0]]),
+}
+
+
+def look(heading, down=0.0, quarters=0, world=None):
+    """Camera-to-world; angles in degrees. quarters: right angles by which its image is to be turned clockwise."""
+    pose = np.eye(4)
+    R = Rotation.from_euler("z", heading, degrees=True).as_matrix() @ LEVEL
+    R = R @ Rotation.from_euler("x", -down, degrees=True).as_matrix()
+    pose[:3, :3] = (
+        (np.eye(3) if world is None else world) @ R @ Rotation.from_euler("z", 90 * quarters, degrees=True).as_matrix()
+    )
+    return pose
+
+
+@given(st.floats(-180, 180), st.floats(-40, 40), st.integers(0, 3))
+def test_a_camera_that_is_held_by_right_angles_is_turned_back(heading, down, quarters):
+    assert quarters_to_upright(look(heading, down, quarters)) == quarters
+
+
+@given(st.floats(-180, 180), st.integers(0, 3))
+def test_a_camera_that_looks_down_is_not_told(heading, quarters):
+    assert quarters_to_upright(look(heading, 70, quarters)) is None
+
+
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_axis_that_points_up_is_named(name, quarters):
+    poses = [look(heading, 15, quarters, WORLDS[name]) for heading in range(0, 200, 10)]
+    found = other_axis_up(poses)
+    assert found == name if quarters == 0 else found in (name, name.removeprefix("-"), f"-{name}")
+
+
+@given(st.lists(st.floats(-180, 180), min_size=1, max_size=30), st.floats(-40, 40), st.integers(0, 3))
+def test_nothing_is_said_of_a_world_whose_z_axis_points_up(headings, down, quarters):
+    assert other_axis_up([look(heading, down, quarters) for heading in headings]) is None
+
+
+def test_nothing_is_said_where_it_cannot_be_known():
+    assert other_axis_up([]) is None
+    assert other_axis_up([look(heading, 70) for heading in range(0, 40, 5)]) is None, "it looks down at a table"
+    assert other_axis_up([look(heading, 15, 0, WORLDS["y"]) for heading in range(10)]) is None, "it hardly looks about"
