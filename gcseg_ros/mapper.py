@@ -19,6 +19,7 @@ from gcseg_ros.finishing.joining import shipped_model
 from gcseg_ros.finishing.votes import same_colour
 from gcseg_ros.frames import Frame
 from gcseg_ros.instances.instances import InstanceMap, describe_objects
+from gcseg_ros.mapping.astray import Astray
 from gcseg_ros.mapping.left_out import LeftOut
 from gcseg_ros.mapping.pose_refinement import PoseRefinement
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
@@ -89,7 +90,7 @@ class Mapper:
         self._build_view = ViewBuilder(self.config.input)
         self._left_out = LeftOut(self.config.input.depth_max_m)
         self.voxel_map = VoxelMap(self.config.map)
-        self.refine = PoseRefinement(self.voxel_map)
+        self.refine, self.astray = PoseRefinement(self.voxel_map), Astray()
         # offline, one processor is for tracking while another looks ahead
         threads = LIVE_THREADS if live else max(1, min(LIVE_THREADS, (os.cpu_count() or 1) - 1))
         generate = build_generator(self.config.masks, self.config.foundation, threads)
@@ -118,15 +119,19 @@ class Mapper:
 
         Raises UserError where masks cannot be propagated; then nothing has changed.
         """
-        view, index, poses = look.view, self.tracker.frames, self.refine.state()
+        view, index, poses, went = look.view, self.tracker.frames, self.refine.state(), self.astray.state()
         if self.config.poses.refine:
             with self._stage("poses"):
                 view = self.refine(view)
+            if self.astray(look.frame.stamp_s, look.view.pose, self.refine.fits):
+                self._build_view.mapped = look.view
+                return TrackedFrame(index, labels_of(look.frame, view, self.tracker.pass_over(view)), False)
         with self._stage("tracking"):
             try:
                 labels, keyframe = self.tracker.step(view, look.proposals)
             except UserError:
                 self.refine.restore(Saved("poses", 0, poses))
+                self.astray.restore(Saved("astray", 0, went))
                 raise
         with self._stage("map"):
             self._left_out.outside += self.voxel_map.integrate(view, labels)
@@ -212,6 +217,7 @@ class Mapper:
             "depth": self._build_view,
             "map": self.voxel_map,
             "poses": self.refine,
+            "astray": self.astray,
             "tracking": tracker,
             "objects": tracker.objects,
             "evidence": tracker.evidence,
@@ -230,7 +236,7 @@ class Mapper:
             "objects": objects.counts(),
             "ids": {"in_use": objects.in_use, "taken_back": objects.taken_back, "refused": objects.refused},
             "voxels": len(self.voxel_map),
-            "poses": self.refine.counts(),
+            "poses": {**self.refine.counts(), "astray": self.astray.count},
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.stages.items()},
         }
 
@@ -253,7 +259,7 @@ class Mapper:
         """What the user of the map should know, one sentence each."""
         objects, voxels = self.tracker.objects, self.voxel_map
         notes = self._left_out.notes(len(voxels), voxels.voxel_m, voxels.reach_m)
-        notes += self.refine.notes(self.tracker.frames)
+        notes += [*self.refine.notes(self.tracker.frames), *self.astray.notes()]
         quarters = self._build_view.mapped.quarters if self._build_view.mapped else 0
         if self.config.input.turn == "auto" and quarters:
             notes.append(

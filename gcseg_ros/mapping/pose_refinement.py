@@ -50,7 +50,8 @@ class PoseRefinement:
     """Views, in order of time -> the same views with corrected poses.
 
     correction  (6,) of the last view
-    lost        views whose points do not lie on the map; the first is one
+    fits        whether the last view lies on the map, or has too little depth to tell
+    lost        views that did not; the first is one
     """
 
     def __init__(self, voxel_map: VoxelMap) -> None:
@@ -58,6 +59,7 @@ class PoseRefinement:
         self.drift = Drift()
         self.correction = np.zeros(6)
         self.lost = 0
+        self.fits = True
 
     def __call__(self, view: View) -> View:
         points, fades = some_points(view), np.where(self.drift.variance() > 0, FADES, SETTLES)
@@ -68,8 +70,9 @@ class PoseRefinement:
             if expected.any():  # a closed loop made the poses jump: then they fit the map by themselves
                 found = self._registered(points, view.pose, np.zeros(6))
                 expected = expected if found is None else np.zeros(6)
+        self.fits = found is not None or len(points.at) < LEAST_POINTS
         if found is None:
-            self.correction, self.lost = expected, self.lost + (len(points.at) >= LEAST_POINTS)
+            self.correction, self.lost = expected, self.lost + (not self.fits)
         else:
             measured, information = found
             self.drift.learn(measured, expected)

@@ -93,6 +93,11 @@ class Tracker:
         self.propagate.prompt(view, labels)  # the prompts of the next window
         return labels, True
 
+    def pass_over(self, view: View) -> Labels:
+        """In place of `step`, where a view's pose is wrong: nothing of it is tracked; (h, w) int32, all 0."""
+        self.frames += 1
+        return np.zeros(view.depth_m.shape, np.int32)
+
     def _take_back(self, now: int) -> None:
         """Ids run short: free those of pieces that stayed too small to be part of an instance and were not seen lately.
 
