@@ -136,7 +136,7 @@ class Mapper:
         with self._stage("map"):
             self._left_out.outside += self.voxel_map.integrate(view, labels)
         if keyframe:
-            self._left_out.add(look.frame.depth_m)
+            self._left_out.add(look.frame.depth_m, look.frame.colour)
             with self._stage("views"):
                 self.gatherer(look.frame.turned(view.quarters), view)
         self._build_view.mapped = look.view

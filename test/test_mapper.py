@@ -206,6 +206,17 @@ def test_where_depth_is_in_another_unit_the_user_is_told(frames, times, says):
     assert Mapper().notes() == []
 
 
+def test_colour_images_that_show_nothing_are_told():
+    """A covered lens, or a wrong encoding."""
+    frames = list(open_recording("synthetic:2:demo:4"))
+    assert Mapper(load_config(None, ["masks.generator=geometric", "views.most=0"])).notes() == []
+    for value, told in ((0, True), (255, True), (None, False)):
+        mapper = Mapper(load_config(None, ["masks.generator=geometric", "views.most=0"]))
+        for frame in frames:
+            mapper.step(frame if value is None else replace(frame, colour=np.full_like(frame.colour, value)))
+        assert any("keyframes have colour images all of one colour" in note for note in mapper.notes()) == told
+
+
 def test_where_poses_are_of_another_convention_the_user_is_told():
     recording = open_recording("synthetic:6001:living:24")
     recording.intrinsics = recording.intrinsics.scaled(160, 120)

@@ -1,4 +1,4 @@
-"""What of the depth images is not in the map: where that is much, the user is told why."""
+"""What of the images is not in the map: where that is much, the user is told why."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ PIXELS = np.s_[::16, ::16]  # those looked at: a keyframe of 640x480 takes some 
 OCTAVE, OCTAVES, NEARER = 8, 30, 56
 FIRST = np.log2(NEAREST_M) - NEARER / OCTAVE
 MOST_LEFT_OUT = 0.8  # a share of depth beyond the limit, or too near, that is told of
+BLANK, MOST_BLANK = (
+    3.0,
+    0.5,
+)  # standard deviation of an image's values that show nothing, and the share of such images that is told of
 
 
 class LeftOut:
@@ -27,10 +31,11 @@ class LeftOut:
         """limit_m: depth beyond it is not mapped."""
         self._limit_m = np.float32(limit_m)
         self._counts = np.zeros(OCTAVE * OCTAVES, np.int64)  # of depth
-        self._beyond = self._keyframes = self.outside = 0
+        self._beyond = self._blank = self._keyframes = self.outside = 0
 
-    def add(self, depth_m: npt.NDArray[np.float32]) -> None:
-        """The depth of one keyframe: (H, W) metres, 0 = none."""
+    def add(self, depth_m: npt.NDArray[np.float32], colour: npt.NDArray[np.uint8]) -> None:
+        """The images of one keyframe: depth (H, W) metres, 0 = none, and colour (H, W, 3)."""
+        self._blank += bool(colour[PIXELS].std((0, 1)).max() < BLANK)
         depth = depth_m[PIXELS]
         depth = depth[depth > 0]
         at = np.clip((OCTAVE * (np.log2(depth) - FIRST)).astype(np.int64), 0, len(self._counts) - 1)
@@ -45,6 +50,11 @@ class LeftOut:
             notes.append(
                 f"{self.outside} points were left out so far: they are over {reach_m / 1000:.3g} km from the origin, and voxels of "
                 f"{voxel_m:g} m reach no further; subtract the same offset from all positions, or raise map.voxel_m."
+            )
+        if self._blank > MOST_BLANK * self._keyframes:
+            notes.append(
+                f"{self._blank} of {self._keyframes} keyframes have colour images all of one colour: objects are told apart by their shapes "
+                "alone, and fewer are found. Is the lens covered, or the topic or the encoding another one?"
             )
         return [note for note in notes if note]
 
@@ -71,6 +81,7 @@ class LeftOut:
         return {
             "counts": self._counts,
             "beyond": self._beyond,
+            "blank": self._blank,
             "keyframes": self._keyframes,
             "outside": self.outside,
         }
@@ -78,5 +89,6 @@ class LeftOut:
     def restore(self, saved: Saved) -> None:
         """Take over another's `state`. Raises UserError."""
         self._counts = saved.array("counts", np.int64, self._counts.shape, 0)
-        self._beyond, self._keyframes = saved.number("beyond"), saved.number("keyframes")
+        self._beyond, self._blank = saved.number("beyond"), saved.number("blank")
+        self._keyframes = saved.number("keyframes")
         self.outside = saved.number("outside")
