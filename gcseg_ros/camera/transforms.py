@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from gcseg_ros.frames import WORLD_WITHOUT_UP, Array
 
 SECOND_NS = 10**9
-FIXED_FRAMES = ("map", "odom", "world", WORLD_WITHOUT_UP)
+FIXED_FRAMES = ("map", "odom", "world")
 """What the world is called by convention, the first that there is before the others."""
 
 
@@ -107,8 +107,8 @@ class TransformTree:
         return not set(self._ancestors(one.lstrip("/"))).isdisjoint(self._ancestors(other.lstrip("/")))
 
     def world_of(self, frame: str) -> str | None:
-        """The first of FIXED_FRAMES that a frame hangs together with."""
-        return next((world for world in FIXED_FRAMES if self.connected(world, frame)), None)
+        """The first of FIXED_FRAMES, or a world without a known up, that a frame hangs together with."""
+        return next((world for world in (*FIXED_FRAMES, WORLD_WITHOUT_UP) if self.connected(world, frame)), None)
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> Array | None:
         """T_target_source at a stamp; None if the frames are not connected or a link is not known at that time."""

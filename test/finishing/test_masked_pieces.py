@@ -73,5 +73,5 @@ def test_without_torch_it_is_said_before_anything_is_mapped(monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest)
     )
-    with pytest.raises(UserError, match="PyTorch"):
+    with pytest.raises(UserError, match="needs the package torch"):
         Mapper(build_config({"finishing": {"joining": "network"}}))

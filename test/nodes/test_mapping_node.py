@@ -108,8 +108,8 @@ def test_frames_do_not_wait_for_the_clouds_of_a_large_map(ros, camera, frames):
     for frame in frames:
         camera.send(frame)
     ros.until(lambda: len(heard) == len(frames))
-    ros.until(lambda: len(clouds) == 2)  # what is new is shown in the end
-    assert clouds[1] - clouds[0] > 1
+    ros.until(lambda: len(clouds) >= 2)  # what is new is shown in the end
+    assert np.diff(clouds).min() > 9 * 0.1
 
 
 @pytest.mark.parametrize(

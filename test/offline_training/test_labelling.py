@@ -72,7 +72,7 @@ def test_what_is_left_out_and_taken_for_granted_is_told(tmp_path, capsys, stage)
     assert run(label.main, [*command, *near]) == 0
     said = capsys.readouterr().err
     assert f"{room}: 1 of 3 frames were left out: the pose is lost" in said
-    assert ("Nothing is mapped: depth is taken up to input.depth_max_m = 0.2 m" in said) == (stage == "2")
+    assert ("Nothing is mapped: depth is taken from 0.1 m to input.depth_max_m = 0.2 m" in said) == (stage == "2")
     assert SampleFolder(tmp_path / "out").protocol["options"] == {"poses": "pose_noisy"}
     assert run(label.main, [*command[:-1], "poses", *near]) == 2
     assert "name=value" in capsys.readouterr().err
