@@ -1,0 +1,106 @@
+"""The same rooms through other cameras: `python benchmarks/cameras.py [SYNTHETIC...] [--json FILE]`.
+
+SYNTHETIC is synthetic:SEED:STYLE:FRAMES; default: three rooms. Each is rendered, mapped with the default settings and scored
+(AP / AP50 / AP25 of all instances in percent, ScanNet's protocol, class-agnostic) once for each camera, against what that
+camera saw. All have the same path and, per pixel, the same noise of depth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from gcseg_ros.camera.registration import as_fine_as_colour
+from gcseg_ros.commands.endings import plainly
+from gcseg_ros.errors import UserError
+from gcseg_ros.evaluation.average_precision import Overlap, average_precision
+from gcseg_ros.evaluation.truth import carry
+from gcseg_ros.files import write_json_atomic
+from gcseg_ros.frames import CameraIntrinsics, Frame, register_colour
+from gcseg_ros.mapper import Mapper
+from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings.synthetic.recording import CAMERA, SyntheticRecording, TruthBuilder
+
+ROOMS = ["synthetic:6001:living:60", "synthetic:6003:office:60", "synthetic:6008:lounge:60"]
+LIDAR = 256, 192
+THROWN = range(20, 25)  # frames
+
+
+def of_lidar(frame: Frame, index: int) -> Frame:
+    """As a phone's recording is read: depth of few pixels, colour of many."""
+    width, height = LIDAR
+    v = ((np.arange(height) + 0.5) * frame.intrinsics.height / height).astype(int)
+    u = ((np.arange(width) + 0.5) * frame.intrinsics.width / width).astype(int)
+    depth, camera = as_fine_as_colour(frame.depth_m[np.ix_(v, u)], frame.intrinsics.scaled(width, height), frame.colour)
+    colour = register_colour(frame.colour, frame.intrinsics, camera)
+    return replace(frame, colour=colour, depth_m=depth, intrinsics=camera)
+
+
+def grey(frame: Frame, index: int) -> Frame:
+    return replace(frame, colour=np.repeat(frame.colour.mean(2, keepdims=True).astype(np.uint8), 3, 2))
+
+
+def thrown(frame: Frame, index: int) -> Frame:
+    """Tracking is lost for a moment."""
+    pose = frame.pose.copy()
+    pose[:3, 3] += (index in THROWN) * np.random.default_rng(index).normal(size=3)
+    return replace(frame, pose=pose)
+
+
+def realsense(width: int, height: int, focal: float) -> CameraIntrinsics:
+    return CameraIntrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
+
+
+CAMERAS: dict[str, tuple[CameraIntrinsics, Callable[[Frame, int], Frame]]] = {
+    "640x480, as all other figures": (CAMERA, lambda frame, index: frame),
+    "held upright, images on their side": (CAMERA, lambda frame, index: frame.turned(1)),
+    "848x480 (RealSense)": (realsense(848, 480, 615), lambda frame, index: frame),
+    "1280x720 (RealSense)": (realsense(1280, 720, 920), lambda frame, index: frame),
+    "depth 256x192 (a phone's LiDAR)": (CAMERA, of_lidar),
+    "without colour": (CAMERA, grey),
+    "five frames a metre off": (CAMERA, thrown),
+}
+
+
+def scores(room: str, camera: CameraIntrinsics, seen_as: Callable[[Frame, int], Frame]) -> list[float]:
+    """AP, AP50, AP25 in percent."""
+    recording, mapper = open_recording(room), Mapper()
+    if not isinstance(recording, SyntheticRecording):
+        raise UserError(f"{room} cannot be seen by other cameras: expected synthetic:SEED:STYLE:FRAMES.")
+    recording.intrinsics = camera
+    truth = TruthBuilder(recording.room)
+    for index, (frame, view) in enumerate(recording.views()):
+        truth.add(view, camera, frame.pose, stride=2)
+        mapper.step(seen_as(frame, index))
+    true, found = truth.cloud(), mapper.instances()
+    instance, _ = carry(found.points, found.instance, true.points)
+    confidence = {o.id: o.confidence for o in found.objects}
+    result = average_precision([Overlap.of_labels(true.instance, instance, confidence)])
+    return [round(100 * value, 1) for value in (result.ap, result.ap50, result.ap25)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rooms", nargs="*", default=ROOMS)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    rows, table = [], Table("camera", *options.rooms, "mean")
+    for name, (camera, seen_as) in CAMERAS.items():
+        found = [scores(room, camera, seen_as) for room in options.rooms]
+        rows.append({"camera": name, "rooms": found, "mean": np.mean(found, axis=0).round(1).tolist()})
+        table.add_row(name, *(" / ".join(map(str, figures)) for figures in [*found, rows[-1]["mean"]]))
+        Console().print(rows[-1])
+    Console(width=160).print(table)
+    if options.json:
+        write_json_atomic(options.json, {"rooms": options.rooms, "rows": rows})
+
+
+if __name__ == "__main__":
+    sys.exit(plainly(main))
