@@ -465,7 +465,7 @@ def test_what_cannot_be_printed_is_no_mistake_of_ours():
     with open("/dev/full", "w") as full:
         done = subprocess.run([*GCSEG, "config"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "What is printed cannot be written (No space left on device)" in done.stderr
+    assert "What is printed, or a file, cannot be written (No space left on device)" in done.stderr
     done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *GCSEG, "config"], stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 

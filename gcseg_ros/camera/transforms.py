@@ -30,15 +30,20 @@ class Trajectory:
         self._max_gap_ns = round(max_gap_s * SECOND_NS)
         self._stamps: list[int] = []
         self._poses: list[Array] = []
+        self._behind: tuple[int, Array] | None = None  # the last pose, where it is too old to be kept
 
     def __len__(self) -> int:
         return len(self._stamps)
 
     def add(self, stamp_ns: int, pose: Array) -> None:
-        """A second pose with the same stamp replaces the first."""
+        """A second pose with the same stamp replaces the first. One that is too old to be kept is passed over; two in a row, in order of
+        time, are of a clock that was set back, and the trajectory begins with them."""
+        first, self._behind = self._behind, None
         if self._keep_ns is not None and self._stamps and stamp_ns < self._stamps[-1] - self._keep_ns:
-            self._stamps.clear()
-            self._poses.clear()
+            if first is None or first[0] >= stamp_ns:
+                self._behind = stamp_ns, pose
+                return
+            self._stamps, self._poses = [first[0]], [first[1]]
         i = bisect_left(self._stamps, stamp_ns)
         if i < len(self._stamps) and self._stamps[i] == stamp_ns:
             self._poses[i] = pose

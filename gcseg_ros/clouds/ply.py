@@ -50,7 +50,7 @@ def write_cloud(path: str | Path, cloud: Mapping[str, npt.NDArray[Any]]) -> None
     header = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(rows)}\n{declared}end_header\n"
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(header.encode())
-        rows.tofile(file)
+        file.write(rows.tobytes())  # numpy's tofile says neither why it failed nor, of the last block, that it did
 
 
 def read_cloud(path: str | Path, finite_only: bool = True) -> Cloud:

@@ -56,8 +56,10 @@ def explanation(error: BaseException) -> str:
         return ""
     if isinstance(error, NO_FOLDER):
         return f"{error.filename} cannot be made or entered ({error.strerror}): name a folder that is free or yours."
-    if isinstance(error, OSError) and error.errno in FULL and error.filename is None:  # writing a file is a UserError
-        return f"What is printed cannot be written ({error.strerror}): print it elsewhere; the files that were written are whole."
+    if isinstance(error, OSError) and error.errno in FULL:
+        return (
+            f"What is printed, or a file, cannot be written ({error.strerror}): free some space, or print it elsewhere."
+        )
     if isinstance(error, MemoryError):
         return "Out of memory: this takes more than is free on this machine."
     if isinstance(error, ImportError) and not (error.name or "").startswith("gcseg_ros"):

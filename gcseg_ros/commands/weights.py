@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from gcseg_ros.consoles import console, errors, print_table
+from gcseg_ros.errors import UserError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -63,7 +65,10 @@ def fetch_(
         known = "checked" if state is State.WHOLE else "its checksum is nowhere published, so it could not be checked"
         console.print(f"{entry.name}: {escape(str(file))} ({known}).", soft_wrap=True)
     where = weights_folder(folder).resolve()
-    if where != weights_folder().resolve():
+    usual = None
+    with suppress(UserError):  # a user without a home
+        usual = weights_folder().resolve()
+    if where != usual:
         console.print(f"To have them found: export {FOLDER_VARIABLE}={escape(shlex.quote(str(where)))}", soft_wrap=True)
 
 

@@ -39,7 +39,8 @@ class Astray:
         follows = 0 < passed_s < GAP_S
         speed = _speed(self._pose, pose, max(passed_s, LEAST_S))
         jumps = follows and len(self._speeds) == LATELY and speed > max(1, MUCH_FASTER * max(self._speeds))
-        if not fits and (jumps or self._in_a_row) and self._in_a_row < MOST:
+        goes_on = self._in_a_row > 0 and 0 < passed_s < MOST * GAP_S
+        if not fits and (jumps or goes_on) and self._in_a_row < MOST:
             self.count, self._in_a_row = self.count + 1, self._in_a_row + 1
             return True
         if follows and self._in_a_row < MOST:

@@ -15,6 +15,7 @@ from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
 INVALID_MM = 65535  # some sensors mark missing depth with the largest value
 MIDDLE = 0.3, 0.7  # of width and height, where a whole image's principal point lies
 ALIKE = 0.2  # share of their sum that its two places there differ by at most
+CROPPED = 0.5  # sizes of a part of an image, by which it may lie beside that
 
 
 def read_colour(path: Path) -> npt.NDArray[np.uint8]:
@@ -79,10 +80,11 @@ def camera(matrix: Array, image: npt.NDArray, what: str) -> CameraIntrinsics:
     found = CameraIntrinsics.from_matrix(matrix, width, height)
     x, y = (found.cx + 0.5) / width, (found.cy + 0.5) / height
     size, (low, high) = x + y, MIDDLE  # the size of the image whose middle this is
-    if not (low < min(x, y) and max(x, y) < high) and abs(x - y) < ALIKE * size:
+    beside = min(x, y) < -CROPPED or max(x, y) > 1 + CROPPED
+    if beside or (not (low < min(x, y) and max(x, y) < high) and abs(x - y) < ALIKE * size):
         raise UserError(
             f"{what}: the principal point ({found.cx:.1f}, {found.cy:.1f}) lies outside the middle of the {width}x{height} image: "
-            f"the intrinsics belong to another image size, of about {size:.2g} times this one; give those of these images."
+            "the intrinsics belong to another image size; give those of these images."
         )
     return found
 

@@ -7,7 +7,6 @@ worker processes.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
+from gcseg_ros.files import atomic_path
 from gcseg_ros.frames import CameraIntrinsics
 from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, AFFINITY_STEP, features
 from gcseg_ros.recordings import synthetic
@@ -84,17 +84,16 @@ class ViewCache:
         for place in range(PLACES):
             view = training_view(VIEWS_PER_ROOM * room + place, SIZE, self.styles)
             file = self._file(room * PLACES + place)
-            temporary = file.with_name(f"{file.stem}.{os.getpid()}.tmp.npz")
-            np.savez(
-                temporary,
-                colour=view.colour,
-                depth_mm=np.round(view.depth_m * 1000).astype(np.uint16),
-                instance=view.instance,
-                structure=view.stuff,
-                focal_px=view.fx,
-                up=view.up,
-            )
-            os.replace(temporary, file)
+            with atomic_path(file) as temporary:
+                np.savez(
+                    temporary,
+                    colour=view.colour,
+                    depth_mm=np.round(view.depth_m * 1000).astype(np.uint16),
+                    instance=view.instance,
+                    structure=view.stuff,
+                    focal_px=view.fx,
+                    up=view.up,
+                )
 
 
 class Examples(Dataset):

@@ -72,6 +72,17 @@ def test_one_stamp_of_another_clock_does_not_take_what_follows_with_it():
     np.testing.assert_array_equal(track.at(4 * SECOND_NS), turn(4))
 
 
+def test_poses_without_a_stamp_among_others_do_no_harm():
+    """An odometry's while it is lost."""
+    track = Trajectory(keep_s=20)
+    for i in range(30):
+        track.add(10**6 * SECOND_NS + i * SECOND_NS // 30, turn(i))
+        if i % 5 == 0:
+            track.add(0, turn(0))
+            track.add(0, turn(0))
+    assert len(track) == 30
+
+
 def test_a_stamp_that_comes_twice_keeps_the_later_pose():
     track = Trajectory()
     track.add(5, turn(1))

@@ -1,6 +1,8 @@
 import dataclasses
+import errno
 import json
 import os
+import resource
 import struct
 
 import numpy as np
@@ -262,3 +264,17 @@ def test_instances_json_with_impossible_numbers(tmp_path, name, value):
     file.write_text(json.dumps(entries).replace('"HERE"', value))
     with pytest.raises(UserError, match=r"instances\.json is not a list of objects .* run gcseg map again"):
         read_instances_json(file)
+
+
+@pytest.mark.parametrize("room", [3000, 11999])
+def test_a_cloud_that_does_not_fit_is_said_not_to(tmp_path, room):
+    """Also where only its last bytes do not. A limit of a file's size fails as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"cloud.ply cannot be written: File too large") as raised:
+            write_cloud(tmp_path / "cloud.ply", {"points": np.zeros((1000, 3), np.float32)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert raised.value.__cause__.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []

@@ -90,3 +90,9 @@ def test_frames_of_wrong_poses_leave_nothing_in_the_map():
         assert len(mapper.voxel_map) == voxels or not wrong
     assert mapper.statistics()["poses"]["astray"] == 2
     assert any("2 frames were not mapped" in note for note in mapper.notes())
+
+
+def test_a_map_that_was_saved_in_a_jump_is_gone_on_with_elsewhere():
+    astray, now = walked()
+    assert astray(now, at(5), fits=False)
+    assert not astray(now + 1000, at(50), fits=False)

@@ -276,6 +276,15 @@ def test_one_wrong_pose_costs_its_frame_alone(tmp_path, wrong):
     assert list(recording.skipped.values()) == [1]
 
 
+@pytest.mark.parametrize("principal_point", [(7.5, 40.0), (60.0, 0.0), (-20.0, 5.5)])
+def test_a_principal_point_far_beside_the_image_is_refused(tmp_path, principal_point):
+    write_scannet(tmp_path, make_views(1))
+    cx, cy = principal_point
+    save_matrix(tmp_path / "intrinsic/intrinsic_depth.txt", four(np.array([[20, 0, cx], [0, 20, cy], [0, 0, 1]])))
+    with pytest.raises(UserError, match=r"the principal point .* lies outside the middle of the 16x12 image"):
+        list(open_recording(tmp_path))
+
+
 @pytest.mark.parametrize("cx", [-0.5, 15.5])
 def test_the_half_of_an_image_is_an_image(tmp_path, cx):
     write_scannet(tmp_path, make_views(1))
