@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 from scipy.spatial import cKDTree
 
+from gcseg_ros.clouds.union_find import find
 from gcseg_ros.jit import njit
 
 Labels = npt.NDArray[np.int64]
@@ -89,7 +90,7 @@ def _clusters(points, cell, order, ends, near_ends, near, radius, min_points):
             other = near[e]
             if other > cell[i]:
                 continue  # seen from there
-            root, other_root = _root(parent, cell[i]), _root(parent, other)
+            root, other_root = find(parent, cell[i]), find(parent, other)
             if root == other_root:
                 continue
             for j in range(ends[other], ends[other + 1]):
@@ -103,7 +104,7 @@ def _clusters(points, cell, order, ends, near_ends, near, radius, min_points):
     clusters = 0
     for member in place:
         if core[member]:
-            root = _root(parent, cell[member])
+            root = find(parent, cell[member])
             if number[root] == 0:
                 clusters += 1
                 number[root] = clusters
@@ -126,11 +127,3 @@ def _clusters(points, cell, order, ends, near_ends, near, radius, min_points):
 def _is_within(points, i, j, radius):
     x, y, z = points[i, 0] - points[j, 0], points[i, 1] - points[j, 1], points[i, 2] - points[j, 2]
     return x * x + y * y + z * z <= radius * radius
-
-
-@njit
-def _root(parent, i):
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.clouds.union_find import find
 from gcseg_ros.jit import njit
 
 Labels = npt.NDArray[np.int64]
@@ -35,25 +36,16 @@ def merged_components(n: int, pairs: Labels, weight: Floats, scale: float, min_p
     size = np.ones(n, np.int64)
     limit = np.full(n, scale)
     for e in range(len(pairs)):
-        a, b = root(parent, pairs[e, 0]), root(parent, pairs[e, 1])
+        a, b = find(parent, pairs[e, 0]), find(parent, pairs[e, 1])
         if a != b and weight[e] <= min(limit[a], limit[b]):
             parent[b] = a
             size[a] += size[b]
             limit[a] = weight[e] + scale / size[a]
     for e in range(len(pairs)):
-        a, b = root(parent, pairs[e, 0]), root(parent, pairs[e, 1])
+        a, b = find(parent, pairs[e, 0]), find(parent, pairs[e, 1])
         if a != b and min(size[a], size[b]) < min_points:
             parent[b] = a
             size[a] += size[b]
     for i in range(n):
-        parent[i] = root(parent, i)
+        parent[i] = find(parent, i)
     return parent
-
-
-@njit
-def root(parent: Labels, i: int) -> int:
-    """The root of i, halving its path."""
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
