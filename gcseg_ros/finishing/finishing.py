@@ -19,6 +19,7 @@ from gcseg_ros.joining.agglomeration import AREA
 from gcseg_ros.mapping.voxel_map import Surface
 from gcseg_ros.tracking.borders import Borders
 from gcseg_ros.tracking.evidence import Evidence
+from gcseg_ros.tracking.label_pairs import pairs_of
 from gcseg_ros.tracking.objects import MOST_OBJECTS
 
 SMOOTH_NEIGHBOURS, SMOOTH_RADIUS_M = 16, 0.09
@@ -117,7 +118,7 @@ def _label_table(tracked: Ids, instance: Ids) -> Ids:
     """The instance that most voxels of each tracked label went to."""
     table = np.zeros(int(tracked.max(initial=0)) + 1, np.int64)
     codes, counts = np.unique(tracked << 32 | instance, return_counts=True)
-    codes = codes[np.argsort(counts, kind="stable")]
-    table[codes >> 32] = codes & 0xFFFFFFFF  # of several the last one stays
+    label, most = pairs_of(codes[np.argsort(counts, kind="stable")]).T
+    table[label] = most  # of several the last one stays
     table[0] = 0
     return table

@@ -15,6 +15,7 @@ from gcseg_ros.finishing.piece_graph import cells
 from gcseg_ros.finishing.structure import Plane, structural_planes
 from gcseg_ros.mapping.voxel_map import LEAST_VOXELS, Surface
 from gcseg_ros.tracking.evidence import Evidence
+from gcseg_ros.tracking.label_pairs import pairs_of
 
 PLANE_TOLERANCE_M = 0.05  # what stands further off a plane is not part of it
 PART_M = 0.05  # voxels off the planes that are no further apart are of one part
@@ -142,8 +143,7 @@ def _coplanar_patches(
     pairs = np.where(smaller_first[:, None], pairs, pairs[:, ::-1])
     contact = np.unique(np.stack([pairs[:, 0], label[pairs[:, 1]]], axis=1), axis=0)  # voxels of the smaller
     codes, contacts = np.unique(label[contact[:, 0]] << 32 | contact[:, 1], return_counts=True)
-    for code, k in zip(codes.tolist(), contacts.tolist()):
-        small, big = code >> 32, code & 0xFFFFFFFF
+    for (small, big), k in zip(pairs_of(codes).tolist(), contacts.tolist()):
         if k < 4 or home[small] != home[big]:
             continue
         s = float(size[small])

@@ -15,7 +15,7 @@ from gcseg_ros.depth import Image
 from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, AFFINITY_STEP, BoundaryMaps
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.state import Saved
-from gcseg_ros.tracking.evidence import DEPTH_TOLERANCE_M, REACH_PX, Pair, pair_codes
+from gcseg_ros.tracking.label_pairs import DEPTH_TOLERANCE_M, REACH_PX, Pair, pair_codes, pairs_of
 
 REACHES = tuple(sorted({max(map(abs, offset)) for offset in AFFINITY_OFFSETS}))  # in steps of AFFINITY_STEP pixels
 KINDS = 1 + len(REACHES)
@@ -66,8 +66,8 @@ class Borders:
         self._sums = np.concatenate([sums, np.zeros((max(256 - len(sums), 0), KINDS, 2))])
 
     def _put(self, kind: int, code: npt.NDArray[np.int64], said: npt.NDArray) -> None:
-        pairs, index = np.unique(code, return_inverse=True)
-        rows = [self.row_of.setdefault((p >> 32, p & 0xFFFFFFFF), len(self.row_of)) for p in pairs.tolist()]
+        codes, index = np.unique(code, return_inverse=True)
+        rows = [self.row_of.setdefault((a, b), len(self.row_of)) for a, b in pairs_of(codes).tolist()]
         while len(self.row_of) > len(self._sums):
             self._sums = np.concatenate([self._sums, np.zeros_like(self._sums)])
         self._sums[rows, kind, 0] += np.bincount(index, minlength=len(rows))

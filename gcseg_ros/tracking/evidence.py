@@ -20,16 +20,13 @@ from gcseg_ros.masks.boundary_network import APPEARANCE_CHANNELS, APPEARANCE_PIX
 from gcseg_ros.masks.masks import Labels, overlaps
 from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.state import Saved
+from gcseg_ros.tracking.label_pairs import Pair, touching
 
-REACH_PX = 3  # labels nearer than this touch
-DEPTH_TOLERANCE_M = 0.06  # and at about the same depth
 MIN_CONTACT_PX = 6
 MIN_SIZE_PX = 15
 DOUBT = 3.0  # the weight of a prior "no"
 TINY = 1e-300  # the least weight of a vote
 
-
-Pair = tuple[int, int]
 Floats = npt.NDArray[np.float64]
 
 
@@ -67,7 +64,8 @@ class Evidence:
             self._add_structure(masked, proposals.maps.structure)
             if proposals.maps.appearance is not None:
                 self._add_looks(masked, proposals.maps.appearance)
-        pairs = _touching_pairs(in_map, depth_m, valid)
+        pairs, contact = touching(masked, depth_m)
+        pairs = pairs[contact >= MIN_CONTACT_PX]
         if not len(pairs):
             return
         for level in levels:
@@ -211,21 +209,3 @@ class Groups:
         while label in self.root:
             label = self.root[label]
         return label
-
-
-def _touching_pairs(labels: Labels, depth_m: Image, valid: np.ndarray) -> np.ndarray:
-    """Pairs (n, 2) of labels, smaller first, that touch in the image along at least MIN_CONTACT_PX pixels."""
-    codes = []
-    for dv, du in ((0, REACH_PX), (REACH_PX, 0)):
-        i, j = np.s_[: max(0, labels.shape[0] - dv), : max(0, labels.shape[1] - du)], np.s_[dv:, du:]
-        near = valid[i] & valid[j] & (labels[i] != labels[j]) & (np.abs(depth_m[i] - depth_m[j]) < DEPTH_TOLERANCE_M)
-        a, b = labels[i][near].astype(np.int64), labels[j][near].astype(np.int64)
-        codes.append(pair_codes(a, b))
-    code, contact = np.unique(np.concatenate(codes), return_counts=True)
-    code = code[contact >= MIN_CONTACT_PX]
-    return np.stack([code >> 32, code & 0xFFFFFFFF], axis=1)
-
-
-def pair_codes(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """One number a pair of labels, whichever comes first: smaller label << 32 | larger label."""
-    return np.minimum(a, b) << 32 | np.maximum(a, b)

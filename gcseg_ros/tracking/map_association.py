@@ -6,11 +6,10 @@ import numpy as np
 
 from gcseg_ros.config import TrackingConfig
 from gcseg_ros.masks.masks import Labels, overlaps
-from gcseg_ros.tracking.evidence import pair_codes
+from gcseg_ros.tracking.label_pairs import touching
 from gcseg_ros.tracking.objects import Objects
 
 INSIDE = 0.8  # share of a detection's known pixels that lie on one object: it is a piece of that object
-APART_PX = 3  # regions nearer than this touch
 
 
 class MapAssociation:
@@ -30,7 +29,7 @@ class MapAssociation:
         ids, map_ids, common = overlaps(detections, in_map)
         result = np.zeros(int(ids.max()) + 1, np.int32)
         area, known = common.sum(axis=1), common[:, map_ids > 0].sum(axis=1)
-        touching = _touching(detections)
+        apart = set(map(tuple, touching(detections)[0].tolist()))
         holders: dict[int, list[int]] = {}
         enough = (common > 10) & (common >= 0.3 * known[:, None]) & (common >= 0.1 * area[:, None])
         rows, columns = np.nonzero(enough & (ids > 0)[:, None] & (map_ids > 0))
@@ -40,7 +39,7 @@ class MapAssociation:
             others = holders.setdefault(int(map_ids[j]), [])
             if result[id] or (others and common[i, j] < INSIDE * known[i]):
                 continue
-            if any((min(id, other), max(id, other)) in touching for other in others):
+            if any((min(id, other), max(id, other)) in apart for other in others):
                 continue
             result[id] = map_ids[j]
             others.append(id)
@@ -48,12 +47,3 @@ class MapAssociation:
             if id > 0 and result[id] == 0 and area[i] >= self.config.min_mask_px:
                 result[id] = objects.new(frame, now)
         return result[detections]
-
-
-def _touching(labels: Labels) -> set[tuple[int, int]]:
-    """Pairs (smaller id, larger id) of labels within `APART_PX` of each other in a row or column."""
-    codes = []
-    for a, b in ((labels[:, :-APART_PX], labels[:, APART_PX:]), (labels[:-APART_PX], labels[APART_PX:])):
-        differ = (a != b) & (a > 0) & (b > 0)
-        codes.append(pair_codes(a[differ].astype(np.int64), b[differ].astype(np.int64)))
-    return {(code >> 32, code & 0xFFFFFFFF) for code in np.unique(np.concatenate(codes)).tolist()}
