@@ -17,12 +17,14 @@ from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
+from gcseg_ros.config import SamConfig
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.masks import Masks, overlaps
 from gcseg_ros.masks.containment import redundant
 from gcseg_ros.tracking.matching import iou_of_counts, match
 
 HEIGHT, WIDTH = 480, 640
+TAU_C = SamConfig().containment
 
 
 def boxes(count: int, largest: int, rng: np.random.Generator) -> np.ndarray:
@@ -54,7 +56,7 @@ def match_by_pairs(a: np.ndarray, b: np.ndarray) -> list[tuple[int, int]]:
 
 
 def contained_by_pairs(fine: Masks, coarse: Masks) -> np.ndarray:
-    return np.array([max((m & M).sum() / m.sum() for M in coarse.binary) > 0.8 for m in fine.binary])
+    return np.array([max((m & M).sum() / m.sum() for M in coarse.binary) > TAU_C for m in fine.binary])
 
 
 def median_ms(work: Callable[[], object], repeats: int) -> float:
@@ -78,13 +80,13 @@ def main() -> None:
     )
     if match_by_labels(a, b) != match_by_pairs(a, b):
         raise SystemExit("The two ways of matching differ.")
-    if (redundant(fine, coarse) != contained_by_pairs(fine, coarse)).any():
+    if (redundant(fine, coarse, TAU_C) != contained_by_pairs(fine, coarse)).any():
         raise SystemExit("The two ways of filtering differ.")
     rows = [
         ("match 60 x 60", median_ms(lambda: match_by_labels(a, b), 9), median_ms(lambda: match_by_pairs(a, b), 3)),
         (
             "contain 200",
-            median_ms(lambda: redundant(fine, coarse), 9),
+            median_ms(lambda: redundant(fine, coarse, TAU_C), 9),
             median_ms(lambda: contained_by_pairs(fine, coarse), 1),
         ),
     ]

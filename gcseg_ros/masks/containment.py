@@ -8,8 +8,8 @@ import numpy.typing as npt
 from gcseg_ros.masks.masks import Masks
 
 
-def redundant(fine: Masks, coarse: Masks, containment: float = 0.8) -> npt.NDArray[np.bool_]:
-    """Eq. 1: a fine mask m is redundant if max over coarse masks M of |m and M| / |m| > tau_c. (N,) bool.
+def redundant(fine: Masks, coarse: Masks, containment: float) -> npt.NDArray[np.bool_]:
+    """Eq. 1: a fine mask m is redundant if max over coarse masks M of |m and M| / |m| > tau_c (`containment`). (N,) bool.
 
     Containment rather than IoU: the size of the larger mask must not matter.
     """
@@ -18,7 +18,7 @@ def redundant(fine: Masks, coarse: Masks, containment: float = 0.8) -> npt.NDArr
     return fine.intersections(coarse).max(axis=1) > containment * fine.area
 
 
-def remove_redundant(masks: Masks, containment: float = 0.8) -> Masks:
+def remove_redundant(masks: Masks, containment: float) -> Masks:
     """Eq. 2: all masks but the redundant fine ones."""
     fine, coarse = masks.filter(masks.fine), masks.filter(~masks.fine)
     return Masks.cat([coarse, fine.filter(~redundant(fine, coarse, containment))])

@@ -16,7 +16,7 @@ from gcseg_ros.state import Saved
 from gcseg_ros.tracking.matching import iou_of_counts, match
 from gcseg_ros.tracking.objects import Objects
 
-INSIDE = 0.8  # share of one mask in another that counts as inside: tau_c of Eq. 1
+INSIDE = 0.8  # share of one mask in another that counts as inside
 KEEP = -1  # marks pixels that keep their propagated label
 MOST_PIXELS = 1 << 15  # on an edge of an image
 NO_MASK = np.zeros(0, np.uint8), (0, 0)  # of an object from before `last_mask` was chosen

@@ -39,8 +39,8 @@ def test_redundant_masks_by_the_letter_of_eq_1(seed):
     masks = random_masks(seed, 8)
     fine, coarse = masks.filter(masks.fine), masks.filter(~masks.fine)
     expected = [any((m & M).sum() > 0.8 * m.sum() for M in coarse.binary) for m in fine.binary]
-    np.testing.assert_array_equal(redundant(fine, coarse), expected)
-    assert len(remove_redundant(masks)) == len(masks) - sum(expected)
+    np.testing.assert_array_equal(redundant(fine, coarse, 0.8), expected)
+    assert len(remove_redundant(masks, 0.8)) == len(masks) - sum(expected)
 
 
 def test_a_chair_swallows_its_seat_but_not_the_cup_beside_it():
@@ -49,7 +49,7 @@ def test_a_chair_swallows_its_seat_but_not_the_cup_beside_it():
     seat[4:6, 3:7] = True
     cup[4:6, 7:10] = True  # one third on the chair
     masks = Masks(np.stack([chair, seat, cup]), np.ones(3, np.float32), np.array([False, True, True]))
-    kept = remove_redundant(masks)
+    kept = remove_redundant(masks, 0.8)
     assert kept.area.tolist() == [36, 6]
 
 
