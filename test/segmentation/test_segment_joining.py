@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 
+from planted_masks import planted  # noqa: E402
+
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.joining.agglomeration import AREA, Agglomeration  # noqa: E402
 from gcseg_ros.joining.boosted_trees import Trees  # noqa: E402
@@ -15,7 +17,7 @@ from gcseg_ros.joining.model import OF_NETWORK, JoiningModel, Linear  # noqa: E4
 from gcseg_ros.joining.query_masks import together_of  # noqa: E402
 from gcseg_ros.segmentation import Segmenter, checkpoint  # noqa: E402
 from gcseg_ros.segmentation.joining import joined  # noqa: E402
-from gcseg_ros.segmentation.network import Mask3D, NetworkConfig, ScenePrediction, Step  # noqa: E402
+from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
 from gcseg_ros.segmentation.post_processing import PostProcessing  # noqa: E402
 from gcseg_ros.segmentation.segment_graph import SegmentGraph, segment_graph  # noqa: E402
 from gcseg_ros.segmentation.segments import SegmentedCloud  # noqa: E402
@@ -23,14 +25,6 @@ from offline_training.joining.labelled import LabelledGraph  # noqa: E402
 from offline_training.joining.training import Settings, train  # noqa: E402
 
 VOXEL_M = 0.05
-
-
-def planted(masks, scores, count):
-    """A prediction of one scene whose queries have exactly these masks (Q, N) and objectness (Q,)."""
-    logits = torch.from_numpy(np.where(masks, 8.0, -8.0)).float()
-    p = torch.tensor(scores).clamp(1e-6, 1 - 1e-6)
-    step = Step(torch.stack([p.log(), (1 - p).log()], 1), logits)
-    return ScenePrediction(torch.eye(count), [step], torch.zeros(len(scores), dtype=torch.int64))
 
 
 def strips(segments, rng=None, corner=(0, 0, 0)):
@@ -48,15 +42,15 @@ def test_segments_are_joined_as_most_masks_say():
     cloud = strips(range(6))
     first, second = np.isin(cloud.segments, [0, 1, 2]), np.isin(cloud.segments, [3, 4, 5])
     masks = np.array([first] * 7 + [first & (cloud.segments != 2)] * 2 + [first | second] + [second] * 3)
-    found = joined(planted(masks, [0.9] * len(masks), 144), cloud, 0.1)
+    found = joined(planted(masks, [0.9] * len(masks)), cloud, 0.1)
     assert sorted(voxels.tolist() for _, voxels, _ in found) == [list(range(72)), list(range(72, 144))]
     assert all(0.7 < score <= 0.9 for score, _, _ in found)
 
 
 def test_no_query_joins_nothing_and_one_segment_is_one_object():
     cloud = strips([0])
-    assert joined(planted(np.ones((1, 24), bool), [0.01], 24), cloud, 0.1) == []
-    ((score, voxels, _),) = joined(planted(np.ones((1, 24), bool), [0.9], 24), cloud, 0.1)
+    assert joined(planted(np.ones((1, 24), bool), [0.01]), cloud, 0.1) == []
+    ((score, voxels, _),) = joined(planted(np.ones((1, 24), bool), [0.9]), cloud, 0.1)
     assert (round(score, 2), len(voxels)) == (0.95, 24)
 
 

@@ -14,6 +14,8 @@ from scipy.sparse import csr_array
 
 torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 
+from planted_masks import planted  # noqa: E402
+
 from gcseg_ros.cli import main  # noqa: E402
 from gcseg_ros.clouds.ply import read_cloud, write_cloud  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
@@ -23,7 +25,7 @@ from gcseg_ros.networks.runtime import read_parameters  # noqa: E402
 from gcseg_ros.segmentation import checkpoint, require_torch  # noqa: E402
 from gcseg_ros.segmentation.instances import Instances  # noqa: E402
 from gcseg_ros.segmentation.joining import masks_of_pieces  # noqa: E402
-from gcseg_ros.segmentation.network import Mask3D, NetworkConfig, ScenePrediction, Step  # noqa: E402
+from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
 from gcseg_ros.segmentation.post_processing import (  # noqa: E402
     PostProcessing,
     instances_of,
@@ -190,14 +192,6 @@ def test_bf16_runs(network):
     )
 
 
-def planted(masks, scores, positions):
-    """A prediction of one scene whose queries have exactly these masks (Q, N) and objectness (Q,)."""
-    logits = torch.from_numpy(np.where(masks, 8.0, -8.0)).float()
-    p = torch.tensor(scores).clamp(1e-6, 1 - 1e-6)
-    step = Step(torch.stack([p.log(), (1 - p).log()], 1), logits)
-    return ScenePrediction(torch.eye(len(positions)), [step], torch.zeros(len(scores), dtype=torch.int64))
-
-
 def grid(width, height, corner=(0, 0, 0)):
     u, v = np.meshgrid(np.arange(width) * 0.02, np.arange(height) * 0.02)
     return np.column_stack([u.ravel(), v.ravel(), np.zeros(u.size)]) + corner
@@ -205,7 +199,7 @@ def grid(width, height, corner=(0, 0, 0)):
 
 def test_masks_are_split_where_they_fall_apart():
     positions = np.concatenate([grid(10, 10), grid(10, 10, (1, 0, 0)), [[5, 5, 5]]])
-    found = instances_of(planted(np.ones((1, 201), bool), [0.9], positions), positions, PostProcessing(), 0.02)
+    found = instances_of(planted(np.ones((1, 201), bool), [0.9]), positions, PostProcessing(), 0.02)
     assert len(found) == 2
     assert sorted(found.masks.sum(1)) == [100, 100]
     np.testing.assert_allclose(found.scores, 0.9, atol=1e-3)
@@ -215,7 +209,7 @@ def test_small_and_doubtful_masks_and_repetitions_are_dropped():
     positions = grid(20, 20)
     masks = np.zeros((4, 400), bool)
     masks[0, :200], masks[1, :190], masks[2, 200:210], masks[3, 200:] = True, True, True, True
-    found = instances_of(planted(masks, [0.8, 0.9, 0.9, 0.1], positions), positions, PostProcessing(), 0.02)
+    found = instances_of(planted(masks, [0.8, 0.9, 0.9, 0.1]), positions, PostProcessing(), 0.02)
     np.testing.assert_allclose(found.scores, [0.9], atol=1e-3)
     assert found.masks.sum() == 190
 
