@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable
+import timeit
 from pathlib import Path
 
 import numpy as np
@@ -38,16 +37,6 @@ def loop_over_masks(truth: np.ndarray, masks: np.ndarray, scores: np.ndarray) ->
     return Overlap(np.array(shared), np.array(void), scores[kept], np.array(sizes), np.array(ids))
 
 
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """The fastest of several runs."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
@@ -57,8 +46,8 @@ def main() -> None:
         case = scene(*size)
         if average_precision([Overlap.of_masks(*case)]) != average_precision([loop_over_masks(*case)]):
             raise SystemExit(f"The figures differ at {size}.")
-        fast = seconds(lambda: average_precision([Overlap.of_masks(*case)]), 5)  # noqa: B023
-        slow = seconds(lambda: average_precision([loop_over_masks(*case)]), 2)  # noqa: B023
+        fast = min(timeit.repeat(lambda: average_precision([Overlap.of_masks(*case)]), number=1, repeat=5))  # noqa: B023
+        slow = min(timeit.repeat(lambda: average_precision([loop_over_masks(*case)]), number=1, repeat=2))  # noqa: B023
         rows.append(dict(zip(["predictions", "instances", "points"], size, strict=True), s=fast, loop_s=slow))
     table = Table("predictions", "true instances", "points", "this (ms)", "loop over masks (ms)", "times faster")
     for row in rows:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import timeit
 from collections.abc import Callable
 from itertools import islice
 
@@ -44,12 +45,7 @@ class KnownText:
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
     """The least of several runs."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
+    return min(timeit.repeat(work, number=1, repeat=repeats, timer=time.process_time))
 
 
 def main() -> None:
