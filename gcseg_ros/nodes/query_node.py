@@ -30,9 +30,9 @@ from gcseg_ros.nodes.views import ViewInputs
 from gcseg_ros.nodes.worker import Worker
 from gcseg_ros.retrieval import OpenClip, Retrieval, ViewGatherer
 from gcseg_ros.retrieval.answers import Answer, as_json
+from gcseg_ros.retrieval.cached_encoder import CachedEncoder
 from gcseg_ros.retrieval.encoder import DEFAULT_MODEL
 from gcseg_ros.retrieval.features import FeatureConfig
-from gcseg_ros.retrieval.remembering import RememberingEncoder
 from gcseg_ros.retrieval.retrieval import checked
 from gcseg_ros.retrieval.views import StoredView
 
@@ -54,7 +54,7 @@ class QueryNode(CloudNode):
         self._forget()
 
     def _forget(self) -> None:
-        self._encoder: RememberingEncoder | None = None
+        self._encoder: CachedEncoder | None = None
         self._retrieval: Retrieval | None = None
         self._map: tuple[InstanceMap, Header] | None = None  # the latest
         self._map_began = 0  # when that of the views did: its name
@@ -108,12 +108,12 @@ class QueryNode(CloudNode):
         super()._deactivate()
         self._forget()
 
-    def _load_encoder(self) -> RememberingEncoder:
+    def _load_encoder(self) -> CachedEncoder:
         """The model, loaded at its first use. Raises UserError where its package or weights are missing."""
         if self._encoder is None:
             config = self._config
             loaded = OpenClip.load(config.model or DEFAULT_MODEL, config.weights or None, config.device or None)
-            self._encoder = RememberingEncoder(loaded)
+            self._encoder = CachedEncoder(loaded)
         return self._encoder
 
     # -- in: executor thread ------------------------------------------------------------------------------------------

@@ -270,10 +270,10 @@ def test_an_answer_follows_the_map(ros, camera, frames, colours):
     ros.until(lambda: node._retrieval is not None)
     ask("orange thing")
     ros.until(lambda: ask.heat)
-    before, looked = len(ask.heat), node._encoder.looked
+    before, encoded = len(ask.heat), node._encoder.encoded
     camera.send(frames[0])
     ros.until(lambda: len(ask.heat) > before)
-    assert node._encoder.looked <= looked + 30, "what has not changed is not looked at again"
+    assert node._encoder.encoded <= encoded + 30, "what has not changed is not looked at again"
 
 
 def test_a_query_need_not_wait_until_everything_new_has_been_looked_at(ros, camera, frames, monkeypatch):

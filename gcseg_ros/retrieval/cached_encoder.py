@@ -12,15 +12,15 @@ import numpy.typing as npt
 from gcseg_ros.retrieval.encoder import Encoder, Vectors
 
 
-class RememberingEncoder:
+class CachedEncoder:
     """Another encoder with the vectors of the crops and texts that it was given last.
 
-    most    vectors of crops that are remembered; the same number of texts
-    looked  how many crops the encoder has really been given
+    most     vectors of crops that are kept; the same number of texts
+    encoded  how many crops the encoder has really been given
     """
 
     def __init__(self, encoder: Encoder, most: int = 20000) -> None:
-        self.looked = 0
+        self.encoded = 0
         self._encoder, self._most = encoder, most
         self._images: OrderedDict[bytes, Vectors] = OrderedDict()
         self._texts: OrderedDict[bytes, Vectors] = OrderedDict()
@@ -36,23 +36,23 @@ class RememberingEncoder:
     def images(self, crops: Sequence[npt.NDArray[np.uint8]]) -> Vectors:
         keys = [hashlib.sha256(repr(crop.shape).encode() + crop.tobytes()).digest() for crop in crops]
 
-        def look(rows: list[int]) -> Vectors:
-            self.looked += len(rows)
+        def encode(rows: list[int]) -> Vectors:
+            self.encoded += len(rows)
             return self._encoder.images([crops[i] for i in rows])
 
-        return self._remembered(self._images, keys, look)
+        return self._cached(self._images, keys, encode)
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         keys = [text.encode() for text in texts]
-        return self._remembered(self._texts, keys, lambda rows: self._encoder.texts([texts[i] for i in rows]))
+        return self._cached(self._texts, keys, lambda rows: self._encoder.texts([texts[i] for i in rows]))
 
-    def _remembered(
-        self, memory: OrderedDict[bytes, Vectors], keys: list[bytes], look: Callable[[list[int]], Vectors]
+    def _cached(
+        self, memory: OrderedDict[bytes, Vectors], keys: list[bytes], encode: Callable[[list[int]], Vectors]
     ) -> Vectors:
-        """The vectors of the keys; `look` gives those of the rows that are not known."""
+        """The vectors of the keys; `encode` gives those of the rows that are not known."""
         first = {key: i for i, key in reversed(list(enumerate(keys))) if key not in memory}
         if first:
-            memory.update(zip(first, look(list(first.values()))))
+            memory.update(zip(first, encode(list(first.values()))))
         vectors = np.stack([memory[key] for key in keys])
         for key in keys:
             memory.move_to_end(key)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcseg_ros.retrieval.remembering import RememberingEncoder
+from gcseg_ros.retrieval.cached_encoder import CachedEncoder
 
 
 class Counting:
@@ -27,19 +27,19 @@ class Counting:
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=6), min_size=1, max_size=6), st.integers(1, 12))
 def test_the_same_vectors_in_the_same_order(batches, most):
     encoder = Counting()
-    remembering = RememberingEncoder(encoder, most)
+    cached = CachedEncoder(encoder, most)
     for batch in batches:
         crops = [np.full((1 + value, 2, 3), value, np.uint8) for value in batch]
-        np.testing.assert_array_equal(remembering.images(crops), Counting().images(crops))
+        np.testing.assert_array_equal(cached.images(crops), Counting().images(crops))
         texts = [chr(97 + value) * (1 + value) for value in batch]
-        np.testing.assert_array_equal(remembering.texts(texts), Counting().texts(texts))
+        np.testing.assert_array_equal(cached.texts(texts), Counting().texts(texts))
     if most >= 10:
         assert encoder.asked == 2 * len({value for batch in batches for value in batch})
-    assert remembering.looked <= encoder.asked
-    assert (remembering.name, remembering.multilingual) == ("counting", False)
+    assert cached.encoded <= encoder.asked
+    assert (cached.name, cached.multilingual) == ("counting", False)
 
 
 def test_crops_of_the_same_bytes_but_another_shape_are_told_apart():
-    remembering = RememberingEncoder(Counting())
-    remembering.images([np.zeros((2, 3, 3), np.uint8), np.zeros((3, 2, 3), np.uint8)])
-    assert remembering.looked == 2
+    cached = CachedEncoder(Counting())
+    cached.images([np.zeros((2, 3, 3), np.uint8), np.zeros((3, 2, 3), np.uint8)])
+    assert cached.encoded == 2
