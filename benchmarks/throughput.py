@@ -21,7 +21,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording, prefetch
-from gcseg_ros.run import looked_ahead
+from gcseg_ros.run import detected_ahead
 
 
 def resident_mb() -> float:
@@ -34,8 +34,8 @@ def run(name: str, settings: list[str]) -> dict[str, float | str]:
     recording = open_recording(name)
     frames, ends, memory = len(recording), [time.perf_counter()], []
     mapper = Mapper(load_config(None, settings))
-    for look in looked_ahead(mapper, prefetch(iter(recording))):
-        mapper.track(look)
+    for detections in detected_ahead(mapper, prefetch(iter(recording))):
+        mapper.track(detections)
         ends.append(time.perf_counter())
         memory.append(resident_mb())
     each = 1000 * np.diff(ends)[5:]  # the first frames compile

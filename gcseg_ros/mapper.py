@@ -52,8 +52,8 @@ class TrackedFrame:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What can be said of a frame by itself: its view, and its masks if it is a keyframe."""
+class Detections:
+    """What can be said of a frame by itself: its view, and its masks (S1) if it is a keyframe."""
 
     frame: Frame
     view: View
@@ -63,7 +63,7 @@ class Look:
 class Mapper:
     """`step` every frame in order of time; `instances()` whenever a map is wanted.
 
-    A step is `view_of`, `look`, then `track`. Each may run ahead of the next, in a thread of its own, as long as each takes the frames in
+    A step is `view_of`, `detect`, then `track`. Each may run ahead of the next, in a thread of its own, as long as each takes the frames in
     order: the result is the same, and processors have something to do.
 
     Memory is bounded by the map's surface and its objects, not by the length of the video.
@@ -102,33 +102,33 @@ class Mapper:
 
     def step(self, frame: Frame) -> TrackedFrame:
         """Map one frame. Causal: nothing of a later frame changes what is returned here."""
-        return self.track(self.look(frame, self.view_of(frame)))
+        return self.track(self.detect(frame, self.view_of(frame)))
 
     def view_of(self, frame: Frame) -> View:
         """The first part of a step: filtered depth and normals at working resolution."""
         with self._stage("depth"):
             return self._build_view(frame)
 
-    def look(self, frame: Frame, view: View) -> Look:
+    def detect(self, frame: Frame, view: View) -> Detections:
         """The second part of a step: masks."""
         with self._stage("masks"):
-            return Look(frame, view, self.tracker.detect(view))
+            return Detections(frame, view, self.tracker.detect(view))
 
-    def track(self, look: Look) -> TrackedFrame:
+    def track(self, detections: Detections) -> TrackedFrame:
         """The third part of a step: where the camera is, objects and the map.
 
         Raises UserError where masks cannot be propagated; then nothing has changed.
         """
-        view, index, poses, went = look.view, self.tracker.frames, self.refine.state(), self.astray.state()
+        view, index, poses, went = detections.view, self.tracker.frames, self.refine.state(), self.astray.state()
         if self.config.poses.refine:
             with self._stage("poses"):
                 view = self.refine(view)
-            if self.astray(look.frame.stamp_s, look.view.pose, self.refine.fits):
-                self._build_view.mapped = look.view
-                return TrackedFrame(index, labels_of(look.frame, view, self.tracker.pass_over(view)), False)
+            if self.astray(detections.frame.stamp_s, detections.view.pose, self.refine.fits):
+                self._build_view.mapped = detections.view
+                return TrackedFrame(index, labels_of(detections.frame, view, self.tracker.pass_over(view)), False)
         with self._stage("tracking"):
             try:
-                labels, keyframe = self.tracker.step(view, look.proposals)
+                labels, keyframe = self.tracker.step(view, detections.proposals)
             except UserError:
                 self.refine.restore(Saved("poses", 0, poses))
                 self.astray.restore(Saved("astray", 0, went))
@@ -136,11 +136,11 @@ class Mapper:
         with self._stage("map"):
             self._left_out.outside += self.voxel_map.integrate(view, labels)
         if keyframe:
-            self._left_out.add(look.frame.depth_m, look.frame.colour)
+            self._left_out.add(detections.frame.depth_m, detections.frame.colour)
             with self._stage("views"):
-                self.gatherer(look.frame.turned(view.quarters), view)
-        self._build_view.mapped = look.view
-        return TrackedFrame(index, labels_of(look.frame, view, labels), keyframe)
+                self.gatherer(detections.frame.turned(view.quarters), view)
+        self._build_view.mapped = detections.view
+        return TrackedFrame(index, labels_of(detections.frame, view, labels), keyframe)
 
     @property
     def busy(self) -> bool:

@@ -15,12 +15,12 @@ from gcseg_ros.config import Config
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Frame
 from gcseg_ros.instances.instances import InstanceMap
-from gcseg_ros.mapper import Look, Mapper
+from gcseg_ros.mapper import Detections, Mapper
 from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.recordings import Recording, prefetch
 
 T = TypeVar("T")
-AHEAD = 2  # frames whose views wait to be looked at, and whose masks wait to be tracked
+AHEAD = 2  # frames whose views wait for their masks, and whose masks wait to be tracked
 
 
 def map_recording(
@@ -56,10 +56,10 @@ def map_recording(
         mapped, stopped = 0, False
         problems: list[UserError] = []
         with closing(prefetch(islice(iter(recording), frames.start, frames.stop, frames.step))) as chosen:
-            # what has been looked at when the mapping is stopped is still mapped
+            # what has been detected when the mapping is stopped is still mapped
             wanted = takewhile(lambda _: not stopped, chosen)
-            with closing(looked_ahead(mapper, wanted)) as looks:
-                for _ in before_error(steps(mapper, looks, folder), problems):
+            with closing(detected_ahead(mapper, wanted)) as detected:
+                for _ in before_error(steps(mapper, detected, folder), problems):
                     mapped += 1
                     progress(mapped)
                     stopped = stopped or interrupted()
@@ -96,12 +96,12 @@ def map_recording(
     return instances, summary
 
 
-def steps(mapper: Mapper, looks: Iterator[Look], folder: OutputFolder) -> Iterator[None]:
-    """Map, look by look. A frame whose labels cannot be written has been mapped all the same: they are written before the next one."""
-    for look in looks:
-        tracked = mapper.track(look)
+def steps(mapper: Mapper, detected: Iterator[Detections], folder: OutputFolder) -> Iterator[None]:
+    """Map, frame by frame. A frame whose labels cannot be written has been mapped all the same: they are written before the next one."""
+    for detections in detected:
+        tracked = mapper.track(detections)
         yield
-        folder.add(look.frame.name, tracked.index, tracked.labels)
+        folder.add(detections.frame.name, tracked.index, tracked.labels)
 
 
 def before_error(items: Iterator[T], problems: list[UserError]) -> Iterator[T]:
@@ -112,10 +112,10 @@ def before_error(items: Iterator[T], problems: list[UserError]) -> Iterator[T]:
         problems.append(error)
 
 
-def looked_ahead(mapper: Mapper, frames: Iterator[Frame]) -> Generator[Look, None, None]:
-    """The looks to be tracked. Views, and looks at them, are taken AHEAD of need, each in a thread of its own."""
+def detected_ahead(mapper: Mapper, frames: Iterator[Frame]) -> Generator[Detections, None, None]:
+    """What is to be tracked. Views, and masks in them, are made AHEAD of need, each in a thread of its own."""
     with closing(prefetch(((frame, mapper.view_of(frame)) for frame in frames), AHEAD)) as views:
-        yield from prefetch((mapper.look(*seen) for seen in views), AHEAD)
+        yield from prefetch((mapper.detect(*seen) for seen in views), AHEAD)
 
 
 def summarise(mapper: Mapper, instances: InstanceMap, frames: int, seconds: float) -> dict[str, Any]:

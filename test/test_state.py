@@ -135,18 +135,18 @@ def test_two_halves_are_the_whole(frames, tmp_path, way, cut):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_looks_taken_ahead_change_nothing(frames, way):
+def test_detecting_ahead_changes_nothing(frames, way):
     whole, ahead = mapper_of(way), mapper_of(way)
     labels = [whole.step(f).labels for f in frames]
-    views, looks, tracked = [], [], []
+    views, detected, tracked = [], [], []
     for f in frames:
         views.append((f, ahead.view_of(f)))
         if len(views) > 2:
-            looks.append(ahead.look(*views.pop(0)))
-        if len(looks) > 3:
-            tracked.append(ahead.track(looks.pop(0)).labels)
-    looks += [ahead.look(*seen) for seen in views]
-    tracked += [ahead.track(look).labels for look in looks]
+            detected.append(ahead.detect(*views.pop(0)))
+        if len(detected) > 3:
+            tracked.append(ahead.track(detected.pop(0)).labels)
+    detected += [ahead.detect(*seen) for seen in views]
+    tracked += [ahead.track(detections).labels for detections in detected]
     np.testing.assert_array_equal(labels, tracked)
     assert_same(remembered(whole), remembered(ahead))
 
@@ -174,7 +174,7 @@ def whole(frames, tmp_path_factory):
 
 
 def test_stopped_and_gone_on_with_it_is_the_same_map(frames, whole, tmp_path):
-    """What has been looked at when the mapping is stopped is still mapped."""
+    """What has been detected when the mapping is stopped is still mapped."""
     config, out = load_config(None, FAST), tmp_path / "out"
     _, summary = map_recording(Walk(frames), out, config, interrupted=lambda: True)
     assert not summary["complete"]
