@@ -121,7 +121,7 @@ class Agglomeration:
         self.changed: set[int] = set()  # pieces that were joined since their neighbours were judged
         self.left = self.seen = len(graph)
         if network is not None:
-            self.look()
+            self._ask_network()
         self._ask_trees(graph.pairs)
         self._judge(graph.pairs)
 
@@ -178,7 +178,7 @@ class Agglomeration:
         self.changed.clear()
         self._ask_trees(_ascending(pairs))
         if self.network is not None and self.left < LOOK_AGAIN * self.seen:
-            self.look()
+            self._ask_network()
             self.heap.clear()
             pairs |= self.current.keys()
         self._judge(_ascending(pairs))
@@ -197,7 +197,7 @@ class Agglomeration:
         between = np.concatenate([np.zeros((0, len(self.graph.NAMES))), *features])
         return roots, np.searchsorted(roots, pairs), pieces, between
 
-    def look(self) -> None:
+    def _ask_network(self) -> None:
         """The network says anew what it thinks of all pairs and of all pieces that are left."""
         assert self.network is not None
         roots, pairs, pieces, between = self.known()
@@ -257,7 +257,7 @@ def join(graph: Graph, threshold: float, trees: Trees, network: GraphNetwork | N
             state.join(*pair)
         state.judge()
     if network is not None:
-        state.look()
+        state._ask_network()
     return state
 
 

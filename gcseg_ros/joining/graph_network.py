@@ -53,7 +53,7 @@ def ranges(piece_features: int, pair_features: int) -> dict[str, tuple[int, ...]
     return {f"{of}.{what}": (n,) for of, n in sizes.items() for what in ("low", "high", "mean", "spread")}
 
 
-def passed(
+def forward(
     xp: Any, weights: Mapping[str, Any], pieces: Any, pairs: Any, ends: Any, total: Callable[[Any, Any], Any]
 ) -> Any:
     """What is said of m pairs of n pieces: log-odds (m,) of being one object, and of n pieces: log-odds (n,) of their quality.
@@ -129,7 +129,7 @@ class GraphNetwork:
         def say(k: int) -> tuple[Floats, Floats]:
             weights = {name: array[k] for name, array in self.weights.items()}
             known, between = prepared("pieces", pieces, weights), prepared("pairs", features, weights)
-            return passed(np, weights, known, between, (one, other), lambda a, b: to_one @ a + to_other @ b)
+            return forward(np, weights, known, between, (one, other), lambda a, b: to_one @ a + to_other @ b)
 
         with ThreadPoolExecutor() as pool:
             said = list(pool.map(say, range(len(self.weights["same.out"]))))

@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gcseg_ros.joining.agglomeration import AREA, Agglomeration, Floats, Ids, Pair
 from gcseg_ros.joining.boosted_trees import Trees
-from gcseg_ros.joining.graph_network import GraphNetwork, passed, prepared, shapes
+from gcseg_ros.joining.graph_network import GraphNetwork, forward, prepared, shapes
 from offline_training.joining.labelled import LabelledGraph, mostly_labelled, partly_labelled
 
 OWN_THRESHOLD = 0.3  # on the way with errors pairs as improbable as this are joined,
@@ -150,7 +150,7 @@ def _loss(weights: dict[str, Tensor], fixed: dict[str, npt.NDArray[np.float32]],
         zero = to_one.new_zeros(len(pieces), to_one.shape[1])
         return zero.index_add(0, one, to_one).index_add(0, other, to_other)
 
-    same, quality = passed(torch, weights, pieces, pairs, (one, other), total)
+    same, quality = forward(torch, weights, pieces, pairs, (one, other), total)
     losses: list[Any] = []
     for said, truth, weight in ((same, state.same, state.importance), (quality, state.iou, state.weight)):
         weight = torch.from_numpy(weight.astype(np.float32))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcseg_ros.joining.graph_network import SHARPEST, GraphNetwork, passed, prepared, ranges, shapes
+from gcseg_ros.joining.graph_network import SHARPEST, GraphNetwork, forward, prepared, ranges, shapes
 
 PIECES, PAIRS = 5, 7  # features
 
@@ -84,7 +84,7 @@ def test_it_says_in_numpy_what_torch_says():
         return torch.zeros(len(pieces), a.shape[1]).index_add(0, one, a).index_add(0, other, b)
 
     tensors = {name: torch.from_numpy(array) for name, array in given_weights.items()}
-    same, quality = passed(torch, tensors, *inputs, (one, other), total)
+    same, quality = forward(torch, tensors, *inputs, (one, other), total)
     found = network(networks=1)(pieces, pairs, between)
     assert found[0] == pytest.approx(same.clip(-SHARPEST, SHARPEST).numpy(), abs=1e-4)
     assert found[1] == pytest.approx(torch.sigmoid(quality).numpy(), abs=1e-5)
