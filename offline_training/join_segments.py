@@ -87,7 +87,7 @@ def labelled_graph(segmenter: Segmenter, sample: Sample) -> LabelledGraph | None
     from gcseg_ros.segmentation.segment_graph import segment_graph
     from offline_training.joining.labelled import LabelledGraph
 
-    seen = segmenter.look(sample.points, sample.colours)
+    seen = segmenter.predict(sample.points, sample.colours)
     assert seen.cloud is not None
     objectness, coverage = coverage_of(
         seen.prediction, np.arange(len(seen.positions)), seen.cloud.segments, segmenter.settings.min_score

@@ -39,7 +39,7 @@ class Sam2Propagator:
         self.shape = (0, 0)
         self.area: dict[int, int] = {}  # object -> pixels when it was last seen
         self.lost: dict[int, int] = {}  # object -> frames since then
-        self._seen: npt.NDArray[np.uint8] | None = None  # the picture that the window looks at
+        self._encoded: npt.NDArray[np.uint8] | None = None  # the picture that the window has encoded
         self._problem: UserError | None = None  # why there is no window
 
     def prompt(self, view: View, labels: Labels) -> None:
@@ -50,7 +50,7 @@ class Sam2Propagator:
         try:
             with memory_errors(*SMALLER):
                 if ids:
-                    self._look(view)
+                    self._encode(view)
                 self.window.prompt(ids, labels[None] == np.array(ids, np.int32)[:, None, None])
         except UserError as error:
             self.window.forget()
@@ -63,7 +63,7 @@ class Sam2Propagator:
             raise problem
         if not self.window.groups or view.depth_m.shape != self.shape:
             return np.zeros(view.depth_m.shape, np.int32)
-        self._look(view)
+        self._encode(view)
         known = torch.from_numpy(view.depth_m > 0).to(self.window.runtime.device)
         best = torch.where(known, 0.0, torch.inf)
         labels = torch.zeros(self.shape, dtype=torch.int32, device=best.device)
@@ -88,7 +88,7 @@ class Sam2Propagator:
     def restore(self, saved: Saved) -> None:
         """Take over the `state` of a propagator; one with another network begins at the next prompt. Raises UserError."""
         self.window.restore(saved)
-        self._seen, self._problem, ids = None, None, self.window.ids
+        self._encoded, self._problem, ids = None, None, self.window.ids
         if ids:
             height, width = saved.array("shape", np.int64, (2,), 1, 1 << 16).tolist()
             self.shape = height, width
@@ -107,11 +107,11 @@ class Sam2Propagator:
                 self.lost[id] += 1
         return there
 
-    def _look(self, view: View) -> None:
+    def _encode(self, view: View) -> None:
         """A keyframe is the last frame of one window and the first of the next: it is encoded once."""
-        if view.picture is not self._seen:
-            self.window.look(view.picture)
-            self._seen = view.picture
+        if view.picture is not self._encoded:
+            self.window.encode(view.picture)
+            self._encoded = view.picture
 
 
 def build_sam2_propagator(config: Sam2Config, foundation: FoundationConfig) -> Sam2Propagator:

@@ -106,16 +106,16 @@ class Sam2Window:
         return [id for group in self.groups for id in group.ids]
 
     @torch.inference_mode()
-    def look(self, picture: npt.NDArray[np.uint8]) -> None:
+    def encode(self, picture: npt.NDArray[np.uint8]) -> None:
         """Take (H, W, 3) uint8 RGB as the present frame."""
         pixels = preprocessed(picture, self.network.image_size)
 
-        def encode() -> Any:
+        def features() -> Any:
             with self.runtime.autocast():
                 encoded = self.network.forward_image(pixels.to(self.runtime.device))
                 return self.network._prepare_backbone_features(encoded)[1:]
 
-        self.encoding = self.portions.run(encode)
+        self.encoding = self.portions.run(features)
 
     @torch.inference_mode()
     def prompt(self, ids: Sequence[int], masks: npt.NDArray[np.bool_]) -> None:

@@ -119,7 +119,7 @@ def masks_of_pieces(
     if not len(inside):
         return np.zeros(0), np.zeros((0, 0))
     of = piece[inside]
-    seen = segmenter.look(points, colours, QUERIES_BESIDES, inside[middles(points[inside].astype(np.float64), of)])
+    seen = segmenter.predict(points, colours, QUERIES_BESIDES, inside[middles(points[inside].astype(np.float64), of)])
     chosen = inside[sampled(of, POINTS_OF_A_PIECE)]
     return coverage_of(seen.prediction, seen.rows[chosen], piece[chosen], segmenter.settings.min_score)
 

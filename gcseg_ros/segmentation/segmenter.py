@@ -32,7 +32,7 @@ APART = 1000
 """So many voxels of which hardly two lie in one cube are no surface."""
 
 
-class Look(NamedTuple):
+class Prediction(NamedTuple):
     """prediction of the network; positions (N, 3) m of the voxels; rows (P,) the voxel of each point; cloud, if there are segments."""
 
     prediction: ScenePrediction
@@ -106,19 +106,19 @@ class Segmenter:
         finite = np.flatnonzero(np.isfinite(points).all(1))
         if not len(finite):
             return Instances(csr_array((0, len(points)), dtype=bool), np.zeros(0, np.float32))
-        seen = self.look(points[finite], None if colours is None else colours[finite], queries)
+        seen = self.predict(points[finite], None if colours is None else colours[finite], queries)
         voxel_m = self.network.config.voxel_m
         found = instances_of(seen.prediction, seen.positions, self.settings, voxel_m, seen.cloud, self.joining)
         return Instances(over_points(found.masks, seen.rows, finite, len(points)), found.scores)
 
     @torch.inference_mode()
-    def look(
+    def predict(
         self,
         points: npt.NDArray,
         colours: npt.NDArray[np.uint8] | None = None,
         queries: int | None = None,
         starts: npt.NDArray[np.int64] | None = None,
-    ) -> Look:
+    ) -> Prediction:
         """What the network says of a cloud of finite points, before anything is made of its masks. As `__call__`.
 
         starts  (A,) points that queries start from as well, instead of the middles of geometric segments, which are not looked for
@@ -141,7 +141,7 @@ class Segmenter:
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             (prediction,) = self.network(x, positions, queries, anchors=anchors)
-        return Look(prediction, centres, rows.cpu().numpy(), cloud)
+        return Prediction(prediction, centres, rows.cpu().numpy(), cloud)
 
     def _voxelised(
         self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None

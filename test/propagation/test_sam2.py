@@ -49,14 +49,14 @@ def video(count, objects=3, seed=0):
     return pictures, masks
 
 
-def by_window(window, pictures, ids, masks, look=True):
+def by_window(window, pictures, ids, masks, encode=True):
     """Logits {id: (H, W)} of the frames after the first."""
-    if look:
-        window.look(pictures[0])
+    if encode:
+        window.encode(pictures[0])
     window.prompt(ids, masks)
     found = []
     for picture in pictures[1:]:
-        window.look(picture)
+        window.encode(picture)
         tracks = window.track((HEIGHT, WIDTH))
         found.append({id: logit.clone() for t in tracks for id, logit in zip(t.ids, t.logits)})
     return found
@@ -95,7 +95,7 @@ def test_a_window_is_the_packages_own_to_the_bit(network, tmp_path):
 
     (tmp_path / "two").mkdir()
     prompts = np.stack([(one[-1][10] > 0).numpy(), masks[17][1]])  # one as propagated, one new; 12 is gone
-    two = by_window(window, pictures[17:], [10, 99], prompts, look=False)
+    two = by_window(window, pictures[17:], [10, 99], prompts, encode=False)
     window.length = 5
     told = by_window(window, pictures[17:], [10, 99], prompts)
     theirs = by_package(network, tmp_path / "two", pictures[17:], [10, 99], prompts)
@@ -132,7 +132,7 @@ def test_an_object_that_is_given_up_changes_nothing_for_the_others(network):
         assert window.tensors()[1] == pytest.approx(bytes_before * 2 / 3, rel=0.1)
         after = []
         for picture in pictures[6:]:
-            window.look(picture)
+            window.encode(picture)
             tracks = window.track((HEIGHT, WIDTH))
             after.append({id: logit for t in tracks for id, logit in zip(t.ids, t.logits)})
         expected = [{id: frame[id] for id in (1, 3)} for frame in whole[5:]]
@@ -144,10 +144,10 @@ def test_an_object_that_is_given_up_changes_nothing_for_the_others(network):
 def test_what_is_kept_does_not_grow_with_the_window(network):
     pictures, masks = video(20, objects=1)
     window, kept = Sam2Window(network, CPU), []
-    window.look(pictures[0])
+    window.encode(pictures[0])
     window.prompt([1], masks[0])
     for picture in pictures[1:]:
-        window.look(picture)
+        window.encode(picture)
         window.track((HEIGHT, WIDTH))
         kept.append(window.tensors())
     assert kept[17] == kept[-1]
@@ -240,13 +240,13 @@ def test_a_later_frame_changes_nothing_before_it(network):
 
 def test_a_keyframe_is_encoded_once(network, monkeypatch):
     pictures, masks = video(3)
-    seen, ours, looks = views(pictures), propagator(network), []
-    look = ours.window.look
-    monkeypatch.setattr(ours.window, "look", lambda picture: looks.append(1) or look(picture))
+    seen, ours, encoded = views(pictures), propagator(network), []
+    encode = ours.window.encode
+    monkeypatch.setattr(ours.window, "encode", lambda picture: encoded.append(1) or encode(picture))
     ours.prompt(seen[0], labels_of(masks[0], [1, 2, 3]))
     ours(seen[1])
     ours.prompt(seen[1], labels_of(masks[1], [1, 2, 3]))
-    assert len(looks) == 2
+    assert len(encoded) == 2
 
 
 class Told:
@@ -255,7 +255,7 @@ class Told:
     def __init__(self, frames):
         self.frames, self.groups, self.runtime, self.gone = iter(frames), [True], CPU, set()
 
-    def look(self, picture): ...
+    def encode(self, picture): ...
 
     def prompt(self, ids, masks): ...
 
@@ -335,12 +335,12 @@ def test_a_full_gpu_halves_the_objects_at_once(network, caplog):
         return step(count, *arguments)
 
     window._step = limited
-    window.look(pictures[0])
+    window.encode(pictures[0])
     window.prompt([1, 2, 3, 4], masks[0])
-    window.look(pictures[1])
+    window.encode(pictures[1])
     window.track((HEIGHT, WIDTH))
     limit = 2
-    window.look(pictures[2])
+    window.encode(pictures[2])
     tracks = window.track((HEIGHT, WIDTH))
     assert [t.ids for t in tracks] == [[1, 2], [3, 4]]
     assert "going on with half of propagation.sam2.objects_per_batch" in caplog.text
@@ -407,9 +407,9 @@ def test_of_each_batch_only_what_is_remembered_is_held(network):
         answers.append(weakref.ref(result["pred_masks_high_res"]))
         return result
 
-    window.look(pictures[0])
+    window.encode(pictures[0])
     window.prompt([1, 2, 3, 4], masks[0])
-    window.look(pictures[1])
+    window.encode(pictures[1])
     window._step = counted
     window.track((HEIGHT, WIDTH))
     assert held == [0, 0, 0, 0]
