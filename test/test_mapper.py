@@ -248,8 +248,8 @@ def test_a_boundary_network_of_ones_own_has_appearances_that_the_joining_cannot_
     same.write_bytes(shipped)
     mine.write_bytes(shipped + b"\x32\x04mine")  # the field doc_string
     read, unread = (mapped(frames[:6], f"masks.boundary_network={file}")[0] for file in (same, mine))
-    assert read.tracker.evidence.looks
-    assert not unread.tracker.evidence.looks
+    assert read.tracker.evidence.appearance
+    assert not unread.tracker.evidence.appearance
     assert len(unread.tracker.borders) == len(read.tracker.borders) > 0
     assert unread.instances().objects
 

@@ -50,7 +50,7 @@ def with_appearance(graph: PieceGraph, evidence: Evidence) -> DescribedPieceGrap
     """Each piece looks like the label that it is a facet of."""
     known = np.zeros((len(graph), 1 + APPEARANCE_CHANNELS))
     for piece, label in enumerate(graph.labels.tolist()):
-        if label in evidence.looks:
-            known[piece] = evidence.looks[label] / evidence.looks[label][0]
+        if label in evidence.appearance:
+            known[piece] = evidence.appearance[label] / evidence.appearance[label][0]
     nodes = np.column_stack([graph.nodes, graph.nodes[:, [AREA]] * known])
     return DescribedPieceGraph(nodes, graph.low, graph.high, graph.pairs, graph.edges, graph.labels)

@@ -35,7 +35,7 @@ class Evidence:
 
     weight, same       per pair of labels (a < b): the weight of the votes, and of those that say "same object"
     seen, structural   per label: the weight of the views, and of those that say "part of the room itself"
-    looks              per label: (1 + APPEARANCE_CHANNELS,) the weight of the views, and the sum of its mean appearance in each times that
+    appearance         per label: (1 + APPEARANCE_CHANNELS,) the weight of the views, and the sum of its mean appearance in each times that
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Evidence:
         self.same: dict[Pair, float] = {}
         self.seen: dict[int, float] = {}
         self.structural: dict[int, float] = {}
-        self.looks: dict[int, Floats] = {}
+        self.appearance: dict[int, Floats] = {}
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -63,7 +63,7 @@ class Evidence:
         if proposals.maps is not None:
             self._add_structure(masked, proposals.maps.structure)
             if proposals.maps.appearance is not None:
-                self._add_looks(masked, proposals.maps.appearance)
+                self._add_appearance(masked, proposals.maps.appearance)
         pairs, contact = touching(masked, depth_m)
         pairs = pairs[contact >= MIN_CONTACT_PX]
         if not len(pairs):
@@ -83,7 +83,7 @@ class Evidence:
         for of_pair in (self.weight, self.same):
             for pair in [pair for pair in of_pair if pair[0] in labels or pair[1] in labels]:
                 del of_pair[pair]
-        for of_label in (self.seen, self.structural, self.looks):
+        for of_label in (self.seen, self.structural, self.appearance):
             for label in labels & of_label.keys():
                 del of_label[label]
 
@@ -95,18 +95,18 @@ class Evidence:
             self.seen[label] = self.seen.get(label, 0.0) + weight
             self.structural[label] = self.structural.get(label, 0.0) + weight * float(said[label] / pixels[label])
 
-    def _add_looks(self, masked: Labels, appearance: Image) -> None:
+    def _add_appearance(self, masked: Labels, appearance: Image) -> None:
         label = masked[APPEARANCE_PIXELS]
         known = label > 0
         labels, at, pixels = np.unique(label[known], return_inverse=True, return_counts=True)
         channels = appearance[:, : label.shape[0], : label.shape[1]][:, known]
         sums = np.array([pixels, *(np.bincount(at, channel, len(labels)) for channel in channels)])
         for of, row in zip(labels.tolist(), (sums / np.sqrt(pixels)).T):
-            self.looks[of] = self.looks[of] + row if of in self.looks else row
+            self.appearance[of] = self.appearance[of] + row if of in self.appearance else row
 
     def state(self) -> dict[str, Any]:
         """Pairs (m, 2) with their `weight` and `same`; labels (k,) with `seen` and `structural`;
-        `described` labels (j,) with `looks`. The order matters to ties."""
+        `described` labels (j,) with `looks`, their appearance. The order matters to ties."""
         return {
             "pairs": np.array(list(self.weight), np.int64).reshape(-1, 2),
             "weight": np.array(list(self.weight.values())),
@@ -114,8 +114,8 @@ class Evidence:
             "labels": np.array(list(self.seen), np.int64),
             "seen": np.array(list(self.seen.values())),
             "structural": np.array(list(self.structural.values())),
-            "described": np.array(list(self.looks), np.int64),
-            "looks": np.array(list(self.looks.values())).reshape(-1, 1 + APPEARANCE_CHANNELS),
+            "described": np.array(list(self.appearance), np.int64),
+            "looks": np.array(list(self.appearance.values())).reshape(-1, 1 + APPEARANCE_CHANNELS),
         }
 
     def restore(self, saved: Saved) -> None:
@@ -133,7 +133,7 @@ class Evidence:
         self.same = dict(zip(keys, saved.array("same", np.float64, (len(keys),), 0).tolist()))
         self.seen = dict(zip(labels, saved.array("seen", np.float64, (len(labels),), 0).tolist()))
         self.structural = dict(zip(labels, saved.array("structural", np.float64, (len(labels),), 0).tolist()))
-        self.looks = dict(zip(described, looks))
+        self.appearance = dict(zip(described, looks))
 
     def structure(self, label: int) -> float:
         """0 = a thing, 1 = part of the room itself, 0.5 = nobody knows."""

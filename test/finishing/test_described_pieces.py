@@ -16,7 +16,7 @@ def seen(**looks: float) -> Evidence:
     for weight, (name, value) in enumerate(looks.items(), 2):
         mean = np.zeros(APPEARANCE_CHANNELS)
         mean[[0, -1]] = value
-        evidence.looks[int(name.removeprefix("of_"))] = weight * np.append(1.0, mean)
+        evidence.appearance[int(name.removeprefix("of_"))] = weight * np.append(1.0, mean)
     return evidence
 
 

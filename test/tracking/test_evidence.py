@@ -121,8 +121,8 @@ def test_a_label_looks_like_the_mean_of_its_views_by_the_root_of_their_pixels():
         evidence.add(in_map, Proposals(one, (one,), maps), DEPTH[:, :width])
     pixels = [(in_map[APPEARANCE_PIXELS] == 1).sum() for in_map in (labels, in_map)]
     weight = np.sqrt(pixels)
-    assert evidence.looks[1][0] == pytest.approx(weight.sum())
-    assert evidence.looks[1][1:] / evidence.looks[1][0] == pytest.approx(6 * weight[1] / weight.sum())
-    assert not evidence.looks[2][1:].any()
+    assert evidence.appearance[1][0] == pytest.approx(weight.sum())
+    assert evidence.appearance[1][1:] / evidence.appearance[1][0] == pytest.approx(6 * weight[1] / weight.sum())
+    assert not evidence.appearance[2][1:].any()
     evidence.forget({1})
-    assert list(evidence.looks) == [2]
+    assert list(evidence.appearance) == [2]
