@@ -24,7 +24,7 @@ from gcseg_ros.clouds.neighbours import neighbour_pairs, normals_of
 from gcseg_ros.consoles import console
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
-from gcseg_ros.evaluation.report import mean, percent, plain
+from gcseg_ros.evaluation.report import mean, percent, without_nan
 from gcseg_ros.evaluation.truth import Truth, load_truth
 
 Labels = npt.NDArray[np.int64]
@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if options.json:
-        print(json.dumps(plain(rows), indent=2, allow_nan=False))
+        print(json.dumps(without_nan(rows), indent=2, allow_nan=False))
     else:
         console.print(table(rows))
     return 0

@@ -59,7 +59,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: NaN becomes None, keys become text."""
-        return plain(asdict(self))
+        return without_nan(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -242,8 +242,8 @@ def percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{100 * value:.1f}"
 
 
-def plain(value: Any) -> Any:
-    """Nested dictionaries as JSON takes them."""
+def without_nan(value: Any) -> Any:
+    """Nested dictionaries as JSON takes them: texts for names, None for NaN."""
     if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
+        return {str(name): without_nan(item) for name, item in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -20,7 +20,7 @@ from rich.table import Table
 from scipy import sparse
 
 from gcseg_ros.evaluation.average_precision import MIN_POINTS, Overlap, average_precision
-from gcseg_ros.evaluation.report import percent, plain
+from gcseg_ros.evaluation.report import percent, without_nan
 
 GROUPS = ("head", "common", "tail")
 NOT_COUNTED = (1, 3)
@@ -76,7 +76,7 @@ class ClassReport:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: NaN becomes None."""
-        return plain(asdict(self))
+        return without_nan(asdict(self))
 
 
 def overlaps_by_class(

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import AveragePrecision, Overlap, average_precision
-from gcseg_ros.evaluation.report import load_prediction, percent, plain
+from gcseg_ros.evaluation.report import load_prediction, percent, without_nan
 from gcseg_ros.evaluation.truth import SCENE_CLOUD, check_stuff_labels, load_truth
 
 SUFFIXES = (".npz", ".ply", ".txt")
@@ -42,8 +42,8 @@ class Scenes:
         """For JSON: NaN becomes None."""
         return {
             "exclude_stuff": self.exclude_stuff,
-            "overall": plain(asdict(self.overall)),
-            "scenes": [plain(asdict(scene)) for scene in self.scenes],
+            "overall": without_nan(asdict(self.overall)),
+            "scenes": [without_nan(asdict(scene)) for scene in self.scenes],
         }
 
 
