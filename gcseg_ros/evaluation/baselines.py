@@ -27,6 +27,9 @@ from gcseg_ros.evaluation.average_precision import Overlap, average_precision, b
 from gcseg_ros.evaluation.report import mean, percent, without_nan
 from gcseg_ros.evaluation.truth import Truth, load_truth
 
+TRIALS = 1000  # planes
+DISTANCE_M = 0.03  # from a plane to its points
+
 Labels = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -72,12 +75,7 @@ def scene_normals(truth: Truth) -> Floats:
 
 
 def ransac_planes(
-    points: Floats,
-    rng: np.random.Generator,
-    normals: Floats | None = None,
-    distance_m: float = 0.03,
-    share: float = 0.05,
-    trials: int = 1000,
+    points: Floats, rng: np.random.Generator, normals: Floats | None = None, share: float = 0.05
 ) -> Labels:
     """Largest planes one after the other, while one holds at least `share` of all points; (N,) labels from 1, 0 = on none.
 
@@ -88,14 +86,14 @@ def ransac_planes(
     rest = np.arange(len(points))
     smallest = max(share * len(points), 3)
     while len(rest) >= smallest:
-        corners = points[rest[rng.integers(0, len(rest), (trials, 3))]]
+        corners = points[rest[rng.integers(0, len(rest), (TRIALS, 3))]]
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
         offset = (normal * corners[:, 0]).sum(1)
         valid = np.linalg.norm(normal, axis=1) > 0.5
         sample = points[rng.choice(rest, min(4000, len(rest)), replace=False)]
-        best = ((np.abs(sample @ normal.T - offset) < distance_m) & valid).sum(0).argmax()
-        inside = np.abs(points[rest] @ normal[best] - offset[best]) < distance_m
+        best = ((np.abs(sample @ normal.T - offset) < DISTANCE_M) & valid).sum(0).argmax()
+        inside = np.abs(points[rest] @ normal[best] - offset[best]) < DISTANCE_M
         if normals is not None:
             inside &= np.abs(normals[rest] @ normal[best]) > 0.8
         if inside.sum() < smallest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,12 @@ def evaluate_scenes(
     names: Sequence[str] | None = None,
     exclude_stuff: bool = False,
     stuff_labels: Sequence[int] | None = None,
-    advance: Callable[[int, int], None] | None = None,
 ) -> Scenes:
     """Outputs against truths, scene by scene; memory holds one scene at a time.
 
     outputs  folder with SCENE/ of `gcseg map`, SCENE.ply, SCENE.npz, or SCENE.txt in ScanNet's format
     truths   folder with SCENE/gt_cloud.npz, SCENE.npz, SCENE.ply or SCENE.txt
     names    scenes; None: all truths, each of which must have an output
-    advance  called with the scenes done and their number
     Raises UserError.
     """
     if names is None:
@@ -69,9 +67,7 @@ def evaluate_scenes(
     overlaps: list[Overlap] = []
     found = []
     labels: set[int] = set()
-    for done, (name, output, truth) in enumerate(pairs):
-        if advance:
-            advance(done, len(pairs))
+    for name, output, truth in pairs:
         counted = load_truth(truth, stuff_labels)
         labels |= counted.labels()
         if exclude_stuff:

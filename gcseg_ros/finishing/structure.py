@@ -30,9 +30,9 @@ class Plane:
         return points @ self.normal - self.offset
 
 
-def structural_planes(points: npt.NDArray, normals: npt.NDArray, seed: int = 0) -> list[Plane]:
+def structural_planes(points: npt.NDArray, normals: npt.NDArray) -> list[Plane]:
     """RANSAC (Fischler & Bolles 1981), largest plane first, on a sample of the map's points (N, 3) and normals (N, 3)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     sample = rng.permutation(len(points))[:SAMPLE]
     P, N = points[sample].astype(np.float64), normals[sample].astype(np.float64)
     free = np.ones(len(P), bool)

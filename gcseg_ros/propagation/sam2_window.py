@@ -77,14 +77,7 @@ class Sam2Window:
     length             what the network is told of the video's length; give it to reproduce the package on a short folder
     """
 
-    def __init__(
-        self,
-        network: Any,
-        runtime: Runtime,
-        portions: Portions | None = None,
-        objects_per_batch: int = 0,
-        length: int = LONG,
-    ) -> None:
+    def __init__(self, network: Any, runtime: Runtime, objects_per_batch: int = 0, length: int = LONG) -> None:
         """Raises UserError where the network's configuration does not allow it."""
         if network.non_overlap_masks_for_mem_enc:
             raise UserError(
@@ -92,7 +85,7 @@ class Sam2Window:
                 "batch: leave it out of propagation.sam2.overrides and the configuration."
             )
         self.network, self.runtime, self.length = network, runtime, length
-        self.portions = portions or Portions("propagation.sam2.objects_per_batch")
+        self.portions = Portions("propagation.sam2.objects_per_batch")
         self.most = objects_per_batch or (OBJECTS_ON_GPU if runtime.on_gpu else 1)
         if getattr(network, "spatial_perceiver", None) is not None:
             self.most = 1  # EdgeTAM's own code takes one object at a time

@@ -67,9 +67,9 @@ class SparseTransposedConvolution(nn.Module):
 class SparseBatchNorm(nn.Module):
     """Batch normalisation over all voxels of the batch. A level of fewer than two voxels uses the running statistics."""
 
-    def __init__(self, channels: int, momentum: float = 0.02) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.bn = nn.BatchNorm1d(channels, momentum=momentum)
+        self.bn = nn.BatchNorm1d(channels, momentum=0.02)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         if self.training and len(x.features) < 2:

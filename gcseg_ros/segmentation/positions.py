@@ -14,10 +14,10 @@ class FourierEncoding(nn.Module):
     gauss_B: (3, channels / 2), the random frequencies; they belong to the checkpoint.
     """
 
-    def __init__(self, channels: int, scale: float = 1.0) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.gauss_B: Tensor
-        self.register_buffer("gauss_B", torch.randn(3, channels // 2) * scale)
+        self.register_buffer("gauss_B", torch.randn(3, channels // 2))
 
     @torch.no_grad()
     def forward(self, positions: Tensor, low: Tensor, high: Tensor) -> Tensor:

@@ -46,11 +46,11 @@ class Res16UNet(nn.Module):
     c_out  channels of `final`, a head for semantic classes; only checkpoints need it, `forward` does not use it
     """
 
-    def __init__(self, architecture: str = "34C", c_in: int = 3, c_out: int = 20, first_size: int = 5) -> None:
+    def __init__(self, architecture: str = "34C", c_in: int = 3, c_out: int = 20) -> None:
         super().__init__()
         self.architecture = ARCHITECTURES[architecture]
         stem, planes, blocks = self.architecture.stem, self.architecture.planes, self.architecture.blocks
-        self.conv0p1s1, self.bn0 = SparseConvolution(c_in, stem, first_size), SparseBatchNorm(stem)
+        self.conv0p1s1, self.bn0 = SparseConvolution(c_in, stem, 5), SparseBatchNorm(stem)
         channels = stem
         for (convolution, norm, block), c, count in zip(DOWN, planes[:4], blocks[:4]):
             self.add_module(convolution, SparseConvolution(channels, channels, 2, stride=2))

@@ -26,7 +26,7 @@ class WindowHead(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(channels, 10)
+        self.linear = nn.Linear(channels, MONOMIALS)
         with torch.no_grad():
             self.linear.weight *= 0.1
             self.linear.bias.zero_()[-1] = FIRST_BIAS

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from gcseg_ros.jit import njit
 
+VIEW_ANGLE = 0.5  # radians, of an image's height
+
 Image = npt.NDArray[np.float32]
 
 
@@ -38,11 +40,11 @@ def rotation_towards(azimuth: float, elevation: float) -> npt.NDArray[np.float64
     return np.stack([right, np.cross(-back, right), -back])
 
 
-def framed(points: npt.NDArray, rotation: npt.NDArray, size: tuple[int, int], view_angle: float = 0.5) -> Camera:
+def framed(points: npt.NDArray, rotation: npt.NDArray, size: tuple[int, int]) -> Camera:
     """The camera with these axes that has all of `points` (N, 3) in its image of (width, height), with a margin."""
     width, height = size
     points = points[:: max(1, len(points) // 50_000)]
-    focal = 0.5 * height / np.tan(view_angle / 2)
+    focal = 0.5 * height / np.tan(VIEW_ANGLE / 2)
     X = np.ascontiguousarray((points @ rotation.T).T)
     low, high = X.min(1), X.max(1)
     position = np.array([*(low + high)[:2] / 2, low[2] - 10 * (high - low).max() - 1])

@@ -11,6 +11,7 @@ from torch.nn import functional
 from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, CHANNELS
 
 MAPS = 2  # boundary, structure
+WIDTHS = (32, 48, 64, 96)  # channels at 1/2, 1/4, 1/8 and 1/16 of the image's size
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -31,14 +32,11 @@ class Residual(nn.Module):
 
 
 class BoundaryUNet(nn.Module):
-    """Features (B, CHANNELS, H, W) -> logits: maps (B, 2, H, W), affinities (B, K, H/2, W/2). H, W: multiples of 16.
+    """Features (B, CHANNELS, H, W) -> logits: maps (B, 2, H, W), affinities (B, K, H/2, W/2). H, W: multiples of 16."""
 
-    widths  channels at 1/2, 1/4, 1/8 and 1/16 of the image's size
-    """
-
-    def __init__(self, widths: tuple[int, int, int, int] = (32, 48, 64, 96)) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        half, quarter, eighth, sixteenth = widths
+        half, quarter, eighth, sixteenth = WIDTHS
         self.stem = convolution(4 * CHANNELS, half)
         self.encoders = nn.ModuleList(
             [
@@ -48,7 +46,7 @@ class BoundaryUNet(nn.Module):
                 nn.Sequential(Residual(sixteenth), Residual(sixteenth, dilation=2), Residual(sixteenth, dilation=4)),
             ]
         )
-        pairs = list(itertools.pairwise(widths))
+        pairs = list(itertools.pairwise(WIDTHS))
         self.down = nn.ModuleList([convolution(fine, coarse, stride=2) for fine, coarse in pairs])
         self.lateral = nn.ModuleList([nn.Conv2d(coarse, fine, 1) for fine, coarse in pairs])
         self.decoders = nn.ModuleList([convolution(fine, fine) for fine, _ in pairs])

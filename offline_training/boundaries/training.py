@@ -255,9 +255,9 @@ def write_curves(path: Path, rows: list[dict[str, object]]) -> None:
     draw_curves(path.with_suffix(".png"), rows)
 
 
-def draw_curves(path: Path, rows: list[dict[str, object]], size: tuple[int, int] = (720, 360)) -> None:
+def draw_curves(path: Path, rows: list[dict[str, object]]) -> None:
     """All figures that lie in 0..1 over the steps."""
-    width, height = size
+    width, height = 720, 360
     picture = np.full((height, width, 3), 255, np.uint8)
     steps = np.array([float(str(row["step"])) for row in rows])
     names = ["loss_boundary", "loss_affinities", "f1", "f2", "iou", "achievable"]

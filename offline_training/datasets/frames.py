@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -21,11 +20,11 @@ def is_exported(folder: Path) -> bool:
     return all((folder / name).is_dir() for name in FOLDERS)
 
 
-def export_frames(sens: Path, folder: Path, step: int = 1, advance: Callable[[int, int], None] | None = None) -> int:
+def export_frames(sens: Path, folder: Path, step: int = 1) -> int:
     """Every step-th frame into folder/{color,depth,pose,intrinsic}: how many. Frames without a pose are left out.
 
     color/NNNNNN.jpg as stored, depth/NNNNNN.png (16 bit, mm), pose/NNNNNN.txt camera-to-world, intrinsic/*.txt, all 4x4. The
-    names are the frames' numbers. All or nothing is written. advance: called with the frames done and their number.
+    names are the frames' numbers. All or nothing is written.
     Raises UserError.
     """
     if not sens.is_file():
@@ -41,8 +40,6 @@ def export_frames(sens: Path, folder: Path, step: int = 1, advance: Callable[[in
         np.savetxt(partial / "intrinsic" / "intrinsic_depth.txt", header.depth_matrix, "%.6f")
         written = 0
         for frame in recording.stored(step):
-            if advance:
-                advance(frame.number, header.frames)
             if why_unusable(frame.pose):
                 continue
             stem = f"{frame.number:06d}"

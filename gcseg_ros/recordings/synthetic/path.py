@@ -16,6 +16,9 @@ from gcseg_ros.recordings.synthetic.room import Room
 Array = npt.NDArray[np.float64]
 CELL_M = 0.05
 STEP_M = 0.05
+TRIES = 40  # of random views of a room, for one
+MARGIN_M = 0.15  # from the outline to a random view
+GLANCE_EVERY = 24  # frames of a walk
 
 
 def look_from(eye: npt.ArrayLike, target: npt.ArrayLike, roll: float = 0.0) -> Array:
@@ -50,7 +53,7 @@ def clearance(room: Room, low: float, high: float) -> tuple[Array, Array]:
     return distance_transform_edt(inside) * CELL_M, origin
 
 
-def random_view(room: Room, rng: np.random.Generator, tries: int = 40) -> tuple[CameraIntrinsics, Array]:
+def random_view(room: Room, rng: np.random.Generator) -> tuple[CameraIntrinsics, Array]:
     """A sensible viewpoint: not inside things, not at a bare wall. Returns a 320x240 camera and its pose.
 
     Half of the views are a robot's or a walker's (0.8 to 1.7 m high, level or looking down a little), some stand close to one
@@ -61,7 +64,7 @@ def random_view(room: Room, rng: np.random.Generator, tries: int = 40) -> tuple[
     low, high = room.corners.min(0), room.corners.max(0)
     things = [o for o in room.objects if not o.is_stuff]
     kind = rng.choice(["walk", "walk", "object", "close", "odd"])
-    for attempt in range(tries):
+    for attempt in range(TRIES):
         fx = width * rng.uniform(0.75, 1.05)
         camera = CameraIntrinsics(width, 240, fx, fx, 159.5, 119.5)
         eye = np.array([*rng.uniform(low, high), rng.uniform(0.35, 2.0) if kind == "odd" else rng.uniform(0.8, 1.7)])
@@ -101,21 +104,20 @@ def random_view(room: Room, rng: np.random.Generator, tries: int = 40) -> tuple[
     return best
 
 
-def inside_outline(corners: Array, point: npt.ArrayLike, margin: float = 0.15) -> bool:
-    """Whether a point (2,) lies in the polygon, `margin` metres from its edges."""
+def inside_outline(corners: Array, point: npt.ArrayLike) -> bool:
+    """Whether a point (2,) lies in the polygon, MARGIN_M from its edges."""
     contour = (corners * 1000).astype(np.float32)
     x, y = np.asarray(point, float) * 1000
-    return cv2.pointPolygonTest(contour, (float(x), float(y)), True) > margin * 1000
+    return cv2.pointPolygonTest(contour, (float(x), float(y)), True) > MARGIN_M * 1000
 
 
-def walk(room: Room, frames: int, handheld: bool | None = None, seed: int = 0) -> Array:
+def walk(room: Room, frames: int) -> Array:
     """Poses (frames,4,4) of a walk of about 0.05 m a frame that visits the room's corners, and comes back to where it was.
 
-    It keeps 0.3 m from furniture where the room allows it (0.2 m at least). `handheld`: sway, bob and roll; else wheeled: level.
+    It keeps 0.3 m from furniture where the room allows it (0.2 m at least). Half of them are handheld: sway, bob and roll; the others wheeled: level.
     """
-    rng = np.random.default_rng([room.seed, seed, 77])
-    if handheld is None:
-        handheld = bool(rng.random() < 0.5)
+    rng = np.random.default_rng([room.seed, 0, 77])
+    handheld = bool(rng.random() < 0.5)
     height = float(rng.uniform(1.1, 1.6) if handheld else rng.uniform(0.8, 1.3))
     distance, origin = clearance(room, 0.03, height + 0.35)
     for margin in (0.4, 0.35, 0.3, 0.25, 0.2):
@@ -214,10 +216,10 @@ def poses_along(room: Room, track: Array, height: float, handheld: bool, rng: np
     return np.stack(poses)
 
 
-def gaze(room: Room, track: Array, height: float, pitch: float, rng: np.random.Generator, every: int = 24) -> Array:
-    """Yaw (N,) along a track (N,2): at every 24th frame the best of 16 directions within reach."""
+def gaze(room: Room, track: Array, height: float, pitch: float, rng: np.random.Generator) -> Array:
+    """Yaw (N,) along a track (N,2): every GLANCE_EVERY frames the best of 16 directions within reach."""
     n = len(track)
-    knots = np.unique(np.append(np.arange(0, n, every), n - 1))
+    knots = np.unique(np.append(np.arange(0, n, GLANCE_EVERY), n - 1))
     camera = CameraIntrinsics(24, 18, 19.7, 19.7, 11.5, 8.5)
     things = np.array([0.0] + [0.15 if o.is_stuff or o.is_flat else 1.0 for o in room.objects])
     seen = np.zeros(len(things))

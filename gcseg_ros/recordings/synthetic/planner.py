@@ -16,6 +16,8 @@ from gcseg_ros.recordings.synthetic.outline import Wall
 Array = npt.NDArray[np.float64]
 CELL_M = 0.05
 WALL_GAP_M = 0.012
+TRIES = 30  # places in the open
+MESSY = 0.15  # m, rad: how far chairs around a table are from where they belong
 
 
 @dataclass
@@ -162,13 +164,13 @@ class Planner:
             return self.accept(item, pose_at(middle[0], middle[1], z, w.yaw))
         return None
 
-    def in_open(self, item: Item, margin: float = 0.45, tries: int = 30, yaw: float | None = None) -> Placed | None:
+    def in_open(self, item: Item, margin: float = 0.45, yaw: float | None = None) -> Placed | None:
         """Somewhere with `margin` metres around."""
         look = self.look
         rows, columns = np.nonzero(self.taken == 0)
         if len(rows) == 0:
             return None
-        for _ in range(tries):
+        for _ in range(TRIES):
             k = look.whole(0, len(rows) - 1)
             x, y = self.origin + (np.array([columns[k], rows[k]]) + 0.5) * CELL_M
             angle = (
@@ -182,13 +184,12 @@ class Planner:
                 return found
         return None
 
-    def beside(self, anchor: Placed, item: Item, side: int, gap: float = 0.05, back: bool = True) -> Placed | None:
+    def beside(self, anchor: Placed, item: Item, side: int, gap: float = 0.05) -> Placed | None:
         """At the right (1) or left (-1) of a placed item, backs in line."""
         _, upper = anchor.item.bounds()
         _, high = item.bounds()
         x = side * (upper[0] + gap + high[0])
-        y = upper[1] - high[1] if back else 0.0
-        p = anchor.to_world(x, y, 0)
+        p = anchor.to_world(x, upper[1] - high[1], 0)
         return self.put(item, pose_at(p[0], p[1], 0, anchor.yaw), -0.01)
 
     def before(self, anchor: Placed, item: Item, gap: float, facing: bool = False, shift: float = 0.0) -> Placed | None:
@@ -200,7 +201,7 @@ class Planner:
         yaw = anchor.yaw + (np.pi if facing else 0)
         return self.put(item, pose_at(p[0], p[1], 0, yaw), -0.01)
 
-    def around(self, table: Placed, chairs: list[Item], pushed: float, messy: float = 0.15) -> None:
+    def around(self, table: Placed, chairs: list[Item], pushed: float) -> None:
         """Chairs at the sides of a table, facing it, pushed under it by `pushed` metres (negative: away)."""
         look = self.look
         lower, upper = table.item.bounds()
@@ -216,11 +217,11 @@ class Planner:
             low, _ = chair.bounds()
             # the chair's front (-y) looks at the table: turned about by pi where the table lies at +y of it
             out = np.array([np.sign(x), 0.0]) if abs(yaw) == np.pi / 2 else np.array([0.0, np.sign(y)])
-            away = -low[1] - pushed + look.between(0, messy)
+            away = -low[1] - pushed + look.between(0, MESSY)
             px, py = np.array([x, y]) + out * away
             facing = float(np.arctan2(out[0], out[1])) * -1
             p = table.to_world(px, py, 0)
-            angle = table.yaw + facing + look.between(-messy, messy)
+            angle = table.yaw + facing + look.between(-MESSY, MESSY)
             quad = self.footprint(chair, pose_at(p[0], p[1], 0, angle), -0.02)
             # only the part outside the table must be free
             mask = np.zeros_like(self.taken)

@@ -150,7 +150,7 @@ def build_fittings(plan: Planner, openings: list[list[shell.Opening]], thickness
         wall = plan.walls[index]
         for o in found:
             item = shell.window(look, o, thickness) if o.kind == "window" else shell.door(look, o, thickness)
-            pose = shell.to_wall(item, wall, o.middle)
+            pose = shell.to_wall(wall, o.middle)
             placed.append(Placed(item, pose))
             if o.kind != "window":
                 continue

@@ -19,6 +19,7 @@ from gcseg_ros.recordings.synthetic.rendering import View
 
 Depth = npt.NDArray[np.float32]
 Rgb = npt.NDArray[np.uint8]
+MEAN_BRIGHTNESS = 0.54  # of 1, that automatic exposure is to reach
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,10 @@ def random_colour_sensor(rng: np.random.Generator) -> ColourSensor:
     )
 
 
-def auto_exposure(colour: Rgb, target: float = 0.54) -> float:
-    """Factor that brings the mean of an image (H, W, 3) to about `target`, as cameras do; bounded."""
+def auto_exposure(colour: Rgb) -> float:
+    """Factor that brings the mean of an image (H, W, 3) to about MEAN_BRIGHTNESS, as cameras do; bounded."""
     mean = float(colour[::4, ::4].mean()) / 255
-    return float(np.clip((target / max(mean, 1e-3)) ** 0.7, 0.7, 2.5))
+    return float(np.clip((MEAN_BRIGHTNESS / max(mean, 1e-3)) ** 0.7, 0.7, 2.5))
 
 
 def sense_depth(view: View, sensor: DepthSensor, rng: np.random.Generator) -> Depth:

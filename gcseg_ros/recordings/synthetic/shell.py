@@ -69,12 +69,11 @@ def wall_prims(
         piece(position, wall.length, 0, 0.08, -0.014, 0.014, skirting, "skirting")
 
 
-def to_wall(item: Item, wall: Wall, position: float, z: float = 0.0) -> npt.NDArray[np.float64]:
-    """World pose (4,4) that puts the item's frame at `position` along the inner face, its +y into the wall."""
+def to_wall(wall: Wall, position: float) -> npt.NDArray[np.float64]:
+    """World pose (4,4) that puts an item's frame at `position` along the inner face, its +y into the wall."""
     pose = np.eye(4)
     pose[:3, :3] = turn(wall.yaw)
     pose[:2, 3] = wall.start + wall.along * position
-    pose[2, 3] = z
     return pose
 
 
