@@ -34,8 +34,6 @@ from gcseg_ros.views import TURNS, View, ViewBuilder
 
 LIVE_THREADS = 2  # of the boundary network
 
-Ids = npt.NDArray
-
 
 @dataclass(frozen=True)
 class TrackedFrame:
@@ -79,7 +77,7 @@ class Mapper:
         """
         self.config = config or Config()
         self.stages: dict[str, float] = {}
-        self._of_tracked: Ids = np.zeros(1, np.int64)
+        self._of_tracked: npt.NDArray[np.int64] = np.zeros(1, np.int64)
         self._asked = 0  # frames mapped when that was asked for
         joining = self.config.finishing.joining
         if joining == "network":
@@ -240,7 +238,13 @@ class Mapper:
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.stages.items()},
         }
 
-    def _instance_map(self, surface: Surface, instance: Ids, confidence: Ids, of_tracked: Ids) -> InstanceMap:
+    def _instance_map(
+        self,
+        surface: Surface,
+        instance: npt.NDArray[np.int64],
+        confidence: npt.NDArray[np.floating],
+        of_tracked: npt.NDArray[np.int64],
+    ) -> InstanceMap:
         self._of_tracked, self._asked = of_tracked, self.tracker.frames
         objects = describe_objects(
             surface.points, instance, confidence, of_tracked, surface.label, self.tracker.objects

@@ -11,10 +11,8 @@ import numpy.typing as npt
 
 SUFFIX = ".npy.z"  # in half the time that PNG takes
 
-Labels = npt.NDArray[np.uint16]
 
-
-def write_labels(folder: Path, name: str, index: int, labels: Labels) -> None:
+def write_labels(folder: Path, name: str, index: int, labels: npt.NDArray[np.uint16]) -> None:
     """(H, W) uint16 of the frame `name`, of which `index` frames came before. Raises OSError, and then leaves nothing."""
     arrays, file = io.BytesIO(), folder / f"{name}{SUFFIX}"
     np.save(arrays, np.int64(index))
@@ -26,7 +24,7 @@ def write_labels(folder: Path, name: str, index: int, labels: Labels) -> None:
         raise
 
 
-def read_labels(file: Path) -> tuple[str, int, Labels]:
+def read_labels(file: Path) -> tuple[str, int, npt.NDArray[np.uint16]]:
     """What `write_labels` wrote: the name of the frame, its index, and its labels."""
     arrays = io.BytesIO(zlib.decompress(file.read_bytes()))
     return file.name.removesuffix(SUFFIX), int(np.load(arrays)), np.load(arrays)

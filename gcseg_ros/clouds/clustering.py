@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from gcseg_ros.clouds.union_find import find
 from gcseg_ros.jit import njit
 
-Labels = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Cells:
 
     points: npt.NDArray[np.float64]
     radius_m: float
-    cell: Labels
+    cell: Ids
     near: csr_array
 
     @classmethod
@@ -50,7 +50,7 @@ class Cells:
         return cls(points, radius_m, cell, near)
 
 
-def dbscan(cells: Cells, min_points: int, members: npt.NDArray[np.integer] | None = None) -> Labels:
+def dbscan(cells: Cells, min_points: int, members: npt.NDArray[np.integer] | None = None) -> Ids:
     """DBSCAN of the points `members` (M,) of a cloud (None: all), as if there were no others: (M,) labels from 1, 0 = noise.
 
     Core points have `min_points` within the radius (itself included); clusters are their connected components; a border

@@ -8,13 +8,13 @@ import numpy.typing as npt
 from gcseg_ros.clouds.union_find import find
 from gcseg_ros.jit import njit
 
-Labels = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
 def graph_segmentation(
-    n: int, pairs: Labels, weight: Floats, scale: float, min_points: int, order: Labels | None = None
-) -> Labels:
+    n: int, pairs: Ids, weight: Floats, scale: float, min_points: int, order: Ids | None = None
+) -> Ids:
     """Felzenszwalb and Huttenlocher, "Efficient Graph-Based Image Segmentation", IJCV 2004: (N,) labels from 1.
 
     Two components join along an edge no heavier than each one's largest inner edge + scale / its size; then components under
@@ -30,7 +30,7 @@ def graph_segmentation(
 
 
 @njit
-def merged_components(n: int, pairs: Labels, weight: Floats, scale: float, min_points: int) -> Labels:
+def merged_components(n: int, pairs: Ids, weight: Floats, scale: float, min_points: int) -> Ids:
     """Root of every node; pairs (E, 2) by ascending weight (E,)."""
     parent = np.arange(n)
     size = np.ones(n, np.int64)

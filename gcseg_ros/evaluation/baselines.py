@@ -30,23 +30,23 @@ from gcseg_ros.evaluation.truth import Truth, load_truth
 TRIALS = 1000  # planes
 DISTANCE_M = 0.03  # from a plane to its points
 
-Labels = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def planes(truth: Truth, rng: np.random.Generator) -> Labels:
+def planes(truth: Truth, rng: np.random.Generator) -> Ids:
     """RANSAC planes, then DBSCAN on the rest; (N,) labels, 0 = none. A plane takes all points near it, whatever they belong to."""
     points = scene_points(truth)
     return clusters_of_rest(points, ransac_planes(points, rng))
 
 
-def oriented_planes(truth: Truth, rng: np.random.Generator) -> Labels:
+def oriented_planes(truth: Truth, rng: np.random.Generator) -> Ids:
     """The same, but a plane only takes points whose normal is within 37 degrees of its own: a stronger baseline."""
     points = scene_points(truth)
     return clusters_of_rest(points, ransac_planes(points, rng, normals=scene_normals(truth), share=0.02))
 
 
-def felzenszwalb(truth: Truth, rng: np.random.Generator) -> Labels:
+def felzenszwalb(truth: Truth, rng: np.random.Generator) -> Ids:
     """Graph segmentation by the angle between normals, as ScanNet's oversegmentation; (N,) labels, 0 = none. No randomness."""
     points = scene_points(truth)
     pairs = neighbour_pairs(points)
@@ -55,7 +55,7 @@ def felzenszwalb(truth: Truth, rng: np.random.Generator) -> Labels:
     return graph_segmentation(len(points), pairs, weight, scale=0.5, min_points=300)
 
 
-METHODS: dict[str, Callable[[Truth, np.random.Generator], Labels]] = {
+METHODS: dict[str, Callable[[Truth, np.random.Generator], Ids]] = {
     "planes": planes,
     "oriented_planes": oriented_planes,
     "felzenszwalb": felzenszwalb,
@@ -74,9 +74,7 @@ def scene_normals(truth: Truth) -> Floats:
     return normals_of(scene_points(truth)) if truth.normals is None else truth.normals.astype(np.float64)
 
 
-def ransac_planes(
-    points: Floats, rng: np.random.Generator, normals: Floats | None = None, share: float = 0.05
-) -> Labels:
+def ransac_planes(points: Floats, rng: np.random.Generator, normals: Floats | None = None, share: float = 0.05) -> Ids:
     """Largest planes one after the other, while one holds at least `share` of all points; (N,) labels from 1, 0 = on none.
 
     normals (N, 3): a point belongs to a plane only if its normal is within acos(0.8) of the plane's.
@@ -103,7 +101,7 @@ def ransac_planes(
     return labels
 
 
-def clusters_of_rest(points: Floats, labels: Labels) -> Labels:
+def clusters_of_rest(points: Floats, labels: Ids) -> Ids:
     """Labels (N,), with DBSCAN clusters where they are 0."""
     rest = np.flatnonzero(labels == 0)
     clusters = dbscan(Cells.of(points[rest], 0.05), 10)

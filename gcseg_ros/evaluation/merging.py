@@ -20,7 +20,7 @@ from gcseg_ros.instances.instances import InstanceMap, labelled_map
 from gcseg_ros.masks import build_generator
 from gcseg_ros.views import ViewBuilder
 
-Labels = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.int64]
 
 VOXEL_M = 0.05
 SHARE = 0.5
@@ -37,7 +37,7 @@ class LabelCloud:
 
     points: npt.NDArray[np.float32]
     colours: npt.NDArray[np.uint8]
-    label: Labels
+    label: Ids
 
 
 def keyframe_clouds(
@@ -86,7 +86,7 @@ def merged(first: LabelCloud, second: LabelCloud, voxel_m: float, share: float) 
     return LabelCloud(thin.points, thin.colours, numbered(thin.label))
 
 
-def same_places(cloud: LabelCloud, other: LabelCloud, voxel_m: float) -> tuple[Labels, Labels]:
+def same_places(cloud: LabelCloud, other: LabelCloud, voxel_m: float) -> tuple[Ids, Ids]:
     """Rows of `cloud` that have a point of `other` near, and the nearest one's row there."""
     if not len(cloud.points) or not len(other.points):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -95,7 +95,7 @@ def same_places(cloud: LabelCloud, other: LabelCloud, voxel_m: float) -> tuple[L
     return near, row[near].astype(np.int64)
 
 
-def adopted(labels: Labels, others: Labels, rows: Labels, other_rows: Labels, share: float) -> Labels:
+def adopted(labels: Ids, others: Ids, rows: Ids, other_rows: Ids, share: float) -> Ids:
     """`labels`, where those that share enough with one of `others` take its name, and unlabelled points that of the place.
 
     rows, other_rows  places that are the same in both clouds
@@ -128,7 +128,7 @@ def thinned(cloud: LabelCloud, voxel_m: float) -> LabelCloud:
     return LabelCloud(cloud.points[kept], cloud.colours[kept], cloud.label[kept])
 
 
-def numbered(labels: Labels, min_points: int = MIN_POINTS) -> Labels:
+def numbered(labels: Ids, min_points: int = MIN_POINTS) -> Ids:
     """Labels from 1 without gaps, 0 where fewer points have the same."""
     sizes = np.bincount(labels)
     large = sizes >= min_points

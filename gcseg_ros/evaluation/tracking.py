@@ -19,7 +19,6 @@ from gcseg_ros.camera.encoded_images import decode
 from gcseg_ros.errors import UserError
 
 MIN_PIXELS = 100
-Labels = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,9 @@ class FrameTable:
     pixels: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, truth: Labels, labels: Labels, void: Collection[int] = ()) -> FrameTable:
+    def of(
+        cls, truth: npt.NDArray[np.integer], labels: npt.NDArray[np.integer], void: Collection[int] = ()
+    ) -> FrameTable:
         """truth, labels (H, W) ids under 65536; the ids in `void` are taken as 0."""
         pairs, pixels = np.unique(truth.astype(np.uint32) * np.uint32(65536) + labels, return_counts=True)
         true, tracked = np.divmod(pairs.astype(np.int64), 65536)

@@ -7,11 +7,9 @@ import numpy.typing as npt
 
 from gcseg_ros.segmentation.instances import Instances
 
-Labels = npt.NDArray[np.integer]
-
 
 def fuse(
-    found: Instances, tracked: Labels, tracked_confidence: npt.NDArray[np.float32]
+    found: Instances, tracked: npt.NDArray[np.integer], tracked_confidence: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
     """The network's masks, voted by tracked ids: labels (N,), 0 = none, and confidences (N,) 0..1.
 

@@ -17,7 +17,7 @@ from gcseg_ros.masks.boundary_network import BoundaryMaps
 from gcseg_ros.masks.regions import EdgeCost, RegionHierarchy, build_hierarchy
 from offline_training.boundaries.views import LabelledView, targets
 
-Labels = npt.NDArray[np.integer]
+LabelImage = npt.NDArray[np.integer]
 
 THRESHOLDS = np.linspace(0.05, 0.95, 19)
 LEVELS = np.linspace(0.1, 0.9, 17)
@@ -86,14 +86,14 @@ def f_score(counts: npt.NDArray[np.float64]) -> float:
     return float((2 * precision * recall / np.maximum(precision + recall, 1e-9)).max())
 
 
-def overlap_counts(masks: Labels, truth: Labels) -> npt.NDArray[np.int64]:
+def overlap_counts(masks: LabelImage, truth: LabelImage) -> npt.NDArray[np.int64]:
     """Pixels that a mask and a true object share: (masks, objects), by id."""
     objects = int(truth.max()) + 1
     pairs = masks.astype(np.int64).ravel() * objects + truth.astype(np.int64).ravel()
     return np.bincount(pairs, minlength=(int(masks.max()) + 1) * objects).reshape(-1, objects)
 
 
-def best_ious(masks: Labels, truth: Labels) -> list[float]:
+def best_ious(masks: LabelImage, truth: LabelImage) -> list[float]:
     """For every true object (id > 0) of LEAST_PX pixels or more: the best IoU of a mask, unlabelled pixels left aside."""
     shared = overlap_counts(masks, truth)[:, 1:]
     size = shared.sum(0)
@@ -101,6 +101,6 @@ def best_ious(masks: Labels, truth: Labels) -> list[float]:
     return iou.max(0)[size >= LEAST_PX].tolist()
 
 
-def majority(regions: Labels, truth: Labels) -> Labels:
+def majority(regions: LabelImage, truth: LabelImage) -> LabelImage:
     """Each region under the id of the true object that covers most of it."""
     return overlap_counts(regions, truth).argmax(1)[regions]
