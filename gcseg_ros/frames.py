@@ -195,7 +195,7 @@ def depth_to_metres(raw: npt.NDArray, unit_m: float | None = None) -> npt.NDArra
 def register_colour(
     colour: npt.NDArray[np.uint8], camera: CameraIntrinsics, target: CameraIntrinsics
 ) -> npt.NDArray[np.uint8]:
-    """Colour resampled from its own camera into another one at the same place (the depth camera's pixels)."""
+    """Colour (H, W, 3) resampled from its own camera into a `target` at the same place (the depth camera's pixels): (h, w, 3)."""
     if camera == target:
         return colour
     scaled = camera.scaled(target.width, target.height)

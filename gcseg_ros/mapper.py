@@ -153,7 +153,7 @@ class Mapper:
         return self._instance_map(surface, of_tracked[surface.label], surface.share, of_tracked)
 
     def instance_ids(self, labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-        """Tracked ids -> the instances they belonged to when `cloud` or `instances` was last asked; new ones as they are."""
+        """Tracked ids of any shape -> the instances they belonged to when `cloud` or `instances` was last asked; new ones as they are."""
         objects = self.tracker.objects
         table = np.arange(len(objects) + 1, dtype=np.uint16)
         known = np.flatnonzero(objects.since[: len(self._of_tracked)] < self._asked)

@@ -75,6 +75,7 @@ class View:
 
     @property
     def camera(self) -> Camera:
+        """(fx, fy, cx, cy) in pixels at working resolution."""
         k = self.intrinsics
         return k.fx, k.fy, k.cx, k.cy
 

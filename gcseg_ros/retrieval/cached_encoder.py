@@ -34,6 +34,7 @@ class CachedEncoder:
         return self._encoder.multilingual
 
     def images(self, crops: Sequence[npt.NDArray[np.uint8]]) -> Vectors:
+        """As the encoder's: B crops (h, w, 3) -> (B, D)."""
         keys = [hashlib.sha256(repr(crop.shape).encode() + crop.tobytes()).digest() for crop in crops]
 
         def encode(rows: list[int]) -> Vectors:
@@ -43,6 +44,7 @@ class CachedEncoder:
         return self._cached(self._images, keys, encode)
 
     def texts(self, texts: Sequence[str]) -> Vectors:
+        """As the encoder's: T texts -> (T, D)."""
         keys = [text.encode() for text in texts]
         return self._cached(self._texts, keys, lambda rows: self._encoder.texts([texts[i] for i in rows]))
 

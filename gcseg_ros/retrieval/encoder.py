@@ -117,6 +117,7 @@ class OpenClip:
         return cls(name, network, preprocess, tokenize, where, bool(MULTILINGUAL.search(name)))
 
     def images(self, crops: Sequence[npt.NDArray[np.uint8]]) -> Vectors:
+        """B crops, each (h, w, 3) uint8 RGB of any size -> (B, D) float32 of unit length."""
         import torch
         from PIL import Image
 
@@ -125,6 +126,7 @@ class OpenClip:
             return _units(self._model.encode_image(batch.to(self._device)))  # type: ignore[operator]
 
     def texts(self, texts: Sequence[str]) -> Vectors:
+        """T texts -> (T, D) float32 of unit length."""
         import torch
 
         with _full_memory(), torch.inference_mode():

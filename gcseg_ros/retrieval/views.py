@@ -124,7 +124,7 @@ def unpacked(names: Sequence[str], arrays: Mapping[str, npt.NDArray]) -> list[St
 
 
 def in_millimetres(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
-    """Depth in metres, 0 = none, up to 65 m."""
+    """Depth of any shape, float32 m -> uint16 mm, up to 65 m; 0 = none."""
     return np.clip(np.round(1000 * depth_m), 0, 65535).astype(np.uint16)
 
 

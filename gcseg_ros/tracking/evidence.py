@@ -53,7 +53,7 @@ class Evidence:
         self.same[pair] = self.same.get(pair, 0.0) + weight * same
 
     def add(self, in_map: Labels, proposals: Proposals, depth_m: Image) -> None:
-        """One keyframe. in_map: the map's label at each pixel.
+        """One keyframe. in_map, depth_m (h, w): the map's label at each pixel and its depth, 0 = none.
 
         The vote of a level is the cosine between the two labels' distributions over its masks: 1 = all in one mask.
         """

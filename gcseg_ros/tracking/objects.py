@@ -17,6 +17,8 @@ FEW = 16  # ids run short when fewer than one in so many is left
 
 
 class State(str, Enum):
+    """Active: matched at the last keyframe; dormant: not, but it may be matched again; terminated: it never is."""
+
     ACTIVE = "active"
     DORMANT = "dormant"
     TERMINATED = "terminated"
