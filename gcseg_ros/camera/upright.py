@@ -13,6 +13,7 @@ CLEARLY_UP, ALONG_A_SIDE = 0.6, 0.87  # of a unit vector, in the image: its leng
 UP: Array = np.array([0.0, 0.0, 1.0])
 OTHER_AXES = {name: sign * np.eye(3)[i] for i, axis in enumerate("xy") for name, sign in ((axis, 1), (f"-{axis}", -1))}
 MOST, NEARLY_ALL = 0.9, 0.95  # shares of the poses
+LEAST = 10  # poses that tell anything
 
 
 def quarters_to_upright(pose: Array, up: Array = UP) -> int | None:
@@ -32,7 +33,7 @@ def other_axis_up(poses: Sequence[Array]) -> str | None:
     """
     turns = Counter(quarters_to_upright(pose) for pose in poses)
     upright, unclear, total = turns.pop(0, 0), turns.pop(None, 0), len(poses)
-    if not poses or max(upright, *turns.values(), 0) >= MOST * total or total - upright - unclear < (1 - MOST) * total:
+    if total < LEAST or max(upright, *turns.values(), 0) >= MOST * total or total - upright - unclear < (1 - MOST) * total:
         return None
     shares = {
         (turn, name): count / total

@@ -54,5 +54,6 @@ def test_nothing_is_said_of_a_world_whose_z_axis_points_up(headings, down, quart
 
 def test_nothing_is_said_where_it_cannot_be_known():
     assert other_axis_up([]) is None
+    assert other_axis_up([look(heading, 15, 0, WORLDS["y"]) for heading in (0, 60, 120, 180)]) is None, "a few poses"
     assert other_axis_up([look(heading, 70) for heading in range(0, 40, 5)]) is None, "it looks down at a table"
     assert other_axis_up([look(heading, 15, 0, WORLDS["y"]) for heading in range(10)]) is None, "it hardly looks about"

@@ -40,7 +40,8 @@ def frame(i: int) -> Frame:
     labels = masks(i)
     boxes = (labels > 1) & (labels < OF_THE_FLICKER)
     depth_m = np.where(boxes, 1.5, 2).astype(np.float32)
-    return Frame(f"{i:06d}", i / 10, np.zeros((48, 64, 3), np.uint8), depth_m, CAMERA, POSE)
+    colour = np.where(np.arange(64) // 16 % 2, 90, 100).astype(np.uint8)  # stripes: an image that shows nothing is told of
+    return Frame(f"{i:06d}", i / 10, np.tile(colour[:, None], (48, 1, 3)), depth_m, CAMERA, POSE)
 
 
 def mapper(most: int = MOST_OBJECTS) -> Mapper:
