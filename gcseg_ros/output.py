@@ -85,9 +85,16 @@ class OutputFolder:
             write_labels(self._labels, name, index, labels)
 
     def add_file(self, file: Path) -> None:
-        """As `add`, of what `write_labels` has written elsewhere; it stays there."""
-        with self._labels_of(file.name.removesuffix(SUFFIX)):
-            shutil.copyfile(file, self._labels / file.name)
+        """As `add`, of what `write_labels` has written elsewhere; it stays there. Raises OSError where it cannot be read. Where the disk is
+        full, label images are left out: this one and all others."""
+        labels = file.read_bytes()
+
+        def write() -> None:
+            if self.left_out is None:
+                with self._labels_of(file.name.removesuffix(SUFFIX)):
+                    (self._labels / file.name).write_bytes(labels)
+
+        self._fit(write)
 
     @contextmanager
     def _labels_of(self, name: str) -> Iterator[None]:
@@ -97,7 +104,7 @@ class OutputFolder:
         except OSError as error:
             raise UserError(
                 f"The labels of frame {name} cannot be written beside {self.path}: {error.strerror}; free some space or choose another output."
-            ) from None
+            ) from error
 
     def _fit(self, write: Callable[[], None]) -> None:
         """Write; where the disk is full by that, again without the label images."""

@@ -90,6 +90,25 @@ def test_labels_that_were_written_elsewhere_stay_there(tmp_path, instances):
         assert cv2.imread(str(tmp_path / "out/labels/000007.png"), cv2.IMREAD_UNCHANGED).tolist() == [[0, 2, 1]]
 
 
+def test_a_full_disk_leaves_out_labels_that_were_written_elsewhere_and_not_the_map(tmp_path, instances):
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    elsewhere.mkdir()
+    for name in ("000007", "000008", "000009"):
+        write_labels(elsewhere, name, 0, np.array([[0, 1, 2]], np.uint16))
+    with OutputFolder(out) as folder:
+        for number, file in enumerate(sorted(elsewhere.iterdir())):
+            folder.add_file(file)
+            if number == 0:
+                (labels,) = tmp_path.glob(".out.*/labels")
+                (labels / "000008.npy.z").symlink_to("/dev/full")
+        folder.finish(instances, {})
+    assert not (out / "labels").exists()
+    assert len(read_instance_map(out).objects) == 2
+    summary = json.loads((out / "summary.json").read_text())
+    assert "the disk is full" in summary["notes"][-1]
+    assert not summary["complete"]
+
+
 def test_folders_have_names_of_any_bytes(tmp_path, instances):
     out = tmp_path / os.fsdecode(b"out\xff")
     write(out, instances)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -125,9 +125,11 @@ class MappingSession:
         if not self.frames:
             raise UserError("There is nothing to save: no frame has been mapped yet.")
         with OutputFolder(self._config.output_dir) as output:
-            labels = self._labels.files()
-            for file in labels:
-                output.add_file(file)
+            labels = 0
+            for file in self._labels.files():
+                with suppress(OSError):  # somebody removes it
+                    output.add_file(file)
+                    labels += 1
             instances, unfinished = self._mapper.finished()
             mapped, seconds = self.frames - self._resumed, self._ended_s - self._started_s
             summary = summarise(self._mapper, instances, mapped, seconds)
@@ -136,9 +138,9 @@ class MappingSession:
             notes = self._mapper.notes()
             if unfinished is not None:
                 notes.append(f"The pieces are joined by votes: {unfinished}")
-            if self._config.save_labels and len(labels) < mapped:
+            if self._config.save_labels and labels < mapped:
                 notes.append(
-                    f"The labels of {mapped - len(labels)} of {mapped} frames are lost: the folder for temporary files (TMPDIR) was full "
+                    f"The labels of {mapped - labels} of {mapped} frames are lost: the folder for temporary files (TMPDIR) was full "
                     "or has been emptied."
                 )
             resumed = self._config.resume if self._resumed else None

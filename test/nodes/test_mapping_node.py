@@ -512,6 +512,23 @@ def test_who_empties_the_folder_of_temporary_files_takes_labels_and_not_the_map(
     assert len(list(tmp_path.glob("gcseg_kept_labels_*/*"))) == 1
 
 
+def test_a_label_image_that_is_removed_while_the_map_is_saved_is_lost_alone(ros, camera, frames, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    start(ros, output_dir=str(tmp_path / "map"))
+    heard = listen(ros, Image, "labels")
+    camera.wait()
+    for frame in frames[:2]:
+        camera.send(frame)
+    ros.until(lambda: len(heard) == 2)
+    (kept,) = tmp_path.glob("gcseg_kept_labels_*")
+    (kept / f"000000{SUFFIX}").unlink()
+    (kept / f"000000{SUFFIX}").symlink_to(tmp_path / "nowhere")  # in the list, and not there when it is read
+    saved = ros.call(ros.helper("client"), "mapping_node/save")
+    assert saved.success, saved.message
+    assert "The labels of 1 of 2 frames are lost" in saved.message
+    assert [file.name for file in (tmp_path / "map" / "labels").iterdir()] == ["000001.png"]
+
+
 def test_labels_that_nobody_wants_are_not_missed(ros, camera, frames, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     heard = listen(ros, Image, "labels")
