@@ -23,7 +23,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.truth import carry
 from gcseg_ros.files import write_json_atomic
-from gcseg_ros.frames import CameraIntrinsics, Frame, register_colour
+from gcseg_ros.frames import CameraIntrinsics, Frame, nearest_pixels, register_colour
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.synthetic.recording import CAMERA, SyntheticRecording, TruthBuilder
@@ -36,9 +36,8 @@ THROWN = range(20, 25)  # frames
 def of_lidar(frame: Frame, index: int) -> Frame:
     """As a phone's recording is read: depth of few pixels, colour of many."""
     width, height = LIDAR
-    v = ((np.arange(height) + 0.5) * frame.intrinsics.height / height).astype(int)
-    u = ((np.arange(width) + 0.5) * frame.intrinsics.width / width).astype(int)
-    depth, camera = as_fine_as_colour(frame.depth_m[np.ix_(v, u)], frame.intrinsics.scaled(width, height), frame.colour)
+    depth, camera = nearest_pixels(frame.depth_m, height, width), frame.intrinsics.scaled(width, height)
+    depth, camera = as_fine_as_colour(depth, camera, frame.colour)
     colour = register_colour(frame.colour, frame.intrinsics, camera)
     return replace(frame, colour=colour, depth_m=depth, intrinsics=camera)
 

@@ -7,6 +7,7 @@ the poses refer to, called `map`, or `map_without_up` where it is not known whic
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -209,6 +210,13 @@ def register_colour(
         return colour
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(cv2.warpAffine(colour, warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def nearest_pixels(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
+    """An image in another size: each pixel is that in which its middle lies."""
+    v = ((np.arange(height) + 0.5) * image.shape[0] / height).astype(int)
+    u = ((np.arange(width) + 0.5) * image.shape[1] / width).astype(int)
+    return image[np.ix_(v, u)]
 
 
 def back_project(depth_m: npt.NDArray, intrinsics: CameraIntrinsics, pose: npt.ArrayLike) -> Array:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from gcseg_ros.camera.upright import quarters_to_upright
 from gcseg_ros.config import InputConfig
 from gcseg_ros.depth import Camera, Image, decimate, fuse, normals_from, warp
-from gcseg_ros.frames import CameraIntrinsics, Frame, rigid
+from gcseg_ros.frames import CameraIntrinsics, Frame, nearest_pixels, rigid
 from gcseg_ros.state import Saved
 
 TURNS = ("none", "clockwise", "half", "counterclockwise")
@@ -176,9 +176,12 @@ class ViewBuilder:
 
 
 def image_of_view(image: npt.NDArray[Any], view: View) -> npt.NDArray[Any]:
-    """An image of a frame's labels (H, W), as large as its depth image or a multiple of it, as its view sees it (h, w): turned as the view
-    is, and one pixel of each block."""
+    """An image of a frame's labels (H, W), as large as the frame or a multiple of it, or as depth that was repeated for it
+    (`as_fine_as_colour`), as its view sees it (h, w): turned as the view is, and one pixel of each block."""
     height, width = view.depth_m.shape
+    whole = np.rot90(view.picture, view.quarters)
+    if image.shape[1] < whole.shape[1]:
+        image = nearest_pixels(image, *whole.shape[:2])
     image = np.rot90(image, -view.quarters)
     step = image.shape[1] // width
     return np.ascontiguousarray(image[step // 2 :: step, step // 2 :: step][:height, :width])

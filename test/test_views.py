@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from gcseg_ros.camera.registration import as_fine_as_colour
 from gcseg_ros.config import InputConfig
 from gcseg_ros.depth import decimate, normals_from, sigma, solid
 from gcseg_ros.frames import CameraIntrinsics, Frame
-from gcseg_ros.views import ViewBuilder
+from gcseg_ros.views import TURNS, ViewBuilder, image_of_view
 
 CAMERA = CameraIntrinsics(640, 480, 525, 525, 319.5, 239.5)
 
@@ -129,6 +130,15 @@ def test_flying_pixels_are_not_lifted():
     kept = solid(depth)
     assert not kept[1:-1, 10].any()
     assert (kept[1:-1, 1:8] == 1).all()
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_an_image_of_depth_s_pixels_is_seen_as_the_view_sees_depth_that_was_repeated(turn):
+    truth = np.random.default_rng(0).integers(1, 5, (192, 256)).astype(np.uint16)
+    colour, camera = np.zeros((480, 640, 3), np.uint8), CameraIntrinsics(256, 192, 200.0, 200.0, 127.5, 95.5)
+    depth, fine = as_fine_as_colour(truth.astype(np.float32), camera, colour)
+    view = ViewBuilder(InputConfig(turn=turn))(Frame("0", 0.0, colour, depth, fine, np.eye(4)))
+    np.testing.assert_array_equal(image_of_view(truth, view), image_of_view(depth.astype(np.uint16), view))
 
 
 def test_empty_depth():

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.frames import Array, CameraIntrinsics, back_project, register_colour
+from gcseg_ros.frames import Array, CameraIntrinsics, back_project, nearest_pixels, register_colour
 
 DEFAULT_DEPTH_M = 2.0  # for pixels without depth, in an image without any
 SIDES_PX = 640, 320  # of depth's longer side, where it has less than the least, and colour has more
@@ -25,9 +25,7 @@ def as_fine_as_colour(
     if longer >= min(SIDES_PX) or side <= longer:
         return depth_m, camera
     fine = camera.scaled(round(width * side / longer), round(height * side / longer))
-    v = ((np.arange(fine.height) + 0.5) * height / fine.height).astype(int)
-    u = ((np.arange(fine.width) + 0.5) * width / fine.width).astype(int)
-    return depth_m[np.ix_(v, u)], fine
+    return nearest_pixels(depth_m, fine.height, fine.width), fine
 
 
 def registered(

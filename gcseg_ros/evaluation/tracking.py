@@ -17,6 +17,7 @@ from scipy.optimize import linear_sum_assignment
 
 from gcseg_ros.camera.encoded_images import decode
 from gcseg_ros.errors import UserError
+from gcseg_ros.frames import nearest_pixels
 
 MIN_PIXELS = 100
 
@@ -121,7 +122,8 @@ def table_of(counts: dict[tuple[int, int], int]) -> npt.NDArray[np.int64]:
 
 
 def compare_folders(truth: str | Path, labels: str | Path, void: Collection[int] = ()) -> TrackingQuality:
-    """Frames of the same name in two folders of 16-bit label PNGs (SCENE/instance, OUT/labels). Raises UserError."""
+    """Frames of the same name in two folders of 16-bit label PNGs (SCENE/instance, OUT/labels), in the truth's pixels: labels have more
+    where depth was repeated (`as_fine_as_colour`). Raises UserError."""
     truth, labels = Path(truth), Path(labels)
     names = sorted({file.name for file in truth.glob("*.png")} & {file.name for file in labels.glob("*.png")})
     if not names:
@@ -129,11 +131,12 @@ def compare_folders(truth: str | Path, labels: str | Path, void: Collection[int]
 
     def compare(name: str) -> FrameTable:
         true, tracked = read_labels(truth / name), read_labels(labels / name)
-        if true.shape != tracked.shape:
+        (height, width), (high, wide) = true.shape, tracked.shape
+        if abs(width * high - wide * height) > max(width, wide):  # more than rounding
             raise UserError(
-                f"{labels / name} is {tracked.shape} pixels, but its truth {true.shape}: sizes must be equal."
+                f"{labels / name} is {tracked.shape} pixels, but its truth {true.shape}: sizes must be equal, but for a factor."
             )
-        return FrameTable.of(true, tracked, void)
+        return FrameTable.of(true, nearest_pixels(tracked, height, width), void)
 
     with ThreadPoolExecutor() as pool:
         return tracking_quality(pool.map(compare, names))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.camera.registration import as_fine_as_colour
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics, Frame, is_z_up, register_colour
 from gcseg_ros.instances.instances import InstanceMap
@@ -199,7 +200,8 @@ class MappingSession:
                 self._tell_of_lens()
         if self._config.depth_scaled_to_colour and (camera.height, camera.width) == colour.shape[:2]:
             height, width = depth_m.shape
-            colour, camera = register_colour(colour, camera, camera.scaled(width, height)), camera.scaled(width, height)
+            depth_m, target = as_fine_as_colour(depth_m, camera.scaled(width, height), colour)
+            colour, camera = register_colour(colour, camera, target), target
         with unusable("sizes or pose do not fit"):
             name, stamp_s = f"{self.frames:06d}", seconds(messages.stamp_ns)
             pose = messages.pose

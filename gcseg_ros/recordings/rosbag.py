@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.camera.lens import Lens
-from gcseg_ros.camera.registration import registered
+from gcseg_ros.camera.registration import as_fine_as_colour, registered
 from gcseg_ros.camera.transforms import FIXED_FRAMES, SECOND_NS, Trajectory, TransformTree
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, is_z_up
@@ -316,7 +316,9 @@ class _Assembly:
                 depth_m = lens.straightened_depth(depth_m)
             topic = self.topics.rgb
             mount = self._mount(colour.header.frame_id, depth.header.frame_id, stamp)
-            rgb = self._registered(to_rgb(colour), depth_m, camera, mount, stamp)
+            rgb = to_rgb(colour)
+            depth_m, camera = as_fine_as_colour(depth_m, camera, rgb)
+            rgb = self._registered(rgb, depth_m, camera, mount, stamp)
         except UserError as error:
             raise UserError(f"{topic} at {seconds(stamp)} s: {error}") from None
         return Frame(name, seconds(stamp), rgb, depth_m, camera, pose, is_z_up(self.poses.world))

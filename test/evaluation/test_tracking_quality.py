@@ -90,6 +90,13 @@ def test_folders_are_compared_by_name(tmp_path):
     assert found.idf1 == 1
 
 
+def test_labels_of_depth_that_was_repeated_are_compared_in_the_truth_s_pixels(tmp_path):
+    truth = write_images(tmp_path / "truth", {"000000": halves(1, 2)})
+    fine = cv2.resize(halves(5, 6), None, fx=2.5, fy=2.5, interpolation=cv2.INTER_NEAREST_EXACT)
+    found = compare_folders(truth, write_images(tmp_path / "labels", {"000000": fine}))
+    assert (found.mean_best_iou, found.idf1) == (1, 1)
+
+
 def test_images_that_do_not_fit(tmp_path):
     truth = write_images(tmp_path / "truth", {"000000": halves(1, 2)})
     with pytest.raises(UserError, match="of the same recording"):

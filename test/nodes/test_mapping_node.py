@@ -18,6 +18,7 @@ from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from ros_graph import CAMERA
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
@@ -257,6 +258,23 @@ def test_diagnostics_warn_while_the_camera_s_place_is_not_known(ros, camera, fra
     ros.until(lambda: "base_link" in node._tf.frames())
     camera.send(frames[1], body_frame="base_link")
     ros.until(lambda: said[-1].status[0].message == "1 frames mapped")
+
+
+def test_depth_of_few_pixels_is_repeated_to_colour_s(ros, camera, frames):
+    heard = listen(ros, Image, "labels")
+    start(ros, depth_scaled_to_colour=True)
+    camera.wait()
+    for frame in frames:
+        fine = frame.colour.repeat(5, 0).repeat(5, 1)
+        colour, depth, camera_info, pose = camera.messages(
+            replace(frame, colour=fine, depth_m=np.ones((240, 320), np.float32), intrinsics=CAMERA.scaled(320, 240))
+        )
+        depth = camera.messages(frame)[1]
+        camera.publish(colour, depth, camera_info, pose)
+    ros.until(lambda: len(heard) == len(frames))
+    labels = labels_of(heard[-1])
+    assert labels.shape == (240, 320)
+    assert labels[70:150, 80:160].any(), "the box"
 
 
 def test_padded_big_endian_depth_with_holes(ros, camera, frames):

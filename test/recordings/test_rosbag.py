@@ -452,6 +452,20 @@ def test_larger_colour_is_registered_by_its_own_camera_info(tmp_path):
     check_frames(open_recording(tmp_path / "bag"), views)
 
 
+def test_depth_of_few_pixels_is_repeated_to_colour_s(tmp_path):
+    depth, colour = (np.random.default_rng(0).integers(1, 5, size) for size in ((192, 256), (240, 320, 3)))
+    K = np.array([[200.0, 0, 127.5], [0, 200, 95.5], [0, 0, 1]])
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.image("/camera/color/image_raw", 1, colour.astype(np.uint8), "rgb8")
+        bag.image("/camera/depth/image_raw", 1, (depth * 1000).astype(np.uint16), "16UC1")
+        bag.camera_info("/camera/depth/camera_info", 1, K, (256, 192))
+        bag.pose("/pose", 1, np.eye(4))
+    (frame,) = open_recording(tmp_path / "bag")
+    np.testing.assert_array_equal(frame.colour, colour)
+    np.testing.assert_array_equal(frame.depth_m[2::5, 2::5].round(3), depth[2::4, 2::4])
+    assert (frame.intrinsics.width, frame.intrinsics.height, frame.intrinsics.fx) == (320, 240, 250)
+
+
 def test_a_colour_camera_that_nobody_calibrated_is_taken_for_depth_s(tmp_path):
     views = make_views(2)
     with BagBuilder(tmp_path / "bag") as bag:
