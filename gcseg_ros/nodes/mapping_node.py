@@ -393,6 +393,7 @@ class MappingNode(ManagedNode):
         self._advertise_views()
         self._statistics = {}
         self._publish_map(self._session.cloud())
+        self._publishing_s = 0.0
         return "The map is empty."
 
     # -- out: executor thread -------------------------------------------------------------------------------------------

@@ -113,6 +113,24 @@ def test_frames_do_not_wait_for_the_clouds_of_a_large_map(ros, camera, frames):
     assert np.diff(clouds).min() > 9 * 0.1
 
 
+def test_a_new_map_does_not_wait_for_the_clouds_of_the_one_before(ros, camera, frames):
+    node, heard, clouds = start(ros), listen(ros, PointCloud2, "cloud"), []
+
+    def cloud():
+        clouds.append(node)
+        time.sleep(0.5)
+        return type(node._session).cloud(node._session)
+
+    node._session.cloud = cloud
+    camera.wait().send(frames[0])
+    ros.until(lambda: clouds)
+    del node._session.cloud
+    assert ros.call(camera.node, "mapping_node/reset").success
+    ros.until(lambda: heard and not heard[-1].width)
+    camera.send(frames[1])
+    ros.until(lambda: heard[-1].width, timeout_s=3)  # 4.5 s was the wait
+
+
 @pytest.mark.parametrize(
     ("kind", "frame_id", "told"),
     [
