@@ -49,6 +49,8 @@ class Input:
         kind, (reliability, durability) = self._kind, self._offered
         if offered and type_name(kind) not in {p.topic_type for p in offered}:
             kind = kinds[offered[0].topic_type]
+        if self._kept and offered:  # KEPT only as long as every publisher offers it
+            reliability, durability = self._qos.reliability, self._qos.durability
         if self._qos_auto and any(p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for p in offered):
             reliability = ReliabilityPolicy.BEST_EFFORT
         if self._qos_auto and any(p.qos_profile.durability == DurabilityPolicy.VOLATILE for p in offered):

@@ -173,6 +173,11 @@ def test_a_calibration_that_was_sent_once_before_the_node_came(ros, camera, fram
     start(ros, mode="live", qos=qos)
     camera.wait().publish(colour, depth, None, pose)
     ros.until(lambda: heard, timeout_s=10)
+    # a driver that comes later and offers less is heard as well
+    driver = camera.node.create_publisher(
+        CameraInfo, "rgb/camera_info", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    )
+    ros.until(driver.get_subscription_count, timeout_s=10)
 
 
 def test_compressed_colour(ros, camera, frames):
