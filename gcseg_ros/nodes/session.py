@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -84,7 +85,7 @@ class MappingSession:
         self._mapper.extensions["frame"] = self.frame = MapFrame()
         self.frames = self._resumed = 0
         self._started_s = self._ended_s = 0.0
-        self._told = 0
+        self._told: set[str] = set()
 
     def close(self) -> None:
         self._labels.clear()
@@ -154,11 +155,11 @@ class MappingSession:
         return instances, " ".join([f"{sentence}{since}.", *notes])
 
     def _tell_notes(self) -> None:
-        """The mapper's, again where there are more of them: their numbers change."""
-        notes = self._mapper.notes()
-        if len(notes) > self._told:
-            self._told = len(notes)
-            for note in notes:
+        """The mapper's, each once, however its numbers change."""
+        for note in self._mapper.notes():
+            kind = re.sub(r"[\d.,]+", "", note)
+            if kind not in self._told:
+                self._told.add(kind)
                 self._warn(note)
 
     def _tell_of_lens(self) -> None:

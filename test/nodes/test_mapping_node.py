@@ -385,6 +385,23 @@ def test_a_map_of_nothing_is_told_of(ros, camera, frames, tmp_path, monkeypatch,
     assert note in saved.message
 
 
+def test_each_note_is_told_once_whatever_was_told_before(ros, camera, frames, monkeypatch, capfd):
+    monkeypatch.setattr(session, "TELL_EVERY", 2)
+    heard = listen(ros, Image, "labels")
+    start(ros)
+    camera.wait()
+    for number, frame in enumerate([*frames, *frames]):  # without depth first, then with it and with a covered lens
+        frame = replace(frame, stamp_s=100 + number / 10)
+        if number < 2:
+            camera.send(replace(frame, depth_m=np.zeros_like(frame.depth_m)))
+        else:
+            camera.send(replace(frame, colour=np.zeros_like(frame.colour)))
+    ros.until(lambda: len(heard) == 2 * len(frames))
+    said = capfd.readouterr().err
+    assert said.count("Nothing is mapped") == 1
+    assert said.count("keyframes have colour images all of one colour") == 1, "its numbers change"
+
+
 def service_call(ros, node, kind, service):
     """The future of a call of a service of mapping_node."""
     client = node.create_client(kind, f"{ros.namespace}/mapping_node/{service}")
