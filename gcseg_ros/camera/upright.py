@@ -33,7 +33,11 @@ def other_axis_up(poses: Sequence[Array]) -> str | None:
     """
     turns = Counter(quarters_to_upright(pose) for pose in poses)
     upright, unclear, total = turns.pop(0, 0), turns.pop(None, 0), len(poses)
-    if total < LEAST or max(upright, *turns.values(), 0) >= MOST * total or total - upright - unclear < (1 - MOST) * total:
+    if (
+        total < LEAST
+        or max(upright, *turns.values(), 0) >= MOST * total
+        or total - upright - unclear < (1 - MOST) * total
+    ):
         return None
     shares = {
         (turn, name): count / total

@@ -40,7 +40,9 @@ def frame(i: int) -> Frame:
     labels = masks(i)
     boxes = (labels > 1) & (labels < OF_THE_FLICKER)
     depth_m = np.where(boxes, 1.5, 2).astype(np.float32)
-    colour = np.where(np.arange(64) // 16 % 2, 90, 100).astype(np.uint8)  # stripes: an image that shows nothing is told of
+    colour = np.where(np.arange(64) // 16 % 2, 90, 100).astype(
+        np.uint8
+    )  # stripes: an image that shows nothing is told of
     return Frame(f"{i:06d}", i / 10, np.tile(colour[:, None], (48, 1, 3)), depth_m, CAMERA, POSE)
 
 
