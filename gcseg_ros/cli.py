@@ -251,8 +251,10 @@ def segment(
     with errors.status("segmenting"):
         wanted = {"segments": segments, "min_score": min_score}
         changes = {name: value for name, value in wanted.items() if value is not None}
-        result = segment_file(cloud, output, checkpoint, changes, device)
+        result, remark = segment_file(cloud, output, checkpoint, changes, device)
     console.print(f"{len(result.objects)} instances: {output}", markup=False, soft_wrap=True)
+    if remark:
+        errors.print(remark, style="yellow", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -7,6 +7,8 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 Floats = npt.NDArray[np.float64]
+MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
+"""Odd numbers: sums of their products with a cell's three indices, modulo 2^64, tell cells apart."""
 
 
 def normals_of(points: Floats) -> Floats:
@@ -27,3 +29,19 @@ def neighbour_pairs(points: Floats, neighbours: int = 10, radius_m: float = 0.06
     pairs = np.stack([np.repeat(np.arange(n), neighbours), near.reshape(-1)], 1)
     pairs = np.sort(pairs[pairs[:, 1] < n], 1)
     return np.stack(np.divmod(np.unique(pairs[:, 0] * n + pairs[:, 1]), max(n, 1)), 1)
+
+
+def spacing(tree: cKDTree) -> float:
+    """The median distance of a point of a cloud to its nearest neighbour."""
+    nearest, _ = tree.query(tree.data[:: max(1, tree.n // 20_000)], k=[2])
+    return float(np.median(nearest))
+
+
+def cells_of(points: npt.NDArray[np.floating], edge_m: float) -> npt.NDArray[np.uint64]:
+    """(N, 3) -> (N,): points of one cell have the same key, points of two have two, but for chances of 1 to 2^64."""
+    return (np.floor(points / edge_m).astype(np.int64).astype(np.uint64) * MIX).sum(axis=1, dtype=np.uint64)
+
+
+def distinct(points: npt.NDArray[np.floating], cell_m: float) -> npt.NDArray[np.int64]:
+    """The first point, of points (N, 3), in each cell of this edge: indices, ascending."""
+    return np.sort(np.unique(cells_of(points, cell_m), return_index=True)[1])

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
 
+from gcseg_ros.clouds.neighbours import spacing
 from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.errors import UserError
 from gcseg_ros.instances.export import write_instances_ply
@@ -16,13 +19,17 @@ from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.output import check_own_file
 from gcseg_ros.segmentation import require_torch
 
+SPARSE = 1.3  # voxels' edges between neighbouring points
+
 
 def segment_file(
     cloud: Path, output: Path, checkpoint: str | None, changes: Mapping[str, Any], device: str | None
-) -> InstanceMap:
+) -> tuple[InstanceMap, str]:
     """Segment a PLY file, or the instances.ply in a folder of `gcseg map`; writes `output` and its picture (.png). Raises UserError.
 
     changes  of the checkpoint's own settings of the post-processing
+
+    -> what was found, and a remark on the cloud if there is one
     """
     require_torch()
     from gcseg_ros.segmentation.segmenter import Segmenter
@@ -44,4 +51,15 @@ def segment_file(
     finite = np.isfinite(points).all(1)
     shown = {name: getattr(result, name)[finite] for name in ("points", "colours", "instance", "confidence")}
     write_picture(replace(result, **shown), picture)
-    return result
+    return result, remark_on(shown["points"], segmenter.network.config.voxel_m)
+
+
+def remark_on(points: npt.NDArray[np.float32], voxel_m: float) -> str:
+    """A sentence where points (N, 3) are too far apart for a network of such voxels, else nothing."""
+    apart_m = spacing(cKDTree(points)) if len(points) > 1 else 0.0
+    if apart_m <= SPARSE * voxel_m:
+        return ""
+    return (
+        f"The cloud has a point every {apart_m:.2g} m, and the network has voxels of {voxel_m:g} m: expect less, for in a cloud as sparse as "
+        "that voxels have no neighbours."
+    )

@@ -171,6 +171,8 @@ def cloud_prediction(
         raise UserError(
             f"{truth.name} has no points, so a cloud cannot be compared with it: give the truth as NPZ or PLY."
         )
+    if not len(truth.points):
+        raise UserError(f"{truth.name} has no points at all: give the truth of the scene.")
     labels, near = carry(cloud["points"], cloud["instance"], truth.points)
     if len(cloud["points"]) and not near.any():
         raise UserError(

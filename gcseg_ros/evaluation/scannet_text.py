@@ -25,6 +25,8 @@ def read_masks(text: Path, points: int) -> tuple[sparse.csr_array, list[float]]:
     """Masks (P, points) bool, which may overlap, and scores. Raises UserError."""
     try:
         lines = [line.split() for line in text.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if short := next((line for line in lines if len(line) < 3), None):
+            raise ValueError(f"found {' '.join(short)!r}")
         entries = [(" ".join(line[:-2]), float(line[-1])) for line in lines]
     except (OSError, ValueError, IndexError) as error:
         raise UserError(f"{text} is not lines of `mask_file label score`: {error}.") from None

@@ -7,9 +7,9 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
+from gcseg_ros.clouds.neighbours import cells_of
+
 Cells = npt.NDArray[np.uint64]
-MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
-"""Odd numbers: sums of their products with a cell's three indices, modulo 2^64, tell cells apart."""
 
 
 class Identities:
@@ -78,11 +78,6 @@ class Identities:
             if iou[o, i] > 0:
                 ids[i] = known[o]
         return ids
-
-
-def cells_of(points: npt.NDArray[np.floating], voxel_m: float) -> Cells:
-    """(N, 3) -> (N,): points of one voxel have the same key, points of two have two, but for chances of 1 to 2^64."""
-    return (np.floor(points / voxel_m).astype(np.int64).astype(np.uint64) * MIX).sum(axis=1, dtype=np.uint64)
 
 
 def difference(before: Cells, now: Cells) -> float:

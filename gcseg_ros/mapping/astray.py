@@ -61,7 +61,7 @@ class Astray:
 
     def state(self) -> dict[str, Any]:
         return {
-            **{"count": self.count, "in_a_row": self._in_a_row, "stamp_s": np.array([self._stamp_s])},
+            **{"count": self.count, "in_a_row": self._in_a_row, "stamp_s": np.array([self._stamp_s], np.float64)},
             **{"pose": self._pose, "speeds": np.array(self._speeds, np.float64)},
         }
 

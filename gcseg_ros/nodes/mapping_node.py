@@ -44,7 +44,8 @@ from gcseg_ros.viewer.overlay import overlay
 POSE_TYPES = {kind.__name__: kind for kind in (Odometry, PoseStamped, PoseWithCovarianceStamped)}
 NO_MOUNT = "no transform from body to camera"
 OTHER_WORLD = "poses in another frame than the map"
-PUBLISHING = 0.1  # of the time at most: it takes the longer, the larger the map is, and frames wait for it
+PUBLISHING = 0.1  # of the time: it takes the longer, the larger the map is, and frames wait for it
+LONGEST_PAUSE_S = 10.0  # between clouds that are due: the first takes long where loops are still to be compiled
 OTHER_CLOCK_S = 3600.0  # stamps that differ by more from the node's clock were made by another one
 
 
@@ -360,7 +361,8 @@ class MappingNode(ManagedNode):
         rate_hz, now_s = self._config.cloud_rate_hz, time.monotonic()
         if not (self._dirty and rate_hz > 0):
             return
-        if now_s - self._published_s >= max(1 / rate_hz, (1 / PUBLISHING - 1) * self._publishing_s):
+        pause_s = min((1 / PUBLISHING - 1) * self._publishing_s, LONGEST_PAUSE_S)
+        if now_s - self._published_s >= max(1 / rate_hz, pause_s):
             self._publish_map(self._session.cloud())
             self._publishing_s = self._published_s - now_s
 

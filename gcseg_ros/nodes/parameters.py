@@ -88,7 +88,7 @@ class MappingNodeConfig(Config):
         1.0,
         ge=0,
         le=30,
-        description="at most so often ~/cloud, ~/instances and ~/detections, and of a large map so seldom that they take a tenth of the time; 0 = never",
+        description="at most so often ~/cloud, ~/instances and ~/detections, and of a large map so seldom that they take a tenth of the time, but every 10 s; 0 = never",
     )
     cloud_colours: Literal["instance", "camera"] = Field("instance", description="rgb of ~/cloud")
     diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")

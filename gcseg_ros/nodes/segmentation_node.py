@@ -16,8 +16,9 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
+from gcseg_ros.clouds.neighbours import cells_of
 from gcseg_ros.errors import UserError
-from gcseg_ros.instances.identity import Cells, Identities, cells_of, difference
+from gcseg_ros.instances.identity import Cells, Identities, difference
 from gcseg_ros.instances.instances import labelled_map
 from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.cloud_node import CloudNode

@@ -24,7 +24,7 @@ from gcseg_ros.files import atomic_path
 from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 from gcseg_ros.viewer.colours import NONE, instance_colours
 from gcseg_ros.viewer.floor_plan import FloorPlan
-from gcseg_ros.viewer.picture import best_view, typical_spacing
+from gcseg_ros.viewer.picture import best_view, drawn_spacing
 
 MOST_POINTS = 1_000_000
 MOST_OBJECTS = 65535
@@ -100,7 +100,7 @@ def standpoint(points: npt.NDArray[np.float64], ids: npt.NDArray[np.integer]) ->
     return {
         "azimuth": best_view(points[kept], ids[kept]) if kept.any() else 0.8,
         "cut": below if np.isfinite(below) else None,
-        "spacing": typical_spacing(cKDTree(points)),
+        "spacing": drawn_spacing(cKDTree(points)),
     }
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from gcseg_ros.camera.encoded_images import write_image
+from gcseg_ros.clouds.neighbours import distinct, spacing
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.instances.instances import InstanceMap
@@ -19,6 +20,7 @@ from gcseg_ros.viewer.splatting import depth_shading, framed, rotation_towards, 
 
 BACKGROUND = np.array([232, 235, 239], np.float32)
 ELEVATION = np.radians(48)
+LEAST_SPACING_M, MOST_SPACING_M = 1e-3, 0.1  # of points that are drawn
 
 
 def render_picture(instances: InstanceMap, size: tuple[int, int] = (1800, 800)) -> npt.NDArray[np.uint8]:
@@ -27,16 +29,17 @@ def render_picture(instances: InstanceMap, size: tuple[int, int] = (1800, 800)) 
     Stray points, the ceiling and near walls are left out, so that what stands in the room is seen.
     """
     panel = size[0] // 2, size[1]
-    points = instances.points.astype(np.float64)
+    one_each = distinct(instances.points, LEAST_SPACING_M)  # what is drawn again hides what is drawn
+    points, ids = instances.points[one_each].astype(np.float64), instances.instance[one_each]
     if len(points) < 10:
         return np.broadcast_to(BACKGROUND, (panel[1], 2 * panel[0], 3)).astype(np.uint8)
-    azimuth = best_view(points, instances.instance)
+    azimuth = best_view(points, ids)
     opened, tree = np.flatnonzero(FloorPlan(points).opened(azimuth)), cKDTree(points)
-    radius = typical_spacing(tree)
+    radius = drawn_spacing(tree)
     kept = opened[~stray(tree, points[opened], radius)]
     shown = kept if len(kept) else np.arange(len(points))
     points = points[shown]
-    colours = np.concatenate([instances.colours, instance_colours(instances.instance)], 1)[shown].astype(np.float32)
+    colours = np.concatenate([instances.colours[one_each], instance_colours(ids)], 1)[shown].astype(np.float32)
     large = 2 * panel[0], 2 * panel[1]  # drawn at twice the size, against jagged edges
     camera = framed(points, rotation_towards(azimuth, ELEVATION), large)
     both, depth = splat(points, colours, camera, large, radius)
@@ -55,10 +58,9 @@ def write_picture(instances: InstanceMap, path: str | Path) -> None:
             raise UserError(f"{path} is no picture's name: let it end in .png or .jpg.") from None
 
 
-def typical_spacing(tree: cKDTree) -> float:
-    """Distance between neighbouring points of a cloud."""
-    nearest, _ = tree.query(tree.data[:: max(1, tree.n // 20_000)], k=[2])
-    return float(np.clip(np.median(nearest), 1e-3, 0.1))
+def drawn_spacing(tree: cKDTree) -> float:
+    """How far neighbouring points of a cloud are taken to be apart."""
+    return float(np.clip(spacing(tree), LEAST_SPACING_M, MOST_SPACING_M))
 
 
 def stray(tree: cKDTree, points: npt.NDArray, spacing: float) -> npt.NDArray[np.bool_]:

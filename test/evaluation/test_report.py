@@ -176,7 +176,8 @@ def test_several_scannet_predictions_in_a_folder(tmp_path, scene):
         ("masks/a.txt", "not lines of"),
         ("masks/a.txt 1 high", "not lines of"),
         ("masks/a.txt 1 nan", "finite"),
-        ("1 0.5", "mask files in its own folder"),
+        ("1 0.5", "is not lines of `mask_file label score`: found '1 0.5'"),
+        ("masks/a.txt 1", "is not lines of `mask_file label score`: found 'masks/a.txt 1'"),
         ("../scene.txt 1 0.5", "own folder"),
         ("/etc/hostname 1 0.5", "own folder"),
         ("masks/a\0.txt 1 0.5", "own folder"),
@@ -212,6 +213,9 @@ def test_sides_that_do_not_fit(tmp_path, scene, output):
     write_cloud(tmp_path / "a.ply", {"points": np.full((3, 3), 50), "instance": np.ones(3)})
     with pytest.raises(UserError, match="one world frame"):
         evaluate(tmp_path / "a.ply", scene)
+    write_cloud(tmp_path / "nothing.ply", {"points": np.zeros((0, 3)), "instance": np.zeros(0)})
+    with pytest.raises(UserError, match=r"nothing.ply has no points at all: give the truth"):
+        evaluate(tmp_path / "a.ply", tmp_path / "nothing.ply")
     (tmp_path / "truth.txt").write_text("1001\n")
     with pytest.raises(UserError, match="has no points"):
         evaluate(output, tmp_path / "truth.txt")

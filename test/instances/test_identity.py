@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gcseg_ros.instances.identity import Identities, cells_of, difference
+from gcseg_ros.clouds.neighbours import cells_of
+from gcseg_ros.instances.identity import Identities, difference
 
 VOXEL_M = 0.05
 

@@ -18,6 +18,7 @@ from planted_masks import planted  # noqa: E402
 
 from gcseg_ros.cli import main  # noqa: E402
 from gcseg_ros.clouds.ply import read_cloud, write_cloud  # noqa: E402
+from gcseg_ros.commands.segment import remark_on  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.evaluation.baselines import normals_of  # noqa: E402
 from gcseg_ros.files import write_json_atomic  # noqa: E402
@@ -544,3 +545,10 @@ def test_torch_has_a_cache_where_the_user_has_no_name(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "own"))
     require_torch()
     assert cache_dir() == str(tmp_path / "own")
+
+
+@pytest.mark.parametrize(("apart_m", "told"), [(0.02, False), (0.05, False), (0.08, True)])
+def test_a_cloud_sparser_than_the_voxels_is_told(apart_m, told):
+    points = apart_m * np.mgrid[:20, :20, :1].reshape(3, -1).T.astype(np.float32)
+    assert ("a point every 0.08 m, and the network has voxels of 0.05 m" in remark_on(points, 0.05)) == told
+    assert remark_on(points[:1], 0.05) == remark_on(points[:0], 0.05) == ""

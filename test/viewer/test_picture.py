@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -117,3 +119,19 @@ def test_shading_darkens_what_lies_behind_an_edge():
     assert shade[30, 148] < 0.6
     assert shade[30, 155:].min() > 0.95
     assert depth_shading(np.full((20, 20), np.inf, np.float32), 0.1).shape == (20, 20)
+
+
+def test_points_that_repeat_others_change_nothing(room):
+    """Organised clouds have all pixels without depth at one place."""
+    once = render_picture(room, (600, 300))
+    repeated = np.concatenate([np.arange(len(room.points)), np.zeros(30_000, np.int64), np.arange(len(room.points))])
+    np.testing.assert_array_equal(render_picture(rows_of(room, repeated), (600, 300)), once)
+    np.testing.assert_array_equal(
+        render_picture(rows_of(room, np.zeros(30_000, np.int64)), (600, 300)),
+        np.broadcast_to(BACKGROUND.astype(np.uint8), (300, 600, 3)),
+    )
+
+
+def rows_of(instances, rows):
+    cloud = {name: getattr(instances, name)[rows] for name in ("points", "colours", "instance", "confidence")}
+    return replace(instances, **cloud)
