@@ -15,6 +15,9 @@ from gcseg_ros.frames import WORLD_WITHOUT_UP, Array
 SECOND_NS = 10**9
 FIXED_FRAMES = ("map", "odom", "world")
 """What the world is called by convention, the first that there is before the others."""
+MAX_GAP_S = 0.5
+AT_REST_M, AT_REST_DEG = 0.1, 5.0
+"""Transforms that differ by no more than this are of a link that rests, as map -> odom, and may be sent seldom."""
 
 
 class Trajectory:
@@ -23,11 +26,13 @@ class Trajectory:
     keep_s     poses older than this (against the newest) are forgotten; one that comes so late tells of a clock that was set back:
                with it the trajectory begins anew; None keeps all
     max_gap_s  there is no pose between two that are further apart than this
+    may_rest   but there is one between two that are nearly the same (AT_REST_M, AT_REST_DEG), however far apart
     """
 
-    def __init__(self, keep_s: float | None = None, max_gap_s: float = 0.5) -> None:
+    def __init__(self, keep_s: float | None = None, max_gap_s: float = MAX_GAP_S, may_rest: bool = False) -> None:
         self._keep_ns = None if keep_s is None else round(keep_s * SECOND_NS)
         self._max_gap_ns = round(max_gap_s * SECOND_NS)
+        self._may_rest = may_rest
         self._stamps: list[int] = []
         self._poses: list[Array] = []
         self._behind: tuple[int, Array] | None = None  # the last pose, where it is too old to be kept
@@ -59,10 +64,10 @@ class Trajectory:
         i = bisect_left(self._stamps, stamp_ns)
         if i == len(self._stamps):
             return False
-        return self._stamps[i] == stamp_ns or (i > 0 and self._stamps[i] - self._stamps[i - 1] <= self._max_gap_ns)
+        return self._stamps[i] == stamp_ns or (i > 0 and self._bridged(i))
 
     def in_gap(self, stamp_ns: int) -> bool:
-        """Whether a stamp lies between two poses that are further apart than `max_gap_s`."""
+        """Whether a stamp lies between two poses that are too far apart for one between them."""
         i = bisect_left(self._stamps, stamp_ns)
         return 0 < i < len(self._stamps) and not self.knows(stamp_ns)
 
@@ -71,7 +76,7 @@ class Trajectory:
         i = bisect_left(self._stamps, stamp_ns)
         if i < len(self._stamps) and self._stamps[i] == stamp_ns:
             return self._poses[i]
-        if 0 < i < len(self._stamps) and self._stamps[i] - self._stamps[i - 1] <= self._max_gap_ns:
+        if 0 < i < len(self._stamps) and self._bridged(i):
             share = (stamp_ns - self._stamps[i - 1]) / (self._stamps[i] - self._stamps[i - 1])
             return interpolate(self._poses[i - 1], self._poses[i], share)
         near = [j for j in (i - 1, i) if 0 <= j < len(self._stamps)]
@@ -80,15 +85,22 @@ class Trajectory:
             return self._poses[near[0]]
         return None
 
+    def _bridged(self, i: int) -> bool:
+        """Whether there are poses between the one before the i-th and the i-th."""
+        if self._stamps[i] - self._stamps[i - 1] <= self._max_gap_ns:
+            return True
+        return self._may_rest and nearly_same(self._poses[i - 1], self._poses[i])
+
 
 class TransformTree:
     """Frames of reference that hang on each other, as tf2 keeps them: every child has one parent, known over time.
 
-    keep_s  how much of the past is kept
+    keep_s     how much of the past is kept
+    max_gap_s  a link is not known between two transforms that are further apart than this, unless it rests (see `Trajectory`)
     """
 
-    def __init__(self, keep_s: float = 10.0) -> None:
-        self._keep_s = keep_s
+    def __init__(self, keep_s: float = 10.0, max_gap_s: float = MAX_GAP_S) -> None:
+        self._keep_s, self._max_gap_s = keep_s, max_gap_s
         self._edges: dict[str, tuple[str, Array | Trajectory]] = {}  # child -> parent, T_parent_child
 
     def add(self, parent: str, child: str, stamp_ns: int, T_parent_child: Array, static: bool = False) -> None:
@@ -98,7 +110,7 @@ class TransformTree:
             return
         known = self._edges.get(child)
         if known is None or known[0] != parent or not isinstance(known[1], Trajectory):
-            self._edges[child] = (parent, Trajectory(self._keep_s, max_gap_s=self._keep_s))
+            self._edges[child] = (parent, Trajectory(self._keep_s, self._max_gap_s, may_rest=True))
         edge = self._edges[child][1]
         assert isinstance(edge, Trajectory)
         edge.add(stamp_ns, T_parent_child)
@@ -117,14 +129,28 @@ class TransformTree:
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> Array | None:
         """T_target_source at a stamp; None if the frames are not connected or a link is not known at that time."""
+        chains = self._chains(target, source)
+        if chains is None:
+            return None
+        if not all(link.knows(stamp_ns) for link in self._moving(*chains)):  # many frames ask again and again
+            return None
+        above, below = chains
+        return np.linalg.inv(self._climb(above, stamp_ns)) @ self._climb(below, stamp_ns)
+
+    def in_gap(self, target: str, source: str, stamp_ns: int) -> bool:
+        """Whether a link between the frames is not known at a stamp because its transforms there are too far apart."""
+        return any(link.in_gap(stamp_ns) for link in self._moving(*self._chains(target, source) or ()))
+
+    def _chains(self, target: str, source: str) -> tuple[list[str], list[str]] | None:
+        """The children on the way up from either frame to the first that both hang on; None if there is none."""
         up, down = self._ancestors(target.lstrip("/")), self._ancestors(source.lstrip("/"))
         common = next((frame for frame in down if frame in up), None)
-        if common is None:
-            return None
-        below, above = down[: down.index(common)], up[: up.index(common)]
-        if not all(self._knows(child, stamp_ns) for child in (*below, *above)):  # many frames ask again and again
-            return None
-        return np.linalg.inv(self._climb(above, stamp_ns)) @ self._climb(below, stamp_ns)
+        return None if common is None else (up[: up.index(common)], down[: down.index(common)])
+
+    def _moving(self, *chains: list[str]) -> list[Trajectory]:
+        """The links of chains that are not static."""
+        links = [self._edges[child][1] for chain in chains for child in chain]
+        return [link for link in links if isinstance(link, Trajectory)]
 
     def _ancestors(self, frame: str) -> list[str]:
         """The frame, its parent, and so on up to the root (or round a cycle once)."""
@@ -132,11 +158,6 @@ class TransformTree:
         while chain[-1] in self._edges and self._edges[chain[-1]][0] not in chain:
             chain.append(self._edges[chain[-1]][0])
         return chain
-
-    def _knows(self, child: str, stamp_ns: int) -> bool:
-        """Whether the link from a child to its parent is known at a stamp."""
-        edge = self._edges[child][1]
-        return not isinstance(edge, Trajectory) or edge.knows(stamp_ns)
 
     def _climb(self, frames: list[str], stamp_ns: int) -> Array:
         """T_(parent of the last)_(the first) along a chain of children that are known at this stamp."""
@@ -147,6 +168,13 @@ class TransformTree:
             assert step is not None
             T = step @ T
         return T
+
+
+def nearly_same(first: Array, second: Array) -> bool:
+    """Whether two poses differ by at most AT_REST_M and AT_REST_DEG."""
+    cosine = (np.vdot(first[:3, :3], second[:3, :3]) - 1) / 2
+    apart_m = np.linalg.norm(first[:3, 3] - second[:3, 3])
+    return bool(apart_m <= AT_REST_M and cosine >= np.cos(np.deg2rad(AT_REST_DEG)))
 
 
 def interpolate(first: Array, second: Array, share: float) -> Array:

@@ -119,10 +119,9 @@ def silence_report(
             "that the camera's registered (aligned) depth is on."
         )
     else:
-        seldom = "if they come too seldom, raise pose_gap_s; " if any(state.name == "pose" for state in inputs) else ""
         guesses = (
             "If stamps differ, raise sync_slop_s or set approx_sync; if poses are missing, check their stamps and that all nodes use the "
-            f"same clock (use_sim_time); {seldom}if far fewer images than camera_info come, DDS loses them: start the camera, too, with "
+            f"same clock (use_sim_time); if they come too seldom, raise pose_gap_s; if far fewer images than camera_info come, DDS loses them: start the camera, too, with "
             f"{profiles_variable()} set to this package's config/fastdds.xml."
         )
         lines.append(f"  All topics arrive, but no frame is complete. Dropped: {drops}. {known or guesses}")

@@ -120,7 +120,7 @@ class MappingNode(ManagedNode):
 
     def _activate(self) -> None:
         config = self._config
-        self._tf = TfPoses(self._map_frame_id, config.frame_id)
+        self._tf = TfPoses(self._map_frame_id, config.frame_id, config.pose_gap_s)
         slop_s = config.sync_slop_s if config.approx_sync else 0.0
         self._topic_poses = TopicPoses(not config.approx_sync, slop_s, config.pose_gap_s)
         self._synchroniser = Synchroniser(

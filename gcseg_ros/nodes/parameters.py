@@ -72,7 +72,12 @@ class MappingNodeConfig(Config):
     pose_type: Literal["auto", "PoseStamped", "PoseWithCovarianceStamped", "Odometry"] = Field(
         "auto", description="type of the pose topic; auto takes it from the publisher"
     )
-    pose_gap_s: float = Field(0.5, ge=0, le=10, description="poses at most this far apart are interpolated between")
+    pose_gap_s: float = Field(
+        0.5,
+        ge=0,
+        le=10,
+        description="poses or transforms at most this far apart are interpolated between; transforms that hardly differ also further apart",
+    )
     map_frame_id: str = Field(
         "", description="frame of the map; empty: that of the poses; with pose_source tf that of resume, else map"
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from gcseg_ros.camera.transforms import Trajectory, TransformTree
+from gcseg_ros.camera.transforms import MAX_GAP_S, Trajectory, TransformTree
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array
 from gcseg_ros.nodes.synchroniser import Pose
@@ -53,10 +53,13 @@ class TopicPoses:
 
 
 class TfPoses:
-    """The frames of TF, moving and static: the pose of an image is where its frame (or `frame_id`) is in `map_frame_id`."""
+    """The frames of TF, moving and static: the pose of an image is where its frame (or `frame_id`) is in `map_frame_id`.
 
-    def __init__(self, map_frame_id: str, frame_id: str = "") -> None:
-        self._map_frame_id, self._frame_id = map_frame_id, frame_id
+    A link is interpolated between two transforms at most `gap_s` apart, or further where it rests (see `Trajectory`).
+    """
+
+    def __init__(self, map_frame_id: str, frame_id: str = "", gap_s: float = MAX_GAP_S) -> None:
+        self._map_frame_id, self._frame_id, self._gap_s = map_frame_id, frame_id, gap_s
         self._static: dict[str, Any] = {}
         self._asked: str | None = None  # the frame whose pose was asked for
         self.forget()
@@ -84,8 +87,8 @@ class TfPoses:
         return None if matrix is None else Pose(matrix, self._map_frame_id, body)
 
     def in_gap(self, stamp_ns: int) -> bool:
-        """See `PoseSource`. Transforms are interpolated however far apart they are."""
-        return False
+        """See `PoseSource`."""
+        return self._asked is not None and self._tree.in_gap(self._map_frame_id, self._asked, stamp_ns)
 
     def between(self, body: str, camera_frame: str, stamp_ns: int) -> Array | None:
         """T_body_camera (4,4), None while TF does not know it."""
@@ -105,7 +108,7 @@ class TfPoses:
 
     def forget(self) -> None:
         """See `PoseSource`. What is static stays."""
-        self._tree = TransformTree(KEPT_S)
+        self._tree = TransformTree(KEPT_S, self._gap_s)
         self.add(list(self._static.values()), static=True)
 
 

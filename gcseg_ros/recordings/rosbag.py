@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from gcseg_ros.camera.lens import Lens
 from gcseg_ros.camera.registration import as_fine_as_colour, registered
-from gcseg_ros.camera.transforms import FIXED_FRAMES, SECOND_NS, Trajectory, TransformTree
+from gcseg_ros.camera.transforms import FIXED_FRAMES, MAX_GAP_S, SECOND_NS, Trajectory, TransformTree
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, is_z_up
 from gcseg_ros.recordings import Recording, why_unusable
@@ -36,6 +36,7 @@ from gcseg_ros.ros_types.messages import (
 PAIR_TOLERANCE_NS = 30_000_000
 POSE_TOLERANCE_S = 0.02
 WAIT_NS = 1 * SECOND_NS  # an image waits this long, in the bag's time, for its partner and its pose
+IN_GAP = f"poses further apart than {MAX_GAP_S:g} s at the image's time"
 QUEUE = 90  # images of a kind that are held at most
 STAMPED_WITHIN = 100  # messages: a topic without a stamp in the first of them never has one
 
@@ -398,7 +399,7 @@ class _Poses:
             return self._from_tf(frame, stamp)
         pose = self._trajectory.at(stamp, POSE_TOLERANCE_S if expired else 0)
         if pose is None:
-            return None, "no pose at the image's time"
+            return None, IN_GAP if self._trajectory.in_gap(stamp) else "no pose at the image's time"
         if self._body_frame is None or self._body_frame == frame:
             return pose, ""
         mount = self._tree.lookup(self._body_frame, frame, stamp)
@@ -420,5 +421,7 @@ class _Poses:
             if pose is not None:
                 self.world = world
                 return pose, ""
+            if self._tree.in_gap(world, frame, stamp):
+                return None, IN_GAP
         self.unconnected = frame
         return None, f"no transform from {' or '.join(self._worlds)} to {frame or 'an image without frame_id'}"

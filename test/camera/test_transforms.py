@@ -57,6 +57,21 @@ def test_no_pose_in_a_gap():
     np.testing.assert_array_equal(track.at(10**7, tolerance_s=0.02), turn(0))
 
 
+@pytest.mark.parametrize(("degrees", "x", "known"), [(0, 0.05, True), (4, 0, True), (0, 0.3, False), (90, 0, False)])
+def test_a_gap_of_tf_is_bridged_where_the_link_rests_only(degrees, x, known):
+    tree = TransformTree()
+    tree.add("map", "odom", 0, turn(0), static=True)
+    tree.add("odom", "base", 0, turn(0))
+    tree.add("odom", "base", SECOND_NS, turn(degrees, x))
+    found = tree.lookup("map", "base", SECOND_NS // 2)
+    assert (found is not None) == known
+    assert tree.in_gap("map", "base", SECOND_NS // 2) == (not known)
+    assert tree.lookup("map", "base", SECOND_NS) is not None
+    assert not tree.in_gap("map", "base", 2 * SECOND_NS), "a later one may come"
+    if known:
+        np.testing.assert_allclose(found, turn(degrees / 2, x / 2), atol=1e-12)
+
+
 def test_the_past_is_forgotten():
     track = Trajectory(keep_s=1)
     for i in range(1000):
@@ -105,7 +120,7 @@ def test_lookup_composes_up_and_down_the_tree():
 
 
 def test_lookup_interpolates_but_does_not_extrapolate():
-    tree = TransformTree()
+    tree = TransformTree(max_gap_s=1)
     tree.add("odom", "base", 0, turn(0))
     tree.add("odom", "base", SECOND_NS, turn(90, 2))
     np.testing.assert_allclose(tree.lookup("odom", "base", SECOND_NS // 2), turn(45, 1), atol=1e-12)
@@ -114,7 +129,7 @@ def test_lookup_interpolates_but_does_not_extrapolate():
 
 
 def test_a_link_that_is_late_is_found_out_without_interpolating_the_others():
-    tree = TransformTree()
+    tree = TransformTree(max_gap_s=1)
     for child, parent in (("base", "odom"), ("mast", "base"), ("camera", "mast"), ("odom", "map")):
         tree.add(parent, child, 0, turn(0))
         tree.add(parent, child, SECOND_NS if parent != "map" else SECOND_NS // 4, turn(90, 2))

@@ -61,10 +61,10 @@ def test_what_is_known_is_said_instead_of_guesses():
     assert report.endswith("Dropped: none. TF is cut.")
 
 
-@pytest.mark.parametrize(("name", "advised"), [("pose", True), ("tf", False)])
-def test_a_parameter_without_effect_is_not_advised(name, advised):
+@pytest.mark.parametrize("name", ["pose", "tf"])
+def test_what_poses_that_are_missing_may_need_is_advised(name):
     report = silence_report("mapping_node", 5, [state(name=name, received=3)], "exactly", Drops(print))
-    assert ("pose_gap_s" in report) == advised
+    assert "pose_gap_s" in report
     assert "use_sim_time" in report
 
 

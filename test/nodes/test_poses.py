@@ -106,6 +106,27 @@ def test_a_late_transform_of_a_bag_s_last_loop_costs_the_next_loop_no_more_than_
     assert found >= 99
 
 
+def test_a_gap_of_tf_costs_the_images_in_it_and_is_said():
+    """The robot moves at 1 m/s; map -> odom comes once a second."""
+    poses, dropped, found = TfPoses("map", gap_s=0.5), Counter(), []
+    synchroniser = Synchroniser(poses, 0, 30, lambda reason: dropped.update([reason]))
+    synchroniser.camera_info = "info"
+    for ms in range(0, 4001, 20):
+        if ms % 1000 == 0:
+            poses.add([transform(ms * MS, "map", "odom", 10 + ms / 1e5)], static=False)
+        if not 800 < ms < 1600:
+            poses.add([transform(ms * MS, "odom", "camera", ms / 1000)], static=False)
+        if ms % 100 == 0:
+            for stream in ("colour", "depth"):
+                synchroniser.add(stream, (ms + 10) * MS, "camera", None)
+        found += synchroniser.ready()
+    assert dropped == {"poses further apart than pose_gap_s": 8}
+    assert [round(frame.stamp_ns / MS) for frame in found] == [
+        ms + 10 for ms in range(0, 4000, 100) if not 800 <= ms < 1600
+    ]
+    np.testing.assert_allclose([f.pose.matrix[0, 3] - 10 for f in found], [f.stamp_ns / 1e9 * 1.01 for f in found])
+
+
 def test_tf_that_does_not_connect_the_frames_is_said_with_the_frame_to_take():
     poses = TfPoses("map")
     poses.add([transform(0, "odom", "base_link", 1.0)], static=False)

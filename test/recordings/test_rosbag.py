@@ -210,6 +210,23 @@ def test_poses_from_tf_are_interpolated_and_the_map_is_the_world(tmp_path):
     check_frames(open_recording(tmp_path / "bag", fixed_frame="odom"), views)
 
 
+@pytest.mark.parametrize("source", ["tf", "pose"])
+def test_images_in_a_gap_of_the_poses_are_left_out(tmp_path, source):
+    views = make_views(12)
+    start = views[0].stamp_ns
+    with BagBuilder(tmp_path / "bag") as bag:
+        for ns in range(0, 2 * SECOND, SECOND // 20):
+            if not 0.35 * SECOND < ns < 0.95 * SECOND:
+                pose = shift(ns / SECOND)
+                bag.tf(start + ns, ("map", "optical", pose)) if source == "tf" else bag.pose("/pose", start + ns, pose)
+        write_images(bag, views)
+    for view in views:
+        view.pose = shift((view.stamp_ns - start) / SECOND)
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, [view for view in views if not 0.35 * SECOND < view.stamp_ns - start < 0.95 * SECOND])
+    assert set(recording.skipped) == {"poses further apart than 0.5 s at the image's time"}
+
+
 @pytest.mark.parametrize("world", ["odom", "world"])
 def test_without_a_map_odom_or_world_is_the_world(tmp_path, world):
     views = make_views(3)
