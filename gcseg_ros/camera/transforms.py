@@ -71,6 +71,10 @@ class Trajectory:
         i = bisect_left(self._stamps, stamp_ns)
         return 0 < i < len(self._stamps) and not self.knows(stamp_ns)
 
+    def ends_before(self, stamp_ns: int) -> bool:
+        """Whether there are poses, but none of this stamp or later."""
+        return bool(self._stamps) and self._stamps[-1] < stamp_ns
+
     def at(self, stamp_ns: int, tolerance_s: float = 0.0) -> Array | None:
         """The pose at a stamp; outside the poses' range the nearest one within `tolerance_s`; else None."""
         i = bisect_left(self._stamps, stamp_ns)
@@ -140,6 +144,10 @@ class TransformTree:
     def in_gap(self, target: str, source: str, stamp_ns: int) -> bool:
         """Whether a link between the frames is not known at a stamp because its transforms there are too far apart."""
         return any(link.in_gap(stamp_ns) for link in self._moving(*self._chains(target, source) or ()))
+
+    def ends_before(self, target: str, source: str, stamp_ns: int) -> bool:
+        """Whether the frames are connected, but the last transform of a link is older than this stamp."""
+        return any(link.ends_before(stamp_ns) for link in self._moving(*self._chains(target, source) or ()))
 
     def _chains(self, target: str, source: str) -> tuple[list[str], list[str]] | None:
         """The children on the way up from either frame to the first that both hang on; None if there is none."""

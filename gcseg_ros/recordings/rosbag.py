@@ -35,14 +35,15 @@ from gcseg_ros.ros_types.messages import (
 
 PAIR_TOLERANCE_NS = 30_000_000
 POSE_TOLERANCE_S = 0.02
-WAIT_NS = 1 * SECOND_NS  # an image waits this long, in the bag's time, for its partner and its pose
+WAIT_NS = 2 * SECOND_NS  # an image waits this long, in the bag's time, for its partner and its pose
 IN_GAP = f"poses further apart than {MAX_GAP_S:g} s at the image's time"
+TOO_LATE = f"poses end before the image's time, or come later in the bag than an image waits, {WAIT_NS / SECOND_NS:g} s"
 QUEUE = 90  # images of a kind that are held at most
 STAMPED_WITHIN = 100  # messages: a topic without a stamp in the first of them never has one
 
 
 class RosBag(Recording):
-    """Frames at the depth images' stamps, named by their number; memory is bounded by a second of images, not by the bag.
+    """Frames at the depth images' stamps, named by their number; memory is bounded by two seconds of images, not by the bag.
 
     rgb_topic, depth_topic, camera_info_topic, pose_topic  else guessed (`choose_topics`)
     fixed_frame  the world, where TF gives the pose; else map, odom or world (or map_without_up). TF does so before any topic that was not told, if it
@@ -155,10 +156,11 @@ class RosBag(Recording):
             assembly.add(topic, log_ns, message)
             yield from assembly.ready(log_ns)
         yield from assembly.ready(None)
-        if not assembly.made and assembly.poses.unconnected is not None:
+        unconnected = assembly.poses.unconnected()
+        if not assembly.made and unconnected is not None:
             raise UserError(
                 f"No frame of {self.path} can be used: TF does not lead from {' or '.join(worlds)} to the images' "
-                f"frame_id {assembly.poses.unconnected!r} at their time; TF has the frames "
+                f"frame_id {unconnected!r} at any time; TF has the frames "
                 f"{', '.join(assembly.poses.frames()) or 'none'}: choose the world with fixed_frame, or a pose_topic."
             )
 
@@ -273,7 +275,8 @@ class _Assembly:
         """Frames that are complete, and reasons for those that cannot be any more; None: nothing comes after this."""
         while self._depths:
             stamp, log_ns, depth = self._depths[0]
-            expired = now_ns is None or now_ns - log_ns > WAIT_NS or len(self._depths) > QUEUE
+            full = len(self._depths) > QUEUE or len(self._colours) - self._first_colour(stamp) >= QUEUE
+            expired = now_ns is None or now_ns - log_ns > WAIT_NS or full
             i = self._partner(stamp)
             if not expired and (i is None or not (self._colours[i][0] == stamp or self._colours[-1][0] > stamp)):
                 return
@@ -292,7 +295,11 @@ class _Assembly:
                 self.made += 1
                 yield self._frame(stamp, self._colours[i][1], depth, pose)
                 del self._colours[: i + 1]
-            del self._colours[: bisect_left(self._colours, stamp - PAIR_TOLERANCE_NS, key=itemgetter(0))]
+            del self._colours[: self._first_colour(stamp)]
+
+    def _first_colour(self, stamp: int) -> int:
+        """Index of the first colour image that a depth image of this stamp, or of a later one, may go with."""
+        return bisect_left(self._colours, stamp - PAIR_TOLERANCE_NS, key=itemgetter(0))
 
     def _partner(self, stamp: int) -> int | None:
         """Index of the colour image nearest to a stamp, within the tolerance."""
@@ -369,7 +376,7 @@ class _Poses:
         self._from_topic = topics.pose is not None
         self._worlds = worlds
         self.world = ""  # the frame of reference of the last pose
-        self.unconnected: str | None = None  # the images' frame, when TF did not lead to it
+        self._asked: str | None = None  # the images' frame, where TF is to lead to it
         self._body_frame = body_frame
         self._trajectory = Trajectory(keep_s=10)
         self._tree = TransformTree(keep_s=10)
@@ -399,7 +406,9 @@ class _Poses:
             return self._from_tf(frame, stamp)
         pose = self._trajectory.at(stamp, POSE_TOLERANCE_S if expired else 0)
         if pose is None:
-            return None, IN_GAP if self._trajectory.in_gap(stamp) else "no pose at the image's time"
+            return None, _why(
+                self._trajectory.in_gap(stamp), self._trajectory.ends_before(stamp), "no pose at the image's time"
+            )
         if self._body_frame is None or self._body_frame == frame:
             return pose, ""
         mount = self._tree.lookup(self._body_frame, frame, stamp)
@@ -415,13 +424,23 @@ class _Poses:
         """T_one_other of two frames; None if TF does not tell."""
         return self._tree.lookup(one, other, stamp)
 
+    def unconnected(self) -> str | None:
+        """The images' frame, where TF is to lead to it and does so from no world at any time; else None."""
+        connected = self._asked is not None and any(self._tree.connected(world, self._asked) for world in self._worlds)
+        return None if connected else self._asked
+
     def _from_tf(self, frame: str, stamp: int) -> tuple[Array | None, str]:
+        self._asked = frame
         for world in self._worlds:
             pose = self._tree.lookup(world, frame, stamp)
             if pose is not None:
                 self.world = world
                 return pose, ""
-            if self._tree.in_gap(world, frame, stamp):
-                return None, IN_GAP
-        self.unconnected = frame
-        return None, f"no transform from {' or '.join(self._worlds)} to {frame or 'an image without frame_id'}"
+        unknown = f"no transform from {' or '.join(self._worlds)} to {frame or 'an image without frame_id'}"
+        in_gap = any(self._tree.in_gap(world, frame, stamp) for world in self._worlds)
+        return None, _why(in_gap, any(self._tree.ends_before(world, frame, stamp) for world in self._worlds), unknown)
+
+
+def _why(in_gap: bool, late: bool, otherwise: str) -> str:
+    """Why an image has no pose."""
+    return IN_GAP if in_gap else TOO_LATE if late else otherwise

@@ -340,7 +340,51 @@ def test_images_before_the_first_and_after_the_last_pose_are_counted(tmp_path):
         write_images(bag, views)
     recording = open_recording(tmp_path / "bag")
     check_frames(recording, views[2:4])
-    assert recording.skipped == {"no pose at the image's time": 4}
+    late = "poses end before the image's time, or come later in the bag than an image waits, 2 s"
+    assert recording.skipped == {"no pose at the image's time": 2, late: 2}
+
+
+def write_late(path, source, views, lag_s):
+    """Poses that come so long after their images."""
+    with BagBuilder(path) as bag:
+        for view in views:
+            log_ns = view.stamp_ns + round(lag_s * SECOND)
+            if source == "tf":
+                bag.tf(view.stamp_ns, ("map", "optical", view.pose), log_ns=log_ns)
+            else:
+                bag.pose("/pose", view.stamp_ns, view.pose, log_ns=log_ns)
+        write_images(bag, views)
+    return open_recording(path)
+
+
+@pytest.mark.parametrize("source", ["tf", "pose"])
+def test_poses_that_come_late_are_awaited(tmp_path, source):
+    views = make_views(30)
+    check_frames(write_late(tmp_path / "bag", source, views, 1.8), views)
+
+
+@pytest.mark.parametrize("source", ["tf", "pose"])
+def test_poses_that_come_later_than_images_wait_are_said(tmp_path, source):
+    with pytest.raises(UserError, match=r"poses end .*, or come later in the bag than an image waits, 2 s \(\d\d\)"):
+        list(write_late(tmp_path / "bag", source, make_views(40), 3))
+
+
+def test_colour_of_a_fast_camera_is_not_lost_while_poses_are_awaited(tmp_path):
+    """At 100 Hz; the poses begin after 3 s."""
+    views = make_views(60)
+    start = views[0].stamp_ns
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.camera_info("/camera/rgb/camera_info", start)
+        for i in range(600):
+            colour = views[i // 10].colour
+            bag.image(
+                "/camera/rgb/image_raw", start + i * SECOND // 100, colour if i % 10 == 0 else 255 - colour, "rgb8"
+            )
+        for i, view in enumerate(views):
+            bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1")
+            if i >= 30:
+                bag.pose("/pose", view.stamp_ns, view.pose, log_ns=view.stamp_ns + 50 * MS)
+    check_frames(open_recording(tmp_path / "bag"), views[30:])
 
 
 def test_poses_between_the_images_are_interpolated_however_late_they_come(tmp_path):
@@ -791,7 +835,7 @@ def test_a_ros_1_bag_says_how_to_convert_it(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_bag(tmp_path):
-    """400 colour and depth images that never find a pose: at most a second of them (11) is held."""
+    """400 colour and depth images that never find a pose: at most two seconds of them (21) are held."""
     image = np.zeros((200, 300, 3), np.uint8)
     with BagBuilder(tmp_path / "bag", "sqlite3") as bag:
         bag.camera_info("/camera_info", 0, size=(300, 200))
