@@ -29,13 +29,17 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Topics:
-    """The topics that make frames. Without `rgb_camera_info` colour has depth's camera; without `pose`, only TF can give it."""
+    """The topics that make frames. Without `rgb_camera_info` colour has depth's camera; without `pose`, only TF can give it.
+
+    poses  all that could be `pose`, the likeliest by its name first
+    """
 
     rgb: str
     depth: str
     camera_info: str
     rgb_camera_info: str | None
     pose: str | None
+    poses: tuple[str, ...]
     tf: tuple[str, ...]
 
 
@@ -44,8 +48,8 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
 
     Depth: "depth" in its name; aligned or registered to colour before not, raw before compressed. Colour: "rgb" or "color" in its name,
     else the only other kind of image; near depth's namespace, raw before compressed, rectified first. Camera: beside
-    depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then any, beside TF odometry first; whether
-    TF leads to the camera, and is better than any of these, only its messages tell.
+    depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then any, of any beside TF odometry first;
+    whether TF leads to the camera, and is better than any of these, or from what an odometry moves, only its messages tell.
     """
 
     def one_of(option: str, allowed: Collection[str], candidates: list[str], expected: str) -> str:
@@ -88,17 +92,17 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
     tf = tuple(name for name, kind in types.items() if kind == TF)
     poses = [name for name, kind in types.items() if kind in POSES and not _words(name) & NO_POSE_WORDS]
     own = [name for name in poses if name.endswith("/pose") or "camera" in name.lower()]
+    poses.sort(key=lambda name: (name not in own, bool(tf and not own) and types[name] != ODOMETRY, len(name), name))
     pose: str | None = None
     if given.get("pose_topic") != "tf" and (given.get("pose_topic") or poses or not tf):
         pose = one_of(
             "pose_topic",
             POSES,
-            sorted(own or poses, key=lambda name: (bool(tf and not own) and types[name] != ODOMETRY, len(name), name)),
+            poses,
             "poses (TF on /tf, or PoseStamped, PoseWithCovarianceStamped or Odometry)",
         )
-    return Topics(
-        rgb, depth, camera_info, camera_info_beside(rgb) if camera_info_beside(rgb) in infos else None, pose, tf
-    )
+    rgb_camera_info = camera_info_beside(rgb) if camera_info_beside(rgb) in infos else None
+    return Topics(rgb, depth, camera_info, rgb_camera_info, pose, tuple(poses), tf)
 
 
 def _depth_rank(types: Mapping[str, str]) -> Callable[[str], tuple]:

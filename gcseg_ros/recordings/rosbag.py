@@ -47,7 +47,7 @@ class RosBag(Recording):
 
     rgb_topic, depth_topic, camera_info_topic, pose_topic  else guessed (`choose_topics`)
     fixed_frame  the world, where TF gives the pose; else map, odom or world (or map_without_up). TF does so before any topic that was not told, if it
-                 leads from there to the camera: of what a topic gives the pose is often not said
+                 leads from there to the camera, then odometry from whose frame TF does: of what a topic gives the pose is often not said
     rectify      yes: colour and depth are raw images, what their lenses bend is straightened by their camera_info
     body_frame   whose pose the pose topic gives; else Odometry's child_frame_id, else the camera's optical frame. TF leads
                  from it to the images' frame_id
@@ -114,14 +114,20 @@ class RosBag(Recording):
             yield from self._frames_of(bag)
 
     def _frames_of(self, bag: BagFiles) -> Iterator[Frame | str]:
-        topics, world = self.topics, self._world(bag)
+        topics, camera = self.topics, bag.frame_id(self.topics.depth)
+        told = self._fixed_frame is not None or (topics.pose is not None and self._told)
+        tree = TransformTree() if told else self._links(bag, camera)
+        world = self._fixed_frame if told else tree.world_of(camera)
         worlds = (world,) if world else FIXED_FRAMES
         poses = topics.pose or f"TF, in the frame {' or '.join(worlds)}"
         if topics.pose and not self._told and world:
             poses = f"TF, in the frame {world} ({topics.pose} is not used: choose it with pose_topic)"
             topics = replace(topics, pose=None)
         elif topics.pose and not self._told and topics.tf:
-            poses += f" (TF does not lead from {' or '.join(worlds)} to the images' frame)"
+            pose = _mounted(bag, topics, tree, camera) or topics.pose
+            unused = "" if pose == topics.pose else f"; {topics.pose} is not used: choose it with pose_topic"
+            poses = f"{pose} (TF does not lead from {' or '.join(worlds)} to the images' frame{unused})"
+            topics = replace(topics, pose=pose)
         self._check_depth_camera(bag, topics)
         topics = self._calibrated(bag, topics)
         unstamped = frozenset(
@@ -131,15 +137,6 @@ class RosBag(Recording):
         self.notes.append(
             f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
         )
-        if topics.pose and not self._body_frame and not _says_of_what(bag, topics.pose):
-            hint = (
-                "name its frame with --option body_frame=base_link"
-                if topics.tf
-                else "record TF, which says where the camera sits"
-            )
-            self.notes.append(
-                f"{topics.pose} does not say of what it is the pose: it is taken for the camera's optical frame; if it is a robot's, {hint}."
-            )
         cameras = sorted({topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic})
         static = {topic for topic in topics.tf if topic.endswith("tf_static")}
         for camera in cameras:
@@ -151,6 +148,14 @@ class RosBag(Recording):
                     )
         for _, _, message in bag.messages(static):
             assembly.poses.add_transforms(message, static=True)
+        if topics.pose and not self._body_frame and not _body_of(bag, topics.pose):
+            hint = "record TF, which says where the camera sits"
+            if topics.tf:
+                mounts = f" (TF has {', '.join(frames)})" if (frames := assembly.poses.frames()) else ""
+                hint = f"name its frame with --option body_frame=FRAME{mounts}"
+            self.notes.append(
+                f"{topics.pose} does not say of what it is the pose: it is taken for the camera's optical frame; if it is a robot's, {hint}."
+            )
         streamed = {topics.rgb, topics.depth, *cameras, *topics.tf} - static
         for topic, log_ns, message in bag.messages(streamed | {topics.pose} if topics.pose else streamed):
             assembly.add(topic, log_ns, message)
@@ -164,18 +169,16 @@ class RosBag(Recording):
                 f"{', '.join(assembly.poses.frames()) or 'none'}: choose the world with fixed_frame, or a pose_topic."
             )
 
-    def _world(self, bag: BagFiles) -> str | None:
-        """The frame that is the world where TF gives the pose; None if TF leads from none to the depth images."""
-        if self._fixed_frame is not None or (self.topics.pose is not None and self._told):
-            return self._fixed_frame
-        tree, camera = TransformTree(), bag.frame_id(self.topics.depth)
+    def _links(self, bag: BagFiles, camera: str) -> TransformTree:
+        """What hangs on what in TF, without the transforms; read until the first world and the camera hang together."""
+        tree = TransformTree()
         with suppress(UserError):  # a bag that is cut off: what is before that counts
             for _, _, message in bag.messages(self.topics.tf):
                 for transform in message.transforms:
                     tree.add(transform.header.frame_id, transform.child_frame_id, 0, np.eye(4))
                 if tree.connected(FIXED_FRAMES[0], camera):
                     break
-        return tree.world_of(camera)
+        return tree
 
     def _check_depth_camera(self, bag: BagFiles, topics: Topics) -> None:
         """Raises UserError where depth would get another camera's calibration without being told to."""
@@ -202,9 +205,15 @@ class RosBag(Recording):
         return topics
 
 
-def _says_of_what(bag: BagFiles, pose: str) -> bool:
-    """Whether a pose topic tells of which frame it is the pose: only odometry can."""
-    return bool(getattr(bag.first(pose), "child_frame_id", ""))
+def _mounted(bag: BagFiles, topics: Topics, tree: TransformTree, camera: str) -> str | None:
+    """The likeliest odometry from whose frame TF leads to the camera; None where there is none."""
+    bodies = ((pose, _body_of(bag, pose)) for pose in topics.poses)
+    return next((pose for pose, body in bodies if body and tree.connected(body, camera)), None)
+
+
+def _body_of(bag: BagFiles, pose: str) -> str:
+    """The frame whose pose a topic gives; empty where it does not say so: only odometry can."""
+    return getattr(bag.first(pose), "child_frame_id", "")
 
 
 def _of_another_camera(bag: BagFiles, image: str, info: str) -> str:

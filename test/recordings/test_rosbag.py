@@ -302,6 +302,34 @@ def test_tf_that_only_tells_the_camera_s_mount_leaves_it_to_the_odometry(tmp_pat
         list(open_recording(tmp_path / "bag", pose_topic="tf"))
 
 
+@pytest.mark.parametrize("mounted", [True, False])
+def test_odometry_that_says_of_what_it_is_the_pose_wins_where_tf_leads_from_there_to_the_camera(tmp_path, mounted):
+    """A ZED without /tf: its pose and its odometry are of zed_camera_link."""
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        link = "zed_camera_link" if mounted else "another_link"
+        bag.tf(0, (link, "optical", OPTICAL), topic="/tf_static", log_ns=views[0].stamp_ns)
+        for view in views:
+            body = view.pose @ np.linalg.inv(OPTICAL)
+            bag.pose("/zed/zed_node/pose", view.stamp_ns, body)
+            bag.odometry("/zed/zed_node/odom", view.stamp_ns, body, child="zed_camera_link")
+        write_images(bag, views)
+    recording = open_recording(tmp_path / "bag")
+    frames = list(recording)
+    if mounted:
+        check_frames(frames, views)
+        (note,) = recording.notes
+        assert note.endswith(
+            "poses are /zed/zed_node/odom (TF does not lead from map or odom or world to the images' frame; "
+            "/zed/zed_node/pose is not used: choose it with pose_topic)."
+        )
+    else:
+        np.testing.assert_allclose(frames[0].pose, views[0].pose @ np.linalg.inv(OPTICAL))
+        assert recording.notes[-1].endswith(
+            "name its frame with --option body_frame=FRAME (TF has another_link, optical)."
+        )
+
+
 def test_a_map_that_comes_late_is_the_world_nevertheless(tmp_path):
     """Images of before are left out: the odometry drifts, and half a map in it would not fit the other half."""
     views = make_views(6)
