@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.frames import Array, CameraIntrinsics, back_project, nearest_pixels, register_colour
+from gcseg_ros.frames import Array, CameraIntrinsics, back_project, nearest_pixels, project, register_colour
 
 DEFAULT_DEPTH_M = 2.0  # for pixels without depth, in an image without any
 SIDES_PX = 640, 320  # of depth's longer side, where it has less than the least, and colour has more
+TOLD_BY = 0.1  # share of the pixels that must have depth, to tell what both cameras see
+NARROW = 0.8  # share of depth that colour sees; below it is told
 
 
 def as_fine_as_colour(
@@ -39,6 +41,32 @@ def registered(
     if T_colour_depth is None:
         return register_colour(colour, camera, target)
     return reproject_colour(colour, camera, depth_m, target, T_colour_depth)
+
+
+def share_in_colour(
+    camera: CameraIntrinsics,
+    depth_m: npt.NDArray[np.float32],
+    target: CameraIntrinsics,
+    T_colour_depth: Array | None,
+) -> float | None:
+    """Of what a depth image (of `target`) shows, how much lies in the colour image (of `camera`); None: too little to tell."""
+    valid = depth_m > 0
+    if valid.mean() < TOLD_BY:
+        return None
+    points = back_project(depth_m, target, np.eye(4) if T_colour_depth is None else T_colour_depth)[valid]
+    pixels, z = project(points, camera, np.eye(4))
+    inside = np.all((pixels > -1) & (pixels < (camera.width, camera.height)), axis=1)
+    return float(np.mean(inside & (z > 0)))
+
+
+def narrow_colour(share: float | None) -> list[str]:
+    """What to tell where colour sees clearly less than depth."""
+    if share is None or share >= NARROW:
+        return []
+    return [
+        f"Colour sees only {share:.0%} of what depth sees, and beyond that its border is repeated: align depth to colour, or "
+        "record a wider colour mode."
+    ]
 
 
 def reproject_colour(

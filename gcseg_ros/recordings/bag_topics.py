@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from gcseg_ros.errors import UserError
 
@@ -46,9 +47,9 @@ class Topics:
 def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) -> Topics:
     """Topics for `types` (topic -> message type); `given` (OPTIONS) wins. Raises UserError that lists what there is.
 
-    Depth: "depth" in its name; aligned or registered to colour before not, raw before compressed. Colour: "rgb" or "color" in its name,
-    else the only other kind of image; near depth's namespace, raw before compressed, rectified first. Camera: beside
-    depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then any, of any beside TF odometry first;
+    Depth: "depth" in its name; aligned or registered to colour before not, near a colour topic's namespace, raw before
+    compressed. Colour: "rgb" or "color" in its name, else the only other kind of image; near depth's namespace, raw before
+    compressed, rectified first. Camera: beside depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then any, of any beside TF odometry first;
     whether TF leads to the camera, and is better than any of these, or from what an odometry moves, only its messages tell.
     """
 
@@ -63,20 +64,18 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
         return candidates[0]
 
     images = [name for name, kind in types.items() if kind in (IMAGE, COMPRESSED)]
+    told = given.get("rgb_topic", "")
+    colours = [name for name in (told, f"/{told}") if name in images] or _colours(images)
     depth = one_of(
         "depth_topic",
         (IMAGE, COMPRESSED),
-        sorted((name for name in images if "depth" in name.lower()), key=_depth_rank(types)),
+        sorted((name for name in images if "depth" in name.lower()), key=_depth_rank(types, colours)),
         "depth images (sensor_msgs/Image or CompressedImage with `depth` in the topic's name)",
     )
-    others = [
-        name for name in images if name != depth and "depth" not in name.lower() and not _words(name) & NO_COLOUR_WORDS
-    ]
-    named = [name for name in others if re.search("rgb|colou?r", name.lower())]
     rgb = one_of(
         "rgb_topic",
         (IMAGE, COMPRESSED),
-        sorted(named or others, key=_colour_rank(types, depth)),
+        sorted(_colours([name for name in images if name != depth]), key=_colour_rank(types, depth)),
         "colour images (sensor_msgs/Image or CompressedImage with `rgb` or `color` in the topic's name)",
     )
     if rgb == depth:
@@ -105,26 +104,33 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
     return Topics(rgb, depth, camera_info, rgb_camera_info, pose, tuple(poses), tf)
 
 
-def _depth_rank(types: Mapping[str, str]) -> Callable[[str], tuple]:
+def _colours(images: Collection[str]) -> list[str]:
+    """Those that are called colour, else all that are not called anything else."""
+    others = [name for name in images if "depth" not in name.lower() and not _words(name) & NO_COLOUR_WORDS]
+    return [name for name in others if re.search("rgb|colou?r", name.lower())] or others
+
+
+def _depth_rank(types: Mapping[str, str], colours: Collection[str]) -> Callable[[str], tuple]:
     def rank(name: str) -> tuple:
         aligned = ("aligned" in name or "registered" in name) and "infra" not in name
+        shared = max((_shared(name, colour) for colour in colours), default=0)
         compressed = types[name] == COMPRESSED
         lossless = name.endswith("compressedDepth")
-        return not aligned, compressed, "infra" in name, not lossless, "rect" not in name, len(name), name
+        return not aligned, -shared, compressed, "infra" in name, not lossless, "rect" not in name, len(name), name
 
     return rank
 
 
 def _colour_rank(types: Mapping[str, str], depth: str) -> Callable[[str], tuple]:
     def rank(name: str) -> tuple:
-        shared = 0
-        for mine, theirs in zip(name.split("/"), depth.split("/")):
-            if mine != theirs:
-                break
-            shared += 1
-        return -shared, types[name] == COMPRESSED, "rect" not in name, len(name), name
+        return -_shared(name, depth), types[name] == COMPRESSED, "rect" not in name, len(name), name
 
     return rank
+
+
+def _shared(one: str, other: str) -> int:
+    """How many of their first namespaces two topics share."""
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(one.split("/"), other.split("/")))))
 
 
 def camera_info_beside(image_topic: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy.typing as npt
 
 from gcseg_ros.camera.lens import Lens
-from gcseg_ros.camera.registration import as_fine_as_colour, registered
+from gcseg_ros.camera.registration import as_fine_as_colour, narrow_colour, registered, share_in_colour
 from gcseg_ros.camera.upright import other_axis_up
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame
@@ -69,7 +69,7 @@ class FolderRecording(Recording):
     def _frames(self) -> Iterator[Frame | str]:
         if self.assumed:
             self.notes.append(self.assumed)
-        z_up = self.z_up and self._z_points_up()
+        z_up, share = self.z_up and self._z_points_up(), None
         for files in self.files:
             if files.colour is None:
                 yield "no colour image"
@@ -89,6 +89,9 @@ class FolderRecording(Recording):
             if self.lens is not None:
                 colour, depth = self.lens.straightened(colour), self.lens.straightened_depth(depth)
             depth, depth_camera = as_fine_as_colour(depth, depth_camera, colour)
+            if share is None:
+                share = share_in_colour(colour_camera, depth, depth_camera, self.T_colour_depth)
+                self.notes += narrow_colour(share)
             rgb = registered(colour, colour_camera, depth, depth_camera, self.T_colour_depth)
             yield Frame(files.name, files.stamp_s, rgb, depth, depth_camera, pose, z_up)
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.camera.lens import Lens
-from gcseg_ros.camera.registration import as_fine_as_colour, registered
+from gcseg_ros.camera.registration import as_fine_as_colour, narrow_colour, registered, share_in_colour
 from gcseg_ros.camera.transforms import FIXED_FRAMES, MAX_GAP_S, SECOND_NS, Trajectory, TransformTree
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, is_z_up
@@ -39,6 +39,7 @@ WAIT_NS = 2 * SECOND_NS  # an image waits this long, in the bag's time, for its 
 IN_GAP = f"poses further apart than {MAX_GAP_S:g} s at the image's time"
 TOO_LATE = f"poses end before the image's time, or come later in the bag than an image waits, {WAIT_NS / SECOND_NS:g} s"
 QUEUE = 90  # images of a kind that are held at most
+APART = 0.05  # share of what depth sees, that colour sees; below they are of two cameras that look elsewhere
 STAMPED_WITHIN = 100  # messages: a topic without a stamp in the first of them never has one
 
 
@@ -248,6 +249,7 @@ class _Assembly:
         self._notes = notes  # for the user; gets what the messages tell
         self.poses = _Poses(topics, worlds, body_frame)
         self._rectify = rectify
+        self._share: float | None = None  # of what depth sees, that colour sees; None: not known yet
         self._cameras: dict[str, dict[int, tuple[CameraIntrinsics, Lens | None]]] = {}
         self._colours: list[tuple[int, Any]] = []  # (stamp, message), by stamp
         self._depths: list[tuple[int, int, Any]] = []  # (stamp, log time, message), by stamp
@@ -368,6 +370,13 @@ class _Assembly:
         source = source.resized(width, height, "their camera_info")
         if lens is not None:
             colour = lens.straightened(colour)
+        if self._share is None:
+            self._share = share_in_colour(source, depth_m, target, T_colour_depth)
+            if self._share is not None and self._share < APART:
+                raise UserError(
+                    f"it sees almost nothing of what {self.topics.depth} sees: choose rgb_topic or depth_topic."
+                )
+            self._notes += narrow_colour(self._share)
         return registered(colour, source, depth_m, target, T_colour_depth)
 
     def _camera(self, topic: str, stamp: int) -> tuple[CameraIntrinsics, Lens | None]:

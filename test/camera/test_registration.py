@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gcseg_ros.camera.registration import as_fine_as_colour, reproject_colour
+from gcseg_ros.camera.registration import as_fine_as_colour, reproject_colour, share_in_colour
 from gcseg_ros.frames import CameraIntrinsics, register_colour
 
 CAMERA = CameraIntrinsics(64, 48, 60.0, 60.0, 31.5, 23.5)
@@ -33,6 +33,26 @@ def test_pixels_without_depth_take_the_median_depth():
     depth[10:20, 10:20] = 0
     np.testing.assert_array_equal(reproject_colour(RAMP, CAMERA, depth, CAMERA, T), whole)
     assert reproject_colour(RAMP, CAMERA, np.zeros_like(depth), CAMERA, T).shape == RAMP.shape
+
+
+@pytest.mark.parametrize(
+    ("T_colour_depth", "share"),
+    [(None, 1.0), (np.eye(4), 1.0), (np.diag([-1.0, 1, -1, 1]), 0.0)],
+)
+def test_share_of_depth_that_colour_sees(T_colour_depth, share):
+    depth = np.full((48, 64), 2.0, np.float32)
+    assert share_in_colour(CAMERA, depth, CAMERA, T_colour_depth) == share
+
+
+def test_share_of_depth_that_a_narrow_colour_camera_sees():
+    narrow = CameraIntrinsics(64, 48, 120.0, 60.0, 31.5, 23.5)
+    depth = np.zeros((48, 64), np.float32)
+    assert share_in_colour(narrow, depth, CAMERA, None) is None
+    depth[:, :32] = 1
+    assert share_in_colour(narrow, depth, CAMERA, None) == pytest.approx(0.5, abs=0.02)
+    beside = np.eye(4)
+    beside[0, 3] = -5.0  # a wall of 1 m breadth, at 1 m
+    assert share_in_colour(narrow, depth, CAMERA, beside) == 0
 
 
 def test_depth_of_few_pixels_is_repeated_where_colour_is_finer():

@@ -1,5 +1,6 @@
 """rosbag2 recordings: kinds of messages, synchronisation, poses from topics and TF, and everything a bag can lack."""
 
+import re
 import shutil
 import tracemalloc
 
@@ -11,6 +12,7 @@ from recording_builders import (
     SECOND,
     WIDTH,
     BagBuilder,
+    K,
     check_frames,
     make_views,
     write_scannet,
@@ -639,6 +641,39 @@ def test_a_colour_camera_beside_the_depth_camera_is_registered_through_tf(tmp_pa
     assert "stands beside" not in str(recording.notes)
 
 
+def write_two_cameras(path, views, T_colour_depth, colour_matrix=K):
+    with BagBuilder(path) as bag:
+        bag.tf(0, ("colour_optical", "depth_optical", T_colour_depth), topic="/tf_static", log_ns=views[0].stamp_ns)
+        for view in views:
+            bag.image("/front/color", view.stamp_ns, view.colour, "rgb8", "colour_optical")
+            bag.camera_info("/front/camera_info", view.stamp_ns, colour_matrix)
+            bag.image("/back/depth", view.stamp_ns, view.depth_mm, "16UC1", "depth_optical")
+            bag.camera_info("/back/camera_info", view.stamp_ns)
+            bag.pose("/pose", view.stamp_ns, view.pose)
+    return path
+
+
+def test_colour_that_looks_elsewhere_than_depth_is_refused(tmp_path):
+    bag = write_two_cameras(tmp_path / "bag", make_views(1), np.diag([-1.0, 1, -1, 1]))
+    expected = (
+        "/front/color at 100.0 s: it sees almost nothing of what /back/depth sees: choose rgb_topic or depth_topic"
+    )
+    with pytest.raises(UserError, match=expected):
+        list(open_recording(bag))
+
+
+@pytest.mark.parametrize("zoom", [1.0, 1.5])
+def test_colour_that_sees_less_than_depth_is_told_once(tmp_path, zoom):
+    """As a D435's does."""
+    bag = write_two_cameras(tmp_path / "bag", make_views(3), shift(0.01), np.diag([zoom, zoom, 1]) @ K)
+    recording = open_recording(bag)
+    assert len(list(recording)) == 3
+    told = [
+        note for note in recording.notes if re.match(r"Colour sees only \d\d% of what depth sees.*align depth", note)
+    ]
+    assert len(told) == (zoom > 1)
+
+
 @pytest.mark.parametrize(("depth_frame", "told"), [("depth_optical", 1), ("/colour_optical", 0), ("", 0)])
 def test_two_cameras_without_tf_between_them_are_told(tmp_path, depth_frame, told):
     views = make_views(2)
@@ -760,6 +795,18 @@ def test_colour_of_the_camera_that_depth_belongs_to():
     types |= {f"/{camera}/depth/camera_info": INFO for camera in ("back", "front")} | {"/tf": TF}
     found = choose_topics(types, {"depth_topic": "/front/depth/image"}, "bag")
     assert (found.rgb, found.camera_info) == ("/front/rgb/image", "/front/depth/camera_info")
+
+
+def test_depth_of_a_camera_whose_colour_is_there():
+    """Of the camera at the back only depth was recorded."""
+    types = {"/front_camera/color/image_raw": IMAGE, "/front_camera/depth/image_raw": IMAGE} | {
+        f"/{camera}/depth/camera_info": INFO for camera in ("front_camera", "back")
+    }
+    for rear in ("/back/depth/image_raw", "/back/depth/image_rect_raw"):
+        found = choose_topics(types | {rear: IMAGE, "/pose": POSE}, {}, "bag")
+        assert (found.rgb, found.depth) == ("/front_camera/color/image_raw", "/front_camera/depth/image_raw")
+        two = types | {rear: IMAGE, "/back/rgb": IMAGE, "/pose": POSE}
+        assert choose_topics(two, {"rgb_topic": "back/rgb"}, "bag").depth == rear
 
 
 def test_only_compressed_images_and_a_pose_beside_tf():

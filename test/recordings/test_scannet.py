@@ -118,6 +118,15 @@ def test_larger_colour_is_registered_to_depth(tmp_path):
     check_frames(open_recording(tmp_path), views)
 
 
+def test_colour_that_sees_less_than_depth_is_told_once(tmp_path):
+    write_scannet(tmp_path, make_views())
+    save_matrix(tmp_path / "intrinsic/intrinsic_color.txt", four([[21.0, 0, 7.5], [0, 21.0, 5.5], [0, 0, 1]]))
+    recording = open_recording(tmp_path)
+    assert len(list(recording)) == 4
+    (note,) = recording.notes
+    assert note.startswith("Colour sees only 51% of what depth sees")
+
+
 def test_without_colour_intrinsics_colour_of_any_size_has_depths_camera(tmp_path):
     views = make_views(1)
     write_scannet(tmp_path, views)
