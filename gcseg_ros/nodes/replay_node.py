@@ -52,6 +52,7 @@ class ReplayNode(Node):
         self._stopped, self._sent_or_seen = threading.Event(), threading.Condition()
         self._in_flight: deque[int] = deque()  # stamps that were sent and are not mapped yet
         self._seen_s = 0.0
+        self._said: set[str] = set()  # what the recording told
         self.sent = self.mapped = 0
         reliability = ReliabilityPolicy.RELIABLE if config.qos == "reliable" else ReliabilityPolicy.BEST_EFFORT
         qos = QoSProfile(depth=config.topic_queue_size, reliability=reliability)
@@ -153,6 +154,7 @@ class ReplayNode(Node):
                 )
             if first_ns is None:
                 first_ns, start_s = stamp, time.monotonic()
+                self._say(self._recording.notes)
             self._sleep(0)
             start_s += self._wait_for_room()
             self._wait_until(start_s, first_ns, stamp)
@@ -166,6 +168,14 @@ class ReplayNode(Node):
             raise UserError(
                 f"The recording {config.recording} has no usable frame from number {config.start_frame} on."
             )
+        self._say([*self._recording.notes, *self._recording.left_out(len(self._recording))])
+
+    def _say(self, sentences: list[str]) -> None:
+        """Warn of what was taken for granted or left out, each once."""
+        for sentence in sentences:
+            if sentence not in self._said:
+                self._said.add(sentence)
+                self.get_logger().warning(sentence)
 
     def _wait_for_room(self) -> float:
         """Flow control: until fewer than `in_flight` frames are on their way. The seconds that it took."""

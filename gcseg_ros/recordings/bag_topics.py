@@ -49,8 +49,9 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
 
     Depth: "depth" in its name; aligned or registered to colour before not, near a colour topic's namespace, raw before
     compressed. Colour: "rgb" or "color" in its name, else the only other kind of image; near depth's namespace, raw before
-    compressed, rectified first. Camera: beside depth, beside colour, or the only one. Pose: a topic called `pose` or of a camera, then any, of any beside TF odometry first;
-    whether TF leads to the camera, and is better than any of these, or from what an odometry moves, only its messages tell.
+    compressed, rectified first. Camera: beside depth, beside colour, or the only one. Pose: a topic called
+    `pose` or of a camera, then any, of any beside TF odometry first; whether TF leads to the camera, and is better than any
+    of these, or from what an odometry moves, only its messages tell.
     """
 
     def one_of(option: str, allowed: Collection[str], candidates: list[str], expected: str) -> str:

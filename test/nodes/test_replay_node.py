@@ -160,6 +160,19 @@ def test_a_broken_file_is_one_sentence(ros, recording, capfd):
     assert "Traceback" not in said
 
 
+def test_what_the_recording_tells_is_said_once(ros, recording, capfd):
+    (recording / "pose/000002.txt").unlink()
+    camera = recording / "intrinsic/intrinsic_color.txt"
+    np.savetxt(camera, np.loadtxt(camera) * [[1.5, 1, 1, 1], [1, 1.5, 1, 1], [1] * 4, [1] * 4])
+    reader = Reader(ros)
+    node = replay(ros, recording, loop=True)
+    ros.until(lambda: len(reader.depth) > 12)
+    node.stop()
+    said = capfd.readouterr().err
+    assert said.count("1 of 6 frames were left out: no pose.") == 1
+    assert said.count("of what depth sees") == 1
+
+
 def test_stamps_that_are_no_seconds_are_one_sentence(ros, recording, tmp_path, capfd):
     for part, name, file in (("color", "rgb", "x.jpg"), ("depth", "depth", "x.png")):
         shutil.copy(next((recording / part).glob("000005.*")), tmp_path / file)
