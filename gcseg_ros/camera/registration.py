@@ -12,7 +12,7 @@ from gcseg_ros.frames import Array, CameraIntrinsics, back_project, nearest_pixe
 
 DEFAULT_DEPTH_M = 2.0  # for pixels without depth, in an image without any
 SIDES_PX = 640, 320  # of depth's longer side, where it has less than the least, and colour has more
-TOLD_BY = 0.1  # share of the pixels that must have depth, to tell what both cameras see
+TOLD_BY = 0.5  # share of the pixels that must have depth, to tell what both cameras see
 NARROW = 0.8  # share of depth that colour sees; below it is told
 
 

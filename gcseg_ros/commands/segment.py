@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from gcseg_ros.clouds.neighbours import spacing
+from gcseg_ros.clouds.neighbours import distinct, spacing
 from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.errors import UserError
 from gcseg_ros.instances.export import write_instances_ply
@@ -19,7 +19,7 @@ from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.output import check_own_file
 from gcseg_ros.segmentation import require_torch
 
-SPARSE = 1.3  # voxels' edges between neighbouring points
+SPARSE, LEAST_APART_M = 1.3, 1e-3  # voxels' edges between neighbouring points; nearer ones repeat others
 
 
 def segment_file(
@@ -56,6 +56,7 @@ def segment_file(
 
 def remark_on(points: npt.NDArray[np.float32], voxel_m: float) -> str:
     """A sentence where points (N, 3) are too far apart for a network of such voxels, else nothing."""
+    points = points[distinct(points, LEAST_APART_M)]
     apart_m = spacing(cKDTree(points)) if len(points) > 1 else 0.0
     if apart_m <= SPARSE * voxel_m:
         return ""

@@ -74,7 +74,7 @@ class MappingNodeConfig(Config):
     )
     pose_gap_s: float = Field(
         0.5,
-        ge=0,
+        gt=0,
         le=10,
         description="poses or transforms at most this far apart are interpolated between; transforms that hardly differ also further apart",
     )

@@ -116,8 +116,8 @@ def _depth_rank(types: Mapping[str, str], colours: Collection[str]) -> Callable[
         aligned = ("aligned" in name or "registered" in name) and "infra" not in name
         shared = max((_shared(name, colour) for colour in colours), default=0)
         compressed = types[name] == COMPRESSED
-        lossless = name.endswith("compressedDepth")
-        return not aligned, -shared, compressed, "infra" in name, not lossless, "rect" not in name, len(name), name
+        lossless = not compressed or name.endswith("compressedDepth")
+        return not aligned, not lossless, -shared, compressed, "infra" in name, "rect" not in name, len(name), name
 
     return rank
 

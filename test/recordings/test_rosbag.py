@@ -824,6 +824,18 @@ def test_only_compressed_images_and_a_pose_beside_tf():
     assert choose_topics(types, {"pose_topic": "tf"}, "bag").pose is None
 
 
+def test_a_picture_of_depth_beside_colour_is_no_depth():
+    types = {
+        "/camera/color/image_raw": IMAGE,
+        "/camera/color/camera_info": INFO,
+        "/camera/color/depth_preview/compressed": PNG,
+        "/camera/depth/image_rect_raw": IMAGE,
+        "/camera/depth/camera_info": INFO,
+        "/tf": TF,
+    }
+    assert choose_topics(types, {}, "bag").depth == "/camera/depth/image_rect_raw"
+
+
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_a_bag_that_is_compressed_as_files_is_decompressed_once_for_each_reading(tmp_path, monkeypatch, storage):
     views = make_views()

@@ -551,4 +551,5 @@ def test_torch_has_a_cache_where_the_user_has_no_name(tmp_path, monkeypatch):
 def test_a_cloud_sparser_than_the_voxels_is_told(apart_m, told):
     points = apart_m * np.mgrid[:20, :20, :1].reshape(3, -1).T.astype(np.float32)
     assert ("a point every 0.08 m, and the network has voxels of 0.05 m" in remark_on(points, 0.05)) == told
+    assert remark_on(np.tile(points, (3, 1)), 0.05) == remark_on(points, 0.05), "points that repeat others"
     assert remark_on(points[:1], 0.05) == remark_on(points[:0], 0.05) == ""
