@@ -23,8 +23,8 @@ AT_REST_M, AT_REST_DEG = 0.1, 5.0
 class Trajectory:
     """Poses by stamp, in any order of arrival. Between two poses: linear translation, spherical linear rotation.
 
-    keep_s     poses older than this (against the newest) are forgotten; one that comes so late tells of a clock that was set back:
-               with it the trajectory begins anew; None keeps all
+    keep_s     poses older than this (against the newest) are forgotten, until a second one in a row tells of a clock that was set
+               back (see `add`); None keeps all
     max_gap_s  there is no pose between two that are further apart than this
     may_rest   but there is one between two that are nearly the same (AT_REST_M, AT_REST_DEG), however far apart
     """
