@@ -34,16 +34,18 @@ from gcseg_ros.nodes.diagnostics import InputState, Rate, silence_report
 from gcseg_ros.nodes.inputs import Input
 from gcseg_ros.nodes.managed import LATCHED, RELIABLE, ManagedNode
 from gcseg_ros.nodes.parameters import MappingNodeConfig, read
-from gcseg_ros.nodes.poses import TfPoses, TopicPoses, matrix_from_xyz_quaternion
+from gcseg_ros.nodes.poses import MountedPoses, TfPoses, TopicPoses, matrix_from_xyz_quaternion
 from gcseg_ros.nodes.session import MappingSession, Unusable, warm_up
-from gcseg_ros.nodes.synchroniser import FrameSet, Pose, Synchroniser
+from gcseg_ros.nodes.synchroniser import FrameSet, Pose, PoseSource, Synchroniser
 from gcseg_ros.nodes.worker import Worker
 from gcseg_ros.ros_types.messages import stamp_ns
 from gcseg_ros.viewer.overlay import overlay
 
 POSE_TYPES = {kind.__name__: kind for kind in (Odometry, PoseStamped, PoseWithCovarianceStamped)}
+JOINTS = "tf of the joints"  # TF's moving part, where a topic gives the poses
 NO_MOUNT = "no transform from body to camera"
 OTHER_WORLD = "poses in another frame than the map"
+MANY = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 PUBLISHING = 0.1  # of the time: it takes the longer, the larger the map is, and frames wait for it
 LONGEST_PAUSE_S = 10.0  # between clouds that are due: the first takes long where loops are still to be compiled
 OTHER_CLOCK_S = 3600.0  # stamps that differ by more from the node's clock were made by another one
@@ -53,6 +55,7 @@ class MappingNode(ManagedNode):
     """Configured: the mapper exists and can be saved. Active: it takes frames."""
 
     settings, task = MappingNodeConfig, "mapping"
+    optional = ManagedNode.optional | {JOINTS}
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__("mapping_node", **arguments)
@@ -123,8 +126,11 @@ class MappingNode(ManagedNode):
         self._tf = TfPoses(self._map_frame_id, config.frame_id, config.pose_gap_s)
         slop_s = config.sync_slop_s if config.approx_sync else 0.0
         self._topic_poses = TopicPoses(not config.approx_sync, slop_s, config.pose_gap_s)
+        poses: PoseSource = self._tf if config.pose_source == "tf" else self._topic_poses
+        if np.array_equal(self._body_to_camera, np.eye(4)):  # else nobody asks TF
+            poses = MountedPoses(poses, self._tf, config.frame_id)
         self._synchroniser = Synchroniser(
-            self._tf if config.pose_source == "tf" else self._topic_poses,
+            poses,
             round(slop_s * 1e9),
             config.sync_queue_size,
             self._drops,
@@ -180,19 +186,21 @@ class MappingNode(ManagedNode):
     def _pose_inputs(self) -> list[Input]:
         """The pose topic, or TF. TF's static part also tells how the camera sits on the body."""
         config, topics = self._config, self._config.topics
-        many = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
-        latched = QoSProfile(depth=1000, reliability=many.reliability, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        latched = QoSProfile(depth=1000, reliability=MANY.reliability, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         inputs = []
         if config.pose_source == "tf":
-            inputs.append(Input(self, "tf", topics.tf, [TFMessage], partial(self._take_tf, False), many, True))
+            inputs.append(self._tf_input("tf"))
         else:
             kinds = list(POSE_TYPES.values()) if config.pose_type == "auto" else [POSE_TYPES[config.pose_type]]
-            inputs.append(Input(self, "pose", topics.pose, kinds, self._take_pose, many, True))
+            inputs.append(Input(self, "pose", topics.pose, kinds, self._take_pose, MANY, True))
         if TFMessage is not None:
             inputs.append(
                 Input(self, "tf_static", topics.tf_static, [TFMessage], partial(self._take_tf, True), latched, False)
             )
         return inputs
+
+    def _tf_input(self, name: str) -> Input:
+        return Input(self, name, self._config.topics.tf, [TFMessage], partial(self._take_tf, False), MANY, True)
 
     def _take_image(self, stream: str, message: Any) -> None:
         self._synchroniser.add(stream, stamp_ns(message.header.stamp), message.header.frame_id, message)
@@ -273,12 +281,18 @@ class MappingNode(ManagedNode):
             return self._body_to_camera
         matrix = self._tf.between(body, found.frame_id, found.stamp_ns)
         if matrix is None:
+            self._listen_to_joints()
             self._refuse(
                 NO_MOUNT,
-                f"Poses move {body!r}, images are from {found.frame_id!r}, and {config.topics.tf_static} does not connect them: publish "
-                "that transform, or give body_to_camera.",
+                f"Poses move {body!r}, images are from {found.frame_id!r}, and neither {config.topics.tf_static} nor {config.topics.tf} "
+                "connects them: publish that transform, or give body_to_camera.",
             )
         return matrix
+
+    def _listen_to_joints(self) -> None:
+        """The camera may hang on one that moves. TF's moving part is read for nobody else: on some robots it comes a thousand times a second."""
+        if not any(input_.name in ("tf", JOINTS) for input_ in self._inputs):
+            self._inputs.append(self._tf_input(JOINTS))
 
     def _jumped(self, seconds_back: float) -> None:
         self.get_logger().info(

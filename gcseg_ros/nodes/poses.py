@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from gcseg_ros.camera.transforms import MAX_GAP_S, Trajectory, TransformTree
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array
-from gcseg_ros.nodes.synchroniser import Pose
+from gcseg_ros.nodes.synchroniser import Pose, PoseSource
 from gcseg_ros.ros_types.messages import pose_matrix, stamp_ns
 
 KEPT_S = 20.0
@@ -94,6 +94,14 @@ class TfPoses:
         """T_body_camera (4,4), None while TF does not know it."""
         return self._tree.lookup(body, camera_frame, stamp_ns)
 
+    def unknown_then(self, body: str, camera_frame: str, stamp_ns: int) -> bool:
+        """Whether TF connects the two, but does not know how they stand at `stamp_ns`, or not yet."""
+        return self._tree.connected(body, camera_frame) and self.between(body, camera_frame, stamp_ns) is None
+
+    def gap_between(self, body: str, camera_frame: str, stamp_ns: int) -> bool:
+        """Whether that is because a link's transforms are too far apart there."""
+        return self._tree.in_gap(body, camera_frame, stamp_ns)
+
     def frames(self) -> list[str]:
         return self._tree.frames()
 
@@ -110,6 +118,35 @@ class TfPoses:
         """See `PoseSource`. What is static stays."""
         self._tree = TransformTree(KEPT_S, self._gap_s)
         self.add(list(self._static.values()), static=True)
+
+
+class MountedPoses:
+    """The poses of a body, once TF tells, too, where the camera sat on it then: that may move (a pan-tilt head).
+
+    Where TF does not connect the two there is nothing to wait for.
+    """
+
+    def __init__(self, poses: PoseSource, tf: TfPoses, frame_id: str) -> None:
+        self._poses, self._tf, self._frame_id = poses, tf, frame_id
+        self._link: tuple[str, str] | None = None  # the body and the camera that were last asked for
+
+    def at(self, stamp_ns: int, camera_frame: str) -> Pose | None:
+        """See `PoseSource`."""
+        pose = self._poses.at(stamp_ns, camera_frame)
+        if pose is None:
+            return None
+        self._link = link = self._frame_id or pose.child_frame_id, camera_frame
+        return None if self._tf.unknown_then(*link, stamp_ns) else pose
+
+    def in_gap(self, stamp_ns: int) -> bool:
+        """See `PoseSource`."""
+        joint = self._link is not None and self._tf.gap_between(*self._link, stamp_ns)
+        return joint or self._poses.in_gap(stamp_ns)
+
+    def forget(self) -> None:
+        """See `PoseSource`."""
+        self._poses.forget()
+        self._tf.forget()
 
 
 def matrix_from_xyz_quaternion(numbers: Sequence[float], name: str) -> Array:

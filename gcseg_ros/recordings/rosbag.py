@@ -294,6 +294,8 @@ class _Assembly:
             pose, reason = None, f"no colour image within {PAIR_TOLERANCE_NS / SECOND_NS:g} s"
             if i is not None:
                 pose, reason = self.poses.at(depth.header.frame_id, stamp, expired)
+                if missing := self.poses.missing(self._colours[i][1].header.frame_id, depth.header.frame_id, stamp):
+                    pose, reason = None, reason or missing
                 if pose is None and not expired:
                     return
             self._depths.pop(0)
@@ -431,8 +433,14 @@ class _Poses:
             return pose, ""
         mount = self._tree.lookup(self._body_frame, frame, stamp)
         if mount is None:
-            return None, f"no transform from {self._body_frame} to {frame or 'an image without frame_id'} on TF"
+            return None, self._why((self._body_frame,), frame, stamp)
         return pose @ mount, ""
+
+    def missing(self, one: str, other: str, stamp: int) -> str:
+        """Why TF, which connects two frames, does not tell how they stand at a stamp; empty where it does, or never can."""
+        if not self._tree.connected(one, other) or self._tree.lookup(one, other, stamp) is not None:
+            return ""
+        return self._why((one,), other, stamp)
 
     def frames(self) -> list[str]:
         """What TF has told of, sorted."""
@@ -454,9 +462,15 @@ class _Poses:
             if pose is not None:
                 self.world = world
                 return pose, ""
-        unknown = f"no transform from {' or '.join(self._worlds)} to {frame or 'an image without frame_id'}"
-        in_gap = any(self._tree.in_gap(world, frame, stamp) for world in self._worlds)
-        return None, _why(in_gap, any(self._tree.ends_before(world, frame, stamp) for world in self._worlds), unknown)
+        return None, self._why(self._worlds, frame, stamp)
+
+    def _why(self, targets: tuple[str, ...], frame: str, stamp: int) -> str:
+        """Why TF does not lead from any of the targets to a frame at a stamp."""
+        in_gap = any(self._tree.in_gap(target, frame, stamp) for target in targets)
+        late = any(self._tree.ends_before(target, frame, stamp) for target in targets)
+        return _why(
+            in_gap, late, f"no transform from {' or '.join(targets)} to {frame or 'an image without frame_id'} on TF"
+        )
 
 
 def _why(in_gap: bool, late: bool, otherwise: str) -> str:

@@ -814,13 +814,14 @@ def test_poses_from_tf(ros, camera, frames, topic):
 
 def test_the_camera_s_place_on_a_frame_that_tf_moves(ros, camera, frames):
     moving, clouds = tf(camera), listen(ros, PointCloud2, "cloud", LATCHED)
-    start(ros, pose_source="tf", map_frame_id="odom", frame_id="base_link")
+    node = start(ros, pose_source="tf", map_frame_id="odom", frame_id="base_link")
     ros.until(moving.publisher.get_subscription_count)
     ros.until(camera.depth.get_subscription_count)
     ahead = np.eye(4)
     ahead[2, 3] = 10
     for parent, child, matrix in (("odom", "base_link", frames[0].pose), ("base_link", "camera", ahead)):
         moving(parent, child, matrix, nanoseconds(frames[0].stamp_s))
+    ros.until(lambda: "camera" in node._tf.frames())
     camera.send(frames[0])
     ros.until(lambda: clouds and clouds[-1].width)
     assert np.frombuffer(clouds[-1].data, np.float32).reshape(-1, 6)[:, 0].min() > 11
@@ -841,6 +842,24 @@ def test_the_camera_s_place_on_the_body_from_tf(ros, camera, frames, topic):
     camera.send(frames[1], body_frame="base_link")
     ros.until(lambda: clouds and clouds[-1].width)
     assert np.frombuffer(clouds[-1].data, np.float32).reshape(-1, 6)[:, 0].min() > 11
+
+
+def test_the_camera_s_place_on_a_joint_of_the_body_from_tf(ros, camera, frames):
+    moving, heard = tf(camera), listen(ros, Image, "labels")
+    node = start(ros)
+    camera.wait()
+    camera.send(frames[0], body_frame="base_link")
+    ros.until(lambda: reasons(node) == {"no transform from body to camera": 1})
+    ros.until(moving.publisher.get_subscription_count)
+    for i in (1, 3):
+        moving("base_link", "camera", np.eye(4), nanoseconds(frames[i].stamp_s))
+    ros.until(lambda: "base_link" in node._tf.frames())
+    for frame in frames[1:5]:  # the last one waits for the joint
+        camera.send(frame, body_frame="base_link")
+    ros.until(lambda: len(heard) == 3)
+    moving("base_link", "camera", np.eye(4), nanoseconds(frames[4].stamp_s))
+    ros.until(lambda: len(heard) == 4)
+    assert reasons(node) == {"no transform from body to camera": 1}
 
 
 def test_detections(ros, camera, frames):

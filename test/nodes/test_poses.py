@@ -1,6 +1,7 @@
 """Poses at an image's stamp, without ROS: messages are stood in for by rosbags' classes."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.nodes.poses import TfPoses, TopicPoses, matrix_from_xyz_quaternion
+from gcseg_ros.nodes.poses import MountedPoses, TfPoses, TopicPoses, matrix_from_xyz_quaternion
 from gcseg_ros.nodes.synchroniser import Synchroniser
 
 TYPES = get_typestore(Stores.ROS2_KILTED).types
@@ -125,6 +126,43 @@ def test_a_gap_of_tf_costs_the_images_in_it_and_is_said():
         ms + 10 for ms in range(0, 4000, 100) if not 800 <= ms < 1600
     ]
     np.testing.assert_allclose([f.pose.matrix[0, 3] - 10 for f in found], [f.stamp_ns / 1e9 * 1.01 for f in found])
+
+
+def odometry(stamp, x):
+    message = pose_stamped(stamp, x)
+    return SimpleNamespace(header=message.header, child_frame_id="base", pose=message.pose)
+
+
+def test_the_joint_that_the_camera_hangs_on_is_awaited_and_its_gap_is_said():
+    """A pan-tilt head at 10 Hz, told of 0.2 s later than the odometry, and not at all for 0.8 s."""
+    poses, tf, dropped, found = TopicPoses(False, 0.02, 0.5), TfPoses("map", gap_s=0.5), Counter(), []
+    synchroniser = Synchroniser(MountedPoses(poses, tf, ""), 0, 30, lambda reason: dropped.update([reason]))
+    synchroniser.camera_info = "info"
+    tf.add([transform(0, "head", "camera", 10.0)], static=True)
+    for ms in range(0, 4001, 20):
+        poses.add(odometry(ms * MS, ms / 1000))
+        if ms % 100 == 0 and not 800 < ms - 200 < 1600:
+            tf.add([transform((ms - 200) * MS, "base", "head", (ms - 200) / 1000)], static=False)
+        if ms % 100 == 0 and ms < 3500:
+            for stream in ("colour", "depth"):
+                synchroniser.add(stream, (ms + 10) * MS, "camera", None)
+        found += synchroniser.ready()
+    assert dropped == {"poses further apart than pose_gap_s": 8}
+    assert [f.stamp_ns // MS for f in found] == [ms + 10 for ms in range(0, 3500, 100) if not 800 <= ms < 1600]
+    mounts = [tf.between("base", "camera", f.stamp_ns)[0, 3] for f in found]
+    np.testing.assert_allclose(mounts, [10 + f.stamp_ns / 1e9 for f in found])
+
+
+def test_a_camera_that_tf_does_not_connect_to_the_body_is_not_waited_for():
+    poses, tf = TopicPoses(False, 0.02, 0.5), TfPoses("map")
+    mounted = MountedPoses(poses, tf, "")
+    poses.add(odometry(0, 1.0))
+    assert mounted.at(0, "camera") is not None, "who asks says that there is no mount"
+    tf.add([transform(10 * MS, "base", "camera", 1.0)], static=False)
+    assert mounted.at(0, "camera") is None
+    mounted.forget()
+    assert poses.at(0, "camera") is None
+    assert not tf.frames()
 
 
 def test_tf_that_does_not_connect_the_frames_is_said_with_the_frame_to_take():

@@ -19,6 +19,7 @@ from recording_builders import (
     write_seven_scenes,
     write_tum,
 )
+from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
@@ -229,6 +230,31 @@ def test_images_in_a_gap_of_the_poses_are_left_out(tmp_path, source):
     assert set(recording.skipped) == {"poses further apart than 0.5 s at the image's time"}
 
 
+def test_a_gap_of_the_joint_that_the_camera_hangs_on_costs_the_images_in_it(tmp_path):
+    """A pan-tilt head: odometry moves the base, TF the head, but not for 0.6 s."""
+    views = make_views(12)
+    start = views[0].stamp_ns
+    with BagBuilder(tmp_path / "bag") as bag:
+        for ns in range(0, 2 * SECOND, SECOND // 20):
+            bag.odometry("/odom", start + ns, shift(ns / SECOND))
+            if not 0.35 * SECOND < ns < 0.95 * SECOND:
+                bag.tf(start + ns, ("base_link", "head", pan(ns)))
+        bag.tf(0, ("head", "optical", OPTICAL), topic="/tf_static", log_ns=start)
+        write_images(bag, views)
+    for view in views:
+        view.pose = shift((view.stamp_ns - start) / SECOND) @ pan(view.stamp_ns - start) @ OPTICAL
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, [view for view in views if not 0.35 * SECOND < view.stamp_ns - start < 0.95 * SECOND])
+    assert set(recording.skipped) == {"poses further apart than 0.5 s at the image's time"}
+
+
+def pan(ns):
+    """1 rad/s about z."""
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_euler("z", ns / SECOND).as_matrix()
+    return T
+
+
 @pytest.mark.parametrize("world", ["odom", "world"])
 def test_without_a_map_odom_or_world_is_the_world(tmp_path, world):
     views = make_views(3)
@@ -346,7 +372,7 @@ def test_a_map_that_comes_late_is_the_world_nevertheless(tmp_path):
     for view in views:
         view.pose = shift(5.0 + (view.stamp_ns - views[0].stamp_ns) / SECOND) @ OPTICAL
     check_frames(recording, views[3:])
-    assert recording.skipped == {"no transform from map to optical": 3}
+    assert recording.skipped == {"no transform from map to optical on TF": 3}
     (note,) = recording.notes
     assert note.endswith(
         "depth /camera/depth/image, calibration /camera/rgb/camera_info, poses are TF, in the frame map."
@@ -639,6 +665,23 @@ def test_a_colour_camera_beside_the_depth_camera_is_registered_through_tf(tmp_pa
     (frame,) = recording
     np.testing.assert_array_equal(frame.colour[:, :-2], ramp[:, 2:])
     assert "stands beside" not in str(recording.notes)
+
+
+def test_colour_and_depth_that_move_against_each_other_are_not_taken_for_one_place_in_a_gap(tmp_path):
+    views = make_views(8)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            if view.number in (0, 1, 7):
+                bag.tf(view.stamp_ns, ("colour_optical", "depth_optical", shift(0.2 * view.number)))
+            bag.image("/camera/color/image_raw", view.stamp_ns, view.colour, "rgb8", "colour_optical")
+            bag.camera_info("/camera/color/camera_info", view.stamp_ns)
+            bag.image("/camera/depth/image_raw", view.stamp_ns, view.depth_mm, "16UC1", "depth_optical")
+            bag.camera_info("/camera/depth/camera_info", view.stamp_ns)
+            bag.pose("/pose", view.stamp_ns, view.pose)
+    recording = open_recording(tmp_path / "bag")
+    assert len(list(recording)) == 3
+    assert recording.skipped == {"poses further apart than 0.5 s at the image's time": 5}
+    assert "to be at one place" not in str(recording.notes)
 
 
 def write_two_cameras(path, views, T_colour_depth, colour_matrix=K):
