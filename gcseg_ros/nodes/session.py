@@ -72,6 +72,7 @@ class MappingSession:
         self._config, self._warn = config, warn
         self._labels = KeptLabels(warn)
         self._told_of_lens = self._told_of_cameras = False
+        self._mappers: list[Mapper] = []  # the last is that of the map, others have a thread at work still
         self.reset()
         if config.resume:
             recover(Path(config.resume).resolve())
@@ -82,6 +83,7 @@ class MappingSession:
         """Start an empty map."""
         self._labels.clear()
         self._mapper = Mapper(self._config.core, live=self._config.mode == "live")
+        self._mappers = [*(mapper for mapper in self._mappers if mapper.busy), self._mapper]
         self._mapper.extensions["frame"] = self.frame = MapFrame()
         self.frames = self._resumed = 0
         self._started_s = self._ended_s = 0.0
@@ -93,7 +95,7 @@ class MappingSession:
     @property
     def busy(self) -> bool:
         """Whether a thread is at work on masks that nobody waits for."""
-        return self._mapper.busy
+        return any(mapper.busy for mapper in self._mappers)
 
     def step(self, messages: FrameSet) -> tuple[Frame, TrackedFrame]:
         """Map one frame. Raises Unusable."""

@@ -625,12 +625,15 @@ def test_live_mode_keeps_the_latest_frame(ros, camera, frames):
     assert set(reasons(node)) <= {"replaced by a newer frame"}
 
 
-def test_a_node_that_stops_while_masks_are_being_found_says_that_it_is_busy(ros, camera, frames):
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_node_that_stops_while_masks_are_being_found_says_that_it_is_busy(ros, camera, frames, reset):
     heard, found = listen(ros, Image, "labels"), threading.Event()
     node = start(ros, mode="live", qos="reliable")
     node._session._mapper.tracker.background = BackgroundGenerator(lambda view: found.wait(60))
     camera.wait().send(frames[0])
     ros.until(lambda: heard)
+    if reset:
+        assert ros.call(camera.node, "mapping_node/reset").success
     node.stop()
     busy = node.busy
     found.set()
