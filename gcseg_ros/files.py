@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import zipfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +47,36 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder; the lock ends with the process at the latest. Raises OSError if another one holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Make the folder where it is missing, and hold it: what it has grows with the work, of one process at a time.
+
+    Raises UserError if another process holds it. Where a file system knows no locks, nothing is held.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as lock:
+        try:
+            lock.enter_context(locked(folder))
+        except BlockingIOError:
+            raise UserError(
+                f"{folder} is being written by another process: wait for it, or give another folder."
+            ) from None
+        except OSError:
+            pass
+        yield
 
 
 def check_movable(path: Path) -> None:

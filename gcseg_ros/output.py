@@ -7,7 +7,6 @@ two renames that put a new result in the place of an earlier one there is none; 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import platform
 import shutil
@@ -27,7 +26,7 @@ import numpy.typing as npt
 import gcseg_ros
 from gcseg_ros.camera.encoded_images import write_image
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import check_movable, read_json, write_json_atomic
+from gcseg_ros.files import check_movable, locked, read_json, write_json_atomic
 from gcseg_ros.instances.export import write_instances_json, write_instances_ply
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.retrieval.views import VIEWS, StoredView, write_views
@@ -192,17 +191,6 @@ def recover(path: Path) -> None:
                 before.replace(path)
         for part in parts:
             shutil.rmtree(part)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder; the lock ends with the process at the latest. Raises OSError if another one holds it."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def remove_old(before: Path, path: Path) -> None:

@@ -73,11 +73,12 @@ def main(
 
 
 def read_names(file: Path) -> list[str]:
-    """Raises UserError."""
+    """Each once, as often as it may be named. Raises UserError."""
     try:
-        names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read as a list of scenes: {error}.") from None
+    names = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not names:
         raise UserError(f"{file} names no scene: expected one name a line.")
     return names

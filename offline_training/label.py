@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gcseg_ros.config import load_config
 from gcseg_ros.consoles import errors
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import sole_writer
 from gcseg_ros.recordings import parse_options
 from offline_training.commands import run
 from offline_training.labelling.engines import label_here, label_with_ray
@@ -68,31 +69,33 @@ def main(
         seed=seed,
         mapping=mapping,
     )
-    entries = begin(output, {**labelling.model_dump(mode="json"), "versions": versions(labelling)})
     recordings = [name if name.startswith("synthetic:") else str(Path(name).resolve()) for name in recordings]
-    known = {entry.scene for entry in entries}
-    scenes = [scene for scene in dict.fromkeys(recordings) if scene not in known]
-    order = {scene: i for i, scene in enumerate(recordings)}
-    failures = []
-    with progress_bar(len(known & set(recordings)), len(dict.fromkeys(recordings))) as bar:
-        results = (
-            label_with_ray(scenes, output, labelling)
-            if engine == "ray"
-            else label_here(scenes, output, labelling, bar.frame)
-        )
-        for scene, result in results:
-            if isinstance(result, str):
-                failures.append(f"{scene}: {result}")
-                errors.print(f"Not labelled: {scene}: {result}", markup=False, soft_wrap=True)
-            else:
-                for note in result.notes:
-                    errors.print(f"{scene}: {note}", markup=False, soft_wrap=True)
-                entries += result.entries
-                entries.sort(key=lambda entry: order.get(entry.scene, -1))  # Ray's scenes are ready in any order
-                write_index(output, entries)
-                if not any(entry.file for entry in result.entries):
-                    errors.print(f"{scene} has no instances: it gives no sample.", markup=False, soft_wrap=True)
-            bar.scene()
+    protocol = {**labelling.model_dump(mode="json"), "versions": versions(labelling)}
+    with sole_writer(output):
+        entries = begin(output, protocol)
+        known = {entry.scene for entry in entries}
+        scenes = [scene for scene in dict.fromkeys(recordings) if scene not in known]
+        order = {scene: i for i, scene in enumerate(recordings)}
+        failures = []
+        with progress_bar(len(known & set(recordings)), len(dict.fromkeys(recordings))) as bar:
+            results = (
+                label_with_ray(scenes, output, labelling)
+                if engine == "ray"
+                else label_here(scenes, output, labelling, bar.frame)
+            )
+            for scene, result in results:
+                if isinstance(result, str):
+                    failures.append(f"{scene}: {result}")
+                    errors.print(f"Not labelled: {scene}: {result}", markup=False, soft_wrap=True)
+                else:
+                    for note in result.notes:
+                        errors.print(f"{scene}: {note}", markup=False, soft_wrap=True)
+                    entries += result.entries
+                    entries.sort(key=lambda entry: order.get(entry.scene, -1))  # Ray's scenes are ready in any order
+                    write_index(output, entries)
+                    if not any(entry.file for entry in result.entries):
+                        errors.print(f"{scene} has no instances: it gives no sample.", markup=False, soft_wrap=True)
+                bar.scene()
     if failures:
         raise UserError(
             f"{len(failures)} of {len(scenes)} scenes could not be labelled: run the same command again for these; first {failures[0]}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.output import locked
+from gcseg_ros.files import locked
 from gcseg_ros.tracked_labels import SUFFIX, write_labels
 
 PREFIX = "gcseg_kept_labels_"

@@ -90,10 +90,13 @@ def save(
 
 
 def write(content: Mapping[str, Any], path: str | Path) -> None:
-    """As `torch.save`, in one step. Raises UserError where it cannot be written."""
+    """As `torch.save`, in one step, and the same bytes for the same content. Raises UserError where it cannot be written."""
     with atomic_path(path) as temporary:
         try:
-            torch.save(content, temporary)
+            with open(
+                temporary, "wb"
+            ) as file:  # of a path torch.save would write the name, which is random, into the file
+                torch.save(content, file)
         except RuntimeError as error:  # torch's way to say that the disk is full, or the folder not to be written to
             raise OSError(None, f"{' '.join(str(error).split())[:120]}; is the disk full?") from None
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import sole_writer
 from gcseg_ros.segmentation.instances import Instances
 from gcseg_ros.segmentation.segmenter import Segmenter
 from gcseg_ros.weights.store import sha256
@@ -60,27 +61,28 @@ def predict_labels(
         **filters.model_dump(mode="json"),
     }
     protocol["evaluation"] = settings.evaluation.model_dump(mode="json")
-    entries = begin(output, protocol)
-    known = {entry.scene for entry in entries}
-    scenes = [pair for pair in whole_scenes(folders, settings.kinds) if pair[1].scene not in known]
-    for number, (folder, entry) in enumerate(scenes):
-        sample = folder.read(entry)
-        found = segmenter(sample.points, sample.colours, filters.queries)
-        labels = confident_labels(found, filters)
-        file = f"samples/{Path(entry.file).name}" if (labels > 0).any() else ""
-        if file:
-            write_sample(output / file, Sample(sample.points, sample.colours, labels))
-        instances = len(np.unique(labels[labels > 0]))
-        entries.append(Entry(entry.scene, entry.kind, file, "", len(labels), instances))
-        write_index(output, entries)
-        progress(number + 1, len(scenes))
-    if not any(entry.file for entry in entries):
-        for file in (output / INDEX, output / PROTOCOL):
-            file.unlink()
-        raise UserError(
-            f"{checkpoint} is confident of no mask in any of {len(entries)} scenes: train it longer, or lower pseudo_labels.min_confidence "
-            f"(now {filters.min_confidence})."
-        )
+    with sole_writer(output):
+        entries = begin(output, protocol)
+        known = {entry.scene for entry in entries}
+        scenes = [pair for pair in whole_scenes(folders, settings.kinds) if pair[1].scene not in known]
+        for number, (folder, entry) in enumerate(scenes):
+            sample = folder.read(entry)
+            found = segmenter(sample.points, sample.colours, filters.queries)
+            labels = confident_labels(found, filters)
+            file = f"samples/{Path(entry.file).name}" if (labels > 0).any() else ""
+            if file:
+                write_sample(output / file, Sample(sample.points, sample.colours, labels))
+            instances = len(np.unique(labels[labels > 0]))
+            entries.append(Entry(entry.scene, entry.kind, file, "", len(labels), instances))
+            write_index(output, entries)
+            progress(number + 1, len(scenes))
+        if not any(entry.file for entry in entries):
+            for file in (output / INDEX, output / PROTOCOL):
+                file.unlink()
+            raise UserError(
+                f"{checkpoint} is confident of no mask in any of {len(entries)} scenes: train it longer, or lower pseudo_labels.min_confidence "
+                f"(now {filters.min_confidence})."
+            )
     return SampleFolder(output)
 
 

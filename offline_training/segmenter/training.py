@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path
+from gcseg_ros.files import atomic_path, sole_writer
 from gcseg_ros.networks.runtime import device_of
 from gcseg_ros.packages import extra
 from gcseg_ros.segmentation import checkpoint
@@ -76,9 +77,27 @@ def train(
     validation  clouds whose average precision is measured
     progress    called after each step with steps done, steps in all, and a short text
     interrupted asked after each step; once true the state is saved and KeyboardInterrupt raised
-    Returns the network's file. Raises UserError; where the training diverges, what was saved before stays.
+    Returns the network's file. Raises UserError, also where another process trains in `output`; where the training diverges, what was
+    saved before stays.
     """
     fabric = launched(settings, accelerator, devices)
+    with sole_writer(output) if fabric.is_global_zero else nullcontext():
+        return take_steps(fabric, settings, samples, output, start, resume, validation, workers, progress, interrupted)
+
+
+def take_steps(
+    fabric: Any,
+    settings: Training,
+    samples: Sequence[tuple[SampleFolder, Entry]],
+    output: Path,
+    start: Path | None,
+    resume: bool,
+    validation: Sequence[Cloud],
+    workers: int,
+    progress: Callable[[int, int, str], None],
+    interrupted: Callable[[], bool],
+) -> Path:
+    """`train`, on devices that are there and in a folder that no other process writes to."""
     state_file, metrics_file = output / STATE, output / METRICS
     total = settings.total_steps(len(samples))
     torch.manual_seed(settings.seed)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gcseg_ros.config import load_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.truth import load_truth
+from gcseg_ros.files import sole_writer
 from gcseg_ros.recordings.synthetic import export
 from offline_training import label
 from offline_training.commands import run
@@ -237,6 +238,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path, capsys):
     assert run(label.main, [ROOM, "-o", str(tmp_path), "--stage", "1"]) == 2
     assert "holds something else" in capsys.readouterr().err
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_folder_that_another_process_labels_into_is_refused(tmp_path, capsys):
+    """Each would write the index without the other's scenes."""
+    with sole_writer(tmp_path / "out"):
+        assert run(label.main, [ROOM, "-o", str(tmp_path / "out"), "--stage", "1"]) == 2
+    assert "is being written by another process" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_ray_missing_is_one_sentence(tmp_path, monkeypatch):

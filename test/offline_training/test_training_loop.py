@@ -16,6 +16,7 @@ pytest.importorskip("lightning", reason="training needs lightning")
 pytest.importorskip("tensorboard", reason="curves need tensorboard")
 
 from gcseg_ros.errors import UserError  # noqa: E402
+from gcseg_ros.files import sole_writer  # noqa: E402
 from gcseg_ros.segmentation import checkpoint  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
 from offline_training.commands import run  # noqa: E402
@@ -261,13 +262,23 @@ def test_predicted_labels_of_other_samples_are_refused(samples, tmp_path):
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(samples, tmp_path, monkeypatch):
     def full(content, file):
-        file.write_bytes(b"half")
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(UserError, match="No space left"):
         train(settings("steps=2"), entries(samples), tmp_path, accelerator="cpu")
     assert not [file for file in tmp_path.iterdir() if file.suffix == ".pt"]
+
+
+def test_the_same_training_writes_the_same_bytes_and_one_at_a_time(samples, tmp_path):
+    """The file of a network is what stage 3's labels are known by."""
+    short = settings("steps=1", "augmentation.crop_voxels=200")
+    files = [train(short, entries(samples), tmp_path / name, accelerator="cpu") for name in "ab"]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    with sole_writer(tmp_path / "c"), pytest.raises(UserError, match="is being written by another process"):
+        train(short, entries(samples), tmp_path / "c", accelerator="cpu")
+    assert not list((tmp_path / "c").iterdir())
 
 
 @pytest.mark.parametrize(("save_every", "says"), [(100, "The training has diverged"), (2, "are not finite")])
