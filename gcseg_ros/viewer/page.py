@@ -19,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.clouds.neighbours import distinct
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 from gcseg_ros.viewer.colours import NONE, instance_colours
 from gcseg_ros.viewer.floor_plan import FloorPlan
-from gcseg_ros.viewer.picture import best_view, drawn_spacing
+from gcseg_ros.viewer.picture import LEAST_SPACING_M, best_view, drawn_spacing
 
 MOST_POINTS = 1_000_000
 MOST_OBJECTS = 65535
@@ -100,7 +101,7 @@ def standpoint(points: npt.NDArray[np.float64], ids: npt.NDArray[np.integer]) ->
     return {
         "azimuth": best_view(points[kept], ids[kept]) if kept.any() else 0.8,
         "cut": below if np.isfinite(below) else None,
-        "spacing": drawn_spacing(cKDTree(points)),
+        "spacing": drawn_spacing(cKDTree(points[distinct(points, LEAST_SPACING_M)])),
     }
 
 

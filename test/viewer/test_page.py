@@ -144,6 +144,15 @@ def test_large_clouds_are_thinned_and_small():
     assert len(text) < 50_000 * 6 + 40_000, "bytes a point, of 11 before packing and 14.7 in base64"
 
 
+def test_points_that_repeat_others_are_drawn_as_large():
+    points = box((0, 0, 0), (1, 1, 0))
+    spacings = [
+        unpacked(page(cloud(np.tile(points, (times, 1)), np.ones(times * len(points))), "a"))[3]["spacing"]
+        for times in (1, 3)
+    ]
+    assert spacings == pytest.approx([0.04, 0.04])
+
+
 def test_too_many_objects():
     ids = np.arange(1, 70_000)
     with pytest.raises(UserError, match="69999 objects; a page can show 65534"):
