@@ -190,7 +190,7 @@ def evaluate(
 
 @app.command()
 def view(
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="A folder of gcseg map.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="A folder of gcseg map, or a PLY of gcseg segment.")],
     rrd: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a recording for the rerun viewer.")] = None,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a picture.")] = None,
     html: Annotated[
@@ -198,13 +198,13 @@ def view(
     ] = None,
 ) -> None:
     """Show the objects of a map: as a table, a picture (--png) or in 3D (--html, --rrd)."""
-    from gcseg_ros.instances.export import read_instance_map
+    from gcseg_ros.instances.export import read_instance_map, read_labelled
     from gcseg_ros.output import PICTURE, check_own_file
 
     for file in filter(None, (png, rrd, html)):
         if file is not png or file.resolve() != (output / PICTURE).resolve():
-            check_own_file(file, [output / "instances.ply", output / "instances.json"])
-    instances = read_instance_map(output)
+            check_own_file(file, [output, output / "instances.ply", output / "instances.json"])
+    instances = read_labelled(output) if output.is_file() else read_instance_map(output)
     if png:
         from gcseg_ros.viewer.picture import write_picture
 

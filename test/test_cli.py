@@ -173,6 +173,16 @@ def test_view(mapped, tmp_path, capsys):
     assert "gcseg map" in refused(capsys, "view", tmp_path)
 
 
+def test_view_of_a_labelled_cloud(mapped, tmp_path, capsys):
+    cloud = tmp_path / "cloud.ply"
+    cloud.write_bytes((mapped[0] / "instances.ply").read_bytes())
+    assert main(["view", str(cloud), "--html", str(tmp_path / "a.html")]) == 0
+    assert (tmp_path / "a.html").is_file()
+    assert "is what is read" in refused(capsys, "view", cloud, "--png", cloud)
+    cloud.write_text("no cloud")
+    assert "is not a PLY file" in refused(capsys, "view", cloud)
+
+
 def test_view_leaves_the_map_that_it_shows_as_it_is(mapped, tmp_path, capsys):
     out = tmp_path / "out"
     shutil.copytree(mapped[0], out)

@@ -10,7 +10,7 @@ import numpy as np
 from gcseg_ros.clouds.ply import read_cloud, write_cloud
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import read_json, write_json_atomic
-from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
+from gcseg_ros.instances.instances import InstanceMap, ObjectInstance, labelled_map
 
 
 def write_instances_ply(path: str | Path, instances: InstanceMap) -> None:
@@ -91,3 +91,13 @@ def read_instance_map(out: str | Path) -> InstanceMap:
         cloud["confidence"],
         read_instances_json(out / "instances.json"),
     )
+
+
+def read_labelled(file: Path) -> InstanceMap:
+    """A PLY with an instance per point. Raises UserError."""
+    cloud = read_cloud(file)
+    if "instance" not in cloud:
+        raise UserError(f"{file} has no instance per point: expected a cloud written by gcseg segment.")
+    labels = np.maximum(cloud["instance"], 0)
+    confidence = cloud.get("confidence", np.ones(len(labels), np.float32))
+    return labelled_map(cloud["points"], cloud.get("colours"), labels, confidence)

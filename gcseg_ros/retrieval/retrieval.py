@@ -13,10 +13,9 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.special import expit
 
-from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.errors import UserError
-from gcseg_ros.instances.export import read_instance_map
-from gcseg_ros.instances.instances import InstanceMap, ObjectInstance, labelled_map
+from gcseg_ros.instances.export import read_instance_map, read_labelled
+from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 from gcseg_ros.retrieval.encoder import Encoder
 from gcseg_ros.retrieval.features import (
     FeatureConfig,
@@ -149,16 +148,6 @@ class Retrieval:
         if hidden:
             found.append(f"{hidden} of {len(self.ids)} instances are in no stored view and were not scored.")
         return found
-
-
-def read_labelled(file: Path) -> InstanceMap:
-    """A PLY with an instance per point. Raises UserError."""
-    cloud = read_cloud(file)
-    if "instance" not in cloud:
-        raise UserError(f"{file} has no instance per point: expected a cloud written by gcseg segment.")
-    labels = np.maximum(cloud["instance"], 0)
-    confidence = cloud.get("confidence", np.ones(len(labels), np.float32))
-    return labelled_map(cloud["points"], cloud.get("colours"), labels, confidence)
 
 
 def instance_ids(instances: InstanceMap) -> npt.NDArray[np.int64]:
