@@ -22,6 +22,7 @@ from gcseg_ros.instances.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.astray import Astray
 from gcseg_ros.mapping.left_out import LeftOut
 from gcseg_ros.mapping.pose_refinement import PoseRefinement
+from gcseg_ros.mapping.resumed import Resumed
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import Proposals, build_generator
 from gcseg_ros.propagation import build_propagator
@@ -89,6 +90,7 @@ class Mapper:
         self._left_out = LeftOut(self.config.input.depth_max_m)
         self.voxel_map = VoxelMap(self.config.map)
         self.refine, self.astray = PoseRefinement(self.voxel_map), Astray()
+        self._resumed: Resumed | None = None
         # offline, one processor is for tracking while another looks ahead
         threads = LIVE_THREADS if live else max(1, min(LIVE_THREADS, (os.cpu_count() or 1) - 1))
         generate = build_generator(self.config.masks, self.config.foundation, threads)
@@ -132,6 +134,8 @@ class Mapper:
                 self.astray.restore(Saved("astray", 0, went))
                 raise
         with self._stage("map"):
+            if self._resumed is not None:
+                self._resumed(view)
             self._left_out.outside += self.voxel_map.integrate(view, labels)
         if keyframe:
             self._left_out.add(detections.frame.depth_m, detections.frame.colour)
@@ -207,6 +211,7 @@ class Mapper:
         if len(self._of_tracked) > objects + 1:
             raise instances.wrong("of_tracked", f"at most {objects + 1} ids", f"{len(self._of_tracked)}")
         self._asked = instances.number("asked")
+        self._resumed = Resumed(self.voxel_map)
 
     def _parts(self) -> dict[str, Stateful]:
         """What remembers, by name."""
@@ -264,6 +269,7 @@ class Mapper:
         objects, voxels = self.tracker.objects, self.voxel_map
         notes = self._left_out.notes(len(voxels), voxels.voxel_m, voxels.reach_m)
         notes += [*self.refine.notes(self.tracker.frames), *self.astray.notes()]
+        notes += self._resumed.notes() if self._resumed is not None else []
         quarters = self._build_view.mapped.quarters if self._build_view.mapped else 0
         if self.config.input.turn == "auto" and quarters:
             notes.append(

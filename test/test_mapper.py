@@ -324,6 +324,20 @@ def test_a_map_is_gone_on_with_by_a_camera_of_another_mounting(frames):
     assert quarters(phone, replace(on_its_side, pose=down)) == 0
 
 
+@pytest.mark.parametrize(("degrees", "shift_m", "told"), [(0, 0, False), (10, 0, True), (0, 0.3, True), (0, 50, True)])
+def test_a_map_gone_on_with_in_another_world_frame_is_told(frames, tmp_path, degrees, shift_m, told):
+    mapper, _ = mapped(frames[:6])
+    assert "gone on with" not in " ".join(mapper.notes())
+    mapper.save_state(tmp_path / "state.npz")
+    other = rotated_about_the_axis(degrees)  # about the world's z axis: the floor still fits
+    other[:2, 3] = shift_m  # not just along a wall, which would fit
+    resumed = Mapper()
+    resumed.resume(tmp_path / "state.npz")
+    for frame in frames[6:9]:
+        resumed.step(replace(frame, pose=other @ frame.pose))
+    assert ("Nothing that was seen since the map was gone on with is where" in " ".join(resumed.notes())) == told
+
+
 def rotated_about_the_axis(degrees: float) -> np.ndarray:
     """(4, 4) Of a camera about its optical axis."""
     turn = np.eye(4)

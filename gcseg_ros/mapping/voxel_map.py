@@ -86,6 +86,12 @@ class VoxelMap:
         """The map's label at each pixel's 3D point, (h, w) int32, 0 = none: its points projected with a depth test."""
         return _look_up(self.keys, self.row_of, self.labels, depth_m, view.pose, view.camera, 1 / self.voxel_m)
 
+    def known(self, view: View, first: int) -> npt.NDArray[np.bool_]:
+        """Whether each pixel's measured point (h, w) is in one of the `first` voxels, in the order in which they were first seen."""
+        is_first = (np.arange(len(self.labels)) < first).astype(np.int32)[:, None]
+        found = _look_up(self.keys, self.row_of, is_first, view.measured_m, view.pose, view.camera, 1 / self.voxel_m)
+        return np.asarray(found > 0)
+
     def led(self, most: int) -> npt.NDArray[np.int64]:
         """(most + 1,) how many voxels each label from 0 to `most` has the most votes of."""
         return np.bincount(self.labels[: self.count, 0], minlength=most + 1)
