@@ -1,7 +1,8 @@
-"""Encoded images (jpeg and png) -> arrays: whole ones only, and none that a few bytes would blow up. And arrays -> files."""
+"""Encoded images (jpeg, png and pgm) -> arrays: whole ones only, and none that a few bytes would blow up. And arrays -> files."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """Markers of the segments that tell the size (SOF0 to SOF15)."""
 JPEG_BARE = {0x00, 0x01, *range(0xD0, 0xDA)}
 """Markers without a length (TEM, RST0 to RST7, SOI, EOI), and a stuffed 0xFF."""
+PGM_HEADER = re.compile(rb"P5" + 3 * rb"(?:\s|#[^\n]*\n)+(\d{1,9})" + rb"\s")
+"""Binary: width, height and the largest value; what follows has two bytes a pixel where that is over 255."""
 
 
 def decode(data: Any, flags: int, what: str = "The image") -> npt.NDArray | None:
-    """A jpeg or png as OpenCV gives it, None if it is neither, cannot be decoded or its end is missing.
+    """A jpeg, png or binary pgm as OpenCV gives it, None if it is none of them, cannot be decoded or its end is missing.
 
     Raises UserError if its header promises a side of more than LARGEST_SIDE_PX: `what` is its name.
     """
@@ -30,6 +33,8 @@ def decode(data: Any, flags: int, what: str = "The image") -> npt.NDArray | None
     for magic, end in ((PNG_MAGIC, PNG_END), (JPEG_MAGIC, JPEG_END)):
         if encoded.startswith(magic) and encoded.rfind(end) < len(encoded) // 2:
             return None  # OpenCV 4 fills the missing part of a truncated jpeg with grey
+    if (pgm := PGM_HEADER.match(encoded)) and len(encoded) - pgm.end() < _pgm_bytes(*map(int, pgm.groups())):
+        return None
     width, height = _size(encoded)
     if not (width and height):
         return None  # OpenCV reads more formats, but how much memory they take is not known before
@@ -49,8 +54,14 @@ def write_image(file: Path, image: npt.NDArray, parameters: Sequence[int] = ()) 
     file.write_bytes(cv2.imencode(suffix, image, parameters)[1].tobytes())
 
 
+def _pgm_bytes(width: int, height: int, largest: int) -> int:
+    return width * height * (2 if largest > 255 else 1)
+
+
 def _size(encoded: bytes) -> tuple[int, int]:
-    """Width and height as the header of a png or jpeg has them, else 0."""
+    """Width and height as the header of a png, jpeg or pgm has them, else 0."""
+    if pgm := PGM_HEADER.match(encoded):
+        return int(pgm[1]), int(pgm[2])
     if encoded.startswith(PNG_MAGIC) and encoded[12:16] == PNG_HEADER:
         return int.from_bytes(encoded[16:20], "big"), int.from_bytes(encoded[20:24], "big")
     at = 2

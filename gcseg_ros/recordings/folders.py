@@ -23,7 +23,7 @@ from gcseg_ros.recordings.images import read_colour, read_depth
 from gcseg_ros.ros_types.messages import seconds
 
 COLOUR_SUFFIXES = (".jpg", ".jpeg", ".png")
-DEPTH_SUFFIXES = (".png",)
+DEPTH_SUFFIXES = (".png", ".pgm")
 MOST_FRAMES = 100_000_000  # weeks without a pause
 POSES_LOOKED_AT = 300  # about, to see which way is up
 STAMP = re.compile(r"\d+\.(\d+)")  # a name that is a stamp in seconds

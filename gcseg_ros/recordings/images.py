@@ -24,7 +24,7 @@ def read_colour(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def read_depth(path: Path, unit_m: float = 0.001) -> npt.NDArray[np.float32]:
-    """A 16-bit png of `unit_m` -> (H, W) float32 metres, 0 where invalid (0 or 65535). Raises UserError."""
+    """A 16-bit png or pgm of `unit_m` -> (H, W) float32 metres, 0 where invalid (0 or 65535). Raises UserError."""
     return decode_depth(_read(path), str(path), unit_m)
 
 

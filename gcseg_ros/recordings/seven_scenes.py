@@ -1,6 +1,7 @@
 """7-Scenes (Shotton et al., CVPR 2013), and tsdf-fusion-python's copy of it: one folder of frame-NNNNNN.* files.
 
-12-Scenes (Valentin et al., 3DV 2016) looks alike, with both cameras in an info.txt, as SensReader writes it.
+12-Scenes (Valentin et al., 3DV 2016) and 3RScan (Wald et al., ICCV 2019) look alike, with both cameras in an info.txt, as SensReader
+writes it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ KINECT_BASELINE_M = 0.025  # nominal; the colour camera is to the right of depth
 INTRINSICS = "camera-intrinsics.txt"
 INFO = ("info.txt", "_info.txt")  # lines NAME = VALUE, those of a .sens file's header
 COLOUR_MATRIX, DEPTH_MATRIX, UNITS = "m_calibrationColorIntrinsic", "m_calibrationDepthIntrinsic", "m_depthShift"
-PARTS = {".color.png": "colour", ".color.jpg": "colour", ".depth.png": "depth", ".pose.txt": "pose"}
+PARTS = {
+    ".color.png": "colour",
+    ".color.jpg": "colour",
+    ".depth.png": "depth",
+    ".depth.pgm": "depth",
+    ".pose.txt": "pose",
+}
 
 
 class SevenScenes(FolderRecording):
@@ -37,7 +44,7 @@ class SevenScenes(FolderRecording):
 
     format = "seven_scenes"
     z_up = False
-    expects = "frame-NNNNNN.color.png, .depth.png (16 bit, mm) and .pose.txt (camera-to-world)"
+    expects = "frame-NNNNNN.color.png, .depth.png or .pgm (16 bit, mm) and .pose.txt (camera-to-world)"
     options: ClassVar[dict[str, str]] = {"registered": "yes where colour lies on depth already, else no"}
 
     def __init__(self, path: Path, registered: str = "no") -> None:
@@ -59,13 +66,13 @@ class SevenScenes(FolderRecording):
         ]
         folders = (frames, frames.resolve().parent)
         matrix_file = _first(folder / INTRINSICS for folder in folders)
-        info_file = _first(folder / name for folder in folders for name in INFO)
+        info_files = [folder / name for folder in folders for name in INFO if (folder / name).is_file()]
         self._matrix, self._colour_matrix, self._source = None, None, INTRINSICS
         if matrix_file:
             self._matrix = read_matrix(matrix_file)
-        elif info_file and (info := _read_info(info_file)):
-            self._colour_matrix, self._matrix, self.depth_unit_m = info
-            self._source = str(info_file)
+        elif described := next(((file, info) for file in info_files if (info := _read_info(file))), None):
+            self._source = str(described[0])
+            self._colour_matrix, self._matrix, self.depth_unit_m = described[1]
         assumed = []
         if self._matrix is None:
             assumed.append(

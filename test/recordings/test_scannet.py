@@ -330,6 +330,25 @@ def test_a_rendered_walk():
     np.testing.assert_array_equal(np.rint(frame.depth_m * 1000), depth)
 
 
+def test_depth_may_be_pgm(tmp_path):
+    (view,) = views = make_views(1)
+    write_scannet(tmp_path, views)
+    (tmp_path / "depth/000000.png").unlink()
+    file = tmp_path / "depth/000000.pgm"
+    whole = b"P5\n# 16 bit, mm\n16 12\n# nearest first\n10000\n" + view.depth_mm.astype(">u2").tobytes()
+    file.write_bytes(whole)
+    check_frames(open_recording(tmp_path), views)
+    for broken, says in (
+        (whole[:-1], "000000.pgm is not a whole depth image"),
+        (b"P5 16 12 255\n" + bytes(16 * 12), "000000.pgm must be a depth image of one 16-bit channel; found uint8"),
+        (b"P5 9999999 12 65535\n" + bytes(100), "000000.pgm is not a whole depth image"),
+        (b"P2 16 12 65535\n" + b"1 " * 16 * 12, "000000.pgm is not a whole depth image"),
+    ):
+        file.write_bytes(broken)
+        with pytest.raises(UserError, match=says):
+            list(open_recording(tmp_path))
+
+
 def test_a_world_whose_y_axis_points_up_is_told(tmp_path):
     """ARKit's. Images would else be turned by what its z axis, which is level, says."""
     views = make_views(20)

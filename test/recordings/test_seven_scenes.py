@@ -108,6 +108,27 @@ def test_the_cameras_of_12_scenes_are_in_an_info_file(tmp_path, info):
             open_recording(tmp_path / "data")
 
 
+def test_an_info_file_about_something_else_does_not_hide_the_cameras(tmp_path):
+    save_image(tmp_path / "data/frame-000000.color.jpg", np.zeros((968, 1296, 3), np.uint8))
+    save_image(tmp_path / "data/frame-000000.depth.png", np.full((480, 640), 3000, np.uint16))
+    save_matrix(tmp_path / "data/frame-000000.pose.txt", np.eye(4))
+    (tmp_path / "data/info.txt").write_text("Kitchen, lights on\n")
+    (tmp_path / "info.txt").write_text(TWELVE_SCENES)
+    (frame,) = open_recording(tmp_path / "data")
+    assert frame.intrinsics.fx == 571.62
+
+
+def test_depth_may_be_pgm(tmp_path):
+    """3RScan's."""
+    views = make_views(2)
+    write_seven_scenes(tmp_path, views)
+    for view in views:
+        depth = tmp_path / f"frame-{view.number:06d}.depth.png"
+        depth.unlink()
+        save_image(depth.with_suffix(".pgm"), view.depth_mm)
+    check_frames(open_recording(tmp_path), views)
+
+
 def test_the_camera_may_be_that_of_the_scene(tmp_path, monkeypatch):
     views = make_views(1)
     write_seven_scenes(tmp_path / "seq-01", views)
