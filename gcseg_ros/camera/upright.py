@@ -14,6 +14,7 @@ UP: Array = np.array([0.0, 0.0, 1.0])
 OTHER_AXES = {name: sign * np.eye(3)[i] for i, axis in enumerate("xy") for name, sign in ((axis, 1), (f"-{axis}", -1))}
 MOST, NEARLY_ALL = 0.9, 0.95  # shares of the poses
 LEAST = 10  # poses that tell anything
+LOOKS_UP = np.sin(np.radians(5))  # a camera that is level is taken for one that hangs upside down, as robots have them
 
 
 def quarters_to_upright(pose: Array, up: Array = UP) -> int | None:
@@ -26,12 +27,16 @@ def quarters_to_upright(pose: Array, up: Array = UP) -> int | None:
 
 
 def other_axis_up(poses: Sequence[Array]) -> str | None:
-    """The axis of the world, "y" or "-x", that points up instead of z, as far as camera-to-world poses (4, 4) tell; else None.
+    """The axis of the world, "y", "-x" or "-z", that points up instead of z, as far as camera-to-world poses (4, 4) tell; else None.
 
     A camera is carried one way up: along the axis that points up nearly all images have to be turned alike, or not at all. Along another
     one they would have to be turned now one way, now another, as the camera looks about. Where it does not nothing is told.
+    One that is upside down along z, and looks up all the while, is upright in a world whose z axis points down: who maps looks down.
     """
     turns = Counter(quarters_to_upright(pose) for pose in poses)
+    upside_down, clear = turns[2], len(poses) - turns[None]
+    if upside_down >= max(LEAST, MOST * clear) and np.mean([UP @ pose[:3, 2] for pose in poses]) > LOOKS_UP:
+        return "-z"
     upright, unclear, total = turns.pop(0, 0), turns.pop(None, 0), len(poses)
     if (
         total < LEAST

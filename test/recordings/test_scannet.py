@@ -349,16 +349,19 @@ def test_depth_may_be_pgm(tmp_path):
             list(open_recording(tmp_path))
 
 
-def test_a_world_whose_y_axis_points_up_is_told(tmp_path):
-    """ARKit's. Images would else be turned by what its z axis, which is level, says."""
+@pytest.mark.parametrize("axis", ["y", "-z"])
+def test_a_world_whose_z_axis_does_not_point_up_is_told(tmp_path, axis):
+    """ARKit's and a drone's. Images would else be turned by what its z axis, which is level or points down, says."""
+    world = Rotation.from_euler("x", -90 if axis == "-z" else 0, degrees=True).as_matrix()
     views = make_views(20)
     write_scannet(tmp_path, views)
     for i in range(20):
         pose = np.eye(4)
-        pose[:3, :3] = Rotation.from_euler("yx", [180 + 10 * i, 10], degrees=True).as_matrix() @ np.diag([1, -1, -1.0])
+        pose[:3, :3] = Rotation.from_euler("YX", [180 + 10 * i, -10], degrees=True).as_matrix() @ np.diag([1, -1, -1.0])
+        pose[:3, :3] = world @ pose[:3, :3]
         save_matrix(tmp_path / f"pose/{i:06d}.txt", pose)
     recording = open_recording(tmp_path)
     assert {frame.z_up for frame in recording} == {False}
-    assert ["world's y axis that points up, and not z: images are not turned" in note for note in recording.notes] == [
-        True
-    ]
+    assert [
+        f"world's {axis} axis that points up, and not z: images are not turned" in note for note in recording.notes
+    ] == [True]
