@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
 INVALID_MM = 65535  # some sensors mark missing depth with the largest value
 MIDDLE = 0.3, 0.7  # of width and height, where a whole image's principal point lies
 ALIKE = 0.2  # share of their sum that its two places there differ by at most
+TURNED = 0.1  # share of what width and height differ by (more than that of width), from the middle of the image turned
 CROPPED = 0.5  # sizes of a part of an image, by which it may lie beside that
 
 
@@ -60,10 +62,10 @@ def read_pose(path: Path) -> Array:
 
 
 def read_matrix(path: Path, sides: tuple[int, ...] = (3, 4)) -> Array:
-    """A text file of the numbers of a square matrix with one of the sides -> float64. Raises UserError."""
-    text = _read(path).decode(errors="replace")
+    """A text file of the numbers of a square matrix with one of the sides, comments after # -> float64. Raises UserError."""
+    text = _read(path).decode("utf-8-sig", errors="replace")
     try:
-        values = np.array(text.replace(",", " ").split(), np.float64)
+        values = np.array(re.sub("#.*", "", text).replace(",", " ").split(), np.float64)
     except ValueError:
         values = np.empty(0)
     for side in sides:
@@ -74,11 +76,17 @@ def read_matrix(path: Path, sides: tuple[int, ...] = (3, 4)) -> Array:
 
 
 def camera(matrix: Array, image: npt.NDArray, what: str) -> CameraIntrinsics:
-    """Intrinsics for an image of this shape. Raises UserError if they are those of another size: the principal point would then lie near
-    the middle of that image. In a part of an image, a crop, it may lie anywhere else."""
+    """Intrinsics for an image of this shape. Raises UserError if they are those of another size, or of the image turned: the principal
+    point would then lie near the middle of that image. In a part of an image, a crop, it may lie anywhere else."""
     height, width = image.shape[:2]
     found = CameraIntrinsics.from_matrix(matrix, width, height)
     x, y = (found.cx + 0.5) / width, (found.cy + 0.5) / height
+    longer = abs(width - height)
+    if longer > TURNED * width and np.hypot(found.cx + 0.5 - height / 2, found.cy + 0.5 - width / 2) < TURNED * longer:
+        raise UserError(
+            f"{what}: the principal point ({found.cx:.1f}, {found.cy:.1f}) is the middle of a {height}x{width} image, and this one has "
+            f"{width}x{height}: were the images turned, or cx and cy exchanged? Give the intrinsics of these images."
+        )
     size, (low, high) = x + y, MIDDLE  # the size of the image whose middle this is
     beside = min(x, y) < -CROPPED or max(x, y) > 1 + CROPPED
     if beside or (not (low < min(x, y) and max(x, y) < high) and abs(x - y) < ALIKE * size):

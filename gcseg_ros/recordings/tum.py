@@ -122,7 +122,7 @@ def _read_rows(path: Path, columns: list[str]) -> list[list[str]]:
     """The words of every line that is not a comment; all but a `file` must be numbers. Raises UserError."""
     expected = f"expected lines `{' '.join(columns)}`"
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): {expected}.") from None
     rows = [line.replace(",", " ").split() for line in lines if line.strip() and not line.lstrip().startswith("#")]

@@ -330,6 +330,32 @@ def test_a_rendered_walk():
     np.testing.assert_array_equal(np.rint(frame.depth_m * 1000), depth)
 
 
+def test_matrices_may_have_comments_and_what_windows_adds(tmp_path):
+    views = make_views(2)
+    write_scannet(tmp_path, views)
+    for file in (*(tmp_path / "pose").iterdir(), tmp_path / "intrinsic/intrinsic_depth.txt"):
+        rows = [", ".join(f"{number:.10e}" for number in row) for row in np.loadtxt(file)]
+        file.write_bytes("\r\n".join(["\ufeff# camera to world, 1 2 3", *rows, "# the end"]).encode())
+    check_frames(open_recording(tmp_path), views)
+
+
+@pytest.mark.parametrize(
+    ("cx", "cy", "fits"), [(239.5, 319.5, False), (245, 310, False), (260, 290, True), (240, 240, True)]
+)
+def test_intrinsics_of_turned_images_are_refused(tmp_path, cx, cy, fits):
+    write_scannet(tmp_path, make_views(1))
+    save_image(tmp_path / "depth/000000.png", np.full((480, 640), 1000, np.uint16))
+    save_matrix(tmp_path / "intrinsic/intrinsic_depth.txt", np.array([[525, 0, cx], [0, 525, cy], [0, 0, 1.0]]))
+    (tmp_path / "intrinsic/intrinsic_color.txt").unlink(missing_ok=True)
+    if fits:
+        assert len(list(open_recording(tmp_path))) == 1
+    else:
+        with pytest.raises(
+            UserError, match="is the middle of a 480x640 image, and this one has 640x480: were the images turned"
+        ):
+            list(open_recording(tmp_path))
+
+
 def test_depth_may_be_pgm(tmp_path):
     (view,) = views = make_views(1)
     write_scannet(tmp_path, views)

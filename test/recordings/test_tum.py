@@ -29,6 +29,14 @@ def test_frames_are_what_was_written(tmp_path):
         assert frame.intrinsics.fx == pytest.approx(14)
 
 
+def test_lists_may_have_what_windows_adds(tmp_path):
+    write_tum(tmp_path, make_views())
+    for name in ("rgb", "depth", "groundtruth"):
+        file = tmp_path / f"{name}.txt"
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(list(open_recording(tmp_path))) == 4
+
+
 def test_poses_are_interpolated(tmp_path):
     write_tum(tmp_path, make_views(3))
     lines = []
