@@ -243,6 +243,9 @@ def segment(
     min_score: Annotated[
         float | None, typer.Option(metavar="S", help="Leave out instances scored below (0 to 1).")
     ] = None,
+    up: Annotated[
+        Literal["x", "-x", "y", "-y", "z", "-z"], typer.Option(help="The cloud's axis that points up (ARKit: y).")
+    ] = "z",
     device: Annotated[str | None, typer.Option(metavar="cpu|cuda", help="Default: a GPU where there is one.")] = None,
 ) -> None:
     """Segment a cloud into instances with the 3D network, in one pass: OUT.ply, and a picture OUT.png."""
@@ -251,7 +254,7 @@ def segment(
     with errors.status("segmenting"):
         wanted = {"segments": segments, "min_score": min_score}
         changes = {name: value for name, value in wanted.items() if value is not None}
-        result, remark = segment_file(cloud, output, checkpoint, changes, device)
+        result, remark = segment_file(cloud, output, checkpoint, changes, device, up)
     console.print(f"{len(result.objects)} instances: {output}", markup=False, soft_wrap=True)
     if remark:
         errors.print(remark, style="yellow", markup=False, soft_wrap=True)

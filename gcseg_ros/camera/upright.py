@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from gcseg_ros.frames import Array
 
 CLEARLY_UP, ALONG_A_SIDE = 0.6, 0.87  # of a unit vector, in the image: its length along a side, and the share of that
 UP: Array = np.array([0.0, 0.0, 1.0])
-OTHER_AXES = {name: sign * np.eye(3)[i] for i, axis in enumerate("xy") for name, sign in ((axis, 1), (f"-{axis}", -1))}
+AXES = {name: sign * np.eye(3)[i] for i, axis in enumerate("xyz") for name, sign in ((axis, 1), (f"-{axis}", -1))}
+OTHER_AXES = {name: axis for name, axis in AXES.items() if "z" not in name}
 MOST, NEARLY_ALL = 0.9, 0.95  # shares of the poses
 LEAST = 10  # poses that tell anything
 LOOKS_UP = np.sin(np.radians(5))  # a camera that is level is taken for one that hangs upside down, as robots have them
@@ -24,6 +26,15 @@ def quarters_to_upright(pose: Array, up: Array = UP) -> int | None:
     upwards = (-y, -x, y, x)  # how far it points up in the image, turned by 0 to 3 right angles
     quarters = int(np.argmax(upwards))
     return quarters if upwards[quarters] > max(CLEARLY_UP, ALONG_A_SIDE * np.hypot(x, y)) else None
+
+
+def turned_upright(points: npt.NDArray[np.float32], axis: str) -> npt.NDArray[np.float32]:
+    """Points (N, 3) of a world whose `axis`, "y" or "-x", points up, turned by right angles: afterwards z does."""
+    up, ahead = AXES[axis], AXES["y" if "x" in axis else "x"]
+    rotation = np.stack([ahead, np.cross(up, ahead), up]).astype(np.float32)
+    return points[:, np.abs(rotation).argmax(1)] * rotation.sum(
+        1
+    )  # not a product of matrices, for NaN are to stay where they are
 
 
 def other_axis_up(poses: Sequence[Array]) -> str | None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.camera.upright import turned_upright
 from gcseg_ros.clouds.neighbours import distinct, spacing
 from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.errors import UserError
@@ -20,16 +21,22 @@ from gcseg_ros.output import check_own_file
 from gcseg_ros.segmentation import require_torch
 
 SPARSE, LEAST_APART_M = 1.3, 1e-3  # voxels' edges between neighbouring points; nearer ones repeat others
+TALL_M, FLAT = (
+    4.0,
+    0.6,
+)  # higher than rooms are, and the share of its height that a cloud on its side measures along another axis
+NEARLY_ALL = (1, 99)  # percentiles of points
 
 
 def segment_file(
-    cloud: Path, output: Path, checkpoint: str | None, changes: Mapping[str, Any], device: str | None
+    cloud: Path, output: Path, checkpoint: str | None, changes: Mapping[str, Any], device: str | None, up: str = "z"
 ) -> tuple[InstanceMap, str]:
     """Segment a PLY file, or the instances.ply in a folder of `gcseg map`; writes `output` and its picture (.png). Raises UserError.
 
     changes  of the checkpoint's own settings of the post-processing
+    up       the axis of the cloud that points up, as in `camera.upright.AXES`; it is written as it was
 
-    -> what was found, and a remark on the cloud if there is one
+    -> what was found, and remarks on the cloud if there are any
     """
     require_torch()
     from gcseg_ros.segmentation.segmenter import Segmenter
@@ -46,15 +53,32 @@ def segment_file(
     segmenter = Segmenter.load(checkpoint, changes, device)
     content = read_cloud(file, finite_only=False)
     points, colours = content["points"], content.get("colours")
-    result = segmenter(points, colours).as_map(points, colours)
+    upright = turned_upright(points, up)
+    result = segmenter(upright, colours).as_map(points, colours)
     write_instances_ply(output, result)
     finite = np.isfinite(points).all(1)
-    shown = {name: getattr(result, name)[finite] for name in ("points", "colours", "instance", "confidence")}
-    write_picture(replace(result, **shown), picture)
-    return result, remark_on(shown["points"], segmenter.network.config.voxel_m)
+    shown = {name: getattr(result, name)[finite] for name in ("colours", "instance", "confidence")}
+    upright = upright[finite]
+    write_picture(replace(result, points=upright, **shown), picture)
+    remarks = remark_on_spacing(upright, segmenter.network.config.voxel_m), remark_on_side(upright) if up == "z" else ""
+    return result, " ".join(filter(None, remarks))
 
 
-def remark_on(points: npt.NDArray[np.float32], voxel_m: float) -> str:
+def remark_on_side(points: npt.NDArray[np.float32]) -> str:
+    """A sentence where points (N, 3) m are so high, and so flat along another axis, that they seem to lie on their side, else nothing."""
+    if not len(points):
+        return ""
+    x, y, height = np.ptp(np.percentile(points, NEARLY_ALL, axis=0), axis=0).tolist()
+    axis, least = min(("x", x), ("y", y), key=lambda one: one[1])
+    if height < TALL_M or least > FLAT * height:
+        return ""
+    return (
+        f"The cloud is {height:.1f} m high and {least:.1f} m along {axis}: if that axis points up in it, say `--up {axis}` (or `--up=-{axis}`), "
+        "for the network knows rooms that stand upright."
+    )
+
+
+def remark_on_spacing(points: npt.NDArray[np.float32], voxel_m: float) -> str:
     """A sentence where points (N, 3) are too far apart for a network of such voxels, else nothing."""
     points = points[distinct(points, LEAST_APART_M)]
     apart_m = spacing(cKDTree(points)) if len(points) > 1 else 0.0

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from gcseg_ros.camera.upright import other_axis_up, quarters_to_upright
+from gcseg_ros.camera.upright import other_axis_up, quarters_to_upright, turned_upright
 
 LEVEL = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0.0]])
 """Camera to world: along the world's x axis, z up."""
@@ -72,3 +72,13 @@ def test_nothing_is_said_where_it_cannot_be_known():
     assert other_axis_up([look(heading, 15, 0, WORLDS["y"]) for heading in (0, 60, 120, 180)]) is None, "a few poses"
     assert other_axis_up([look(heading, 70) for heading in range(0, 40, 5)]) is None, "it looks down at a table"
     assert other_axis_up([look(heading, 15, 0, WORLDS["y"]) for heading in range(10)]) is None, "it hardly looks about"
+
+
+@pytest.mark.parametrize("name", ["z", *WORLDS])
+def test_points_are_turned_upright_and_none_is_mirrored(name):
+    room = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    lying = room @ WORLDS.get(name, np.eye(3)).T.astype(np.float32)
+    turned = turned_upright(lying, name)
+    assert np.allclose(turned[:, 2], room[:, 2]), "up is up"
+    rotation = np.linalg.lstsq(lying.astype(float), turned.astype(float), rcond=None)[0]
+    assert np.isclose(np.linalg.det(rotation), 1, atol=1e-4)

@@ -18,7 +18,7 @@ from planted_masks import planted  # noqa: E402
 
 from gcseg_ros.cli import main  # noqa: E402
 from gcseg_ros.clouds.ply import read_cloud, write_cloud  # noqa: E402
-from gcseg_ros.commands.segment import remark_on  # noqa: E402
+from gcseg_ros.commands.segment import remark_on_side, remark_on_spacing  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.evaluation.baselines import normals_of  # noqa: E402
 from gcseg_ros.files import write_json_atomic  # noqa: E402
@@ -550,6 +550,31 @@ def test_torch_has_a_cache_where_the_user_has_no_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("apart_m", "told"), [(0.02, False), (0.05, False), (0.08, True)])
 def test_a_cloud_sparser_than_the_voxels_is_told(apart_m, told):
     points = apart_m * np.mgrid[:20, :20, :1].reshape(3, -1).T.astype(np.float32)
-    assert ("a point every 0.08 m, and the network has voxels of 0.05 m" in remark_on(points, 0.05)) == told
-    assert remark_on(np.tile(points, (3, 1)), 0.05) == remark_on(points, 0.05), "points that repeat others"
-    assert remark_on(points[:1], 0.05) == remark_on(points[:0], 0.05) == ""
+    assert ("a point every 0.08 m, and the network has voxels of 0.05 m" in remark_on_spacing(points, 0.05)) == told
+    assert remark_on_spacing(np.tile(points, (3, 1)), 0.05) == remark_on_spacing(points, 0.05), (
+        "points that repeat others"
+    )
+    assert remark_on_spacing(points[:1], 0.05) == remark_on_spacing(points[:0], 0.05) == ""
+
+
+def test_a_cloud_on_its_side_is_told_and_one_upright_is_not():
+    room = np.random.default_rng(0).uniform(0, (5, 6, 2.6), (500, 3)).astype(np.float32)
+    assert remark_on_side(room) == remark_on_side(room[:0]) == ""
+    assert "2.5 m along y: if that axis points up in it, say `--up y`" in remark_on_side(room[:, [0, 2, 1]])
+    assert "2.5 m along x" in remark_on_side(room[:, [2, 0, 1]])
+    assert remark_on_side(room * (0.4, 0.5, 1)) == "", "a narrow room that is higher than long"
+
+
+def test_a_cloud_on_its_side_is_segmented_as_the_same_one_upright(network, tmp_path):
+    points, colours = surface()
+    upright, lying = points.astype(np.float32), (points[:, [0, 2, 1]] * [1, 1, -1]).astype(np.float32)
+    checkpoint.save(network, tmp_path / "c.pt", post_processing={"min_score": 0, "min_voxels": 1})
+    found = []
+    for cloud, up in ((upright, "z"), (lying, "y")):
+        write_cloud(tmp_path / "cloud.ply", {"points": cloud, "colours": colours})
+        command = ["segment", str(tmp_path / "cloud.ply"), "-o", str(tmp_path / "out.ply"), "--up", up]
+        assert main([*command, "--checkpoint", str(tmp_path / "c.pt")]) == 0
+        found.append(read_cloud(tmp_path / "out.ply"))
+        assert np.array_equal(found[-1]["points"], cloud), "it stays as it was"
+    assert found[0]["instance"].any()
+    assert np.array_equal(found[0]["instance"], found[1]["instance"])
