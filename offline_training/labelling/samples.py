@@ -83,6 +83,8 @@ def read_sample(path: Path) -> Sample:
         raise UserError(
             f"The sample {path} must hold points (N, 3), colours (N, 3) uint8, instance (N,); found {shapes}."
         )
+    if not len(sample.points):
+        raise UserError(f"The sample {path} has no points: {AGAIN}.")
     if not np.isfinite(sample.points).all():
         raise UserError(f"The sample {path} has points that are not finite: {AGAIN}.")
     if sample.instance.dtype.kind != "i" or sample.instance.min(initial=0) < UNKNOWN:

@@ -344,10 +344,17 @@ def event_writer(output: Path, done: int) -> Any:
 
 
 def read_metrics(file: Path, until: int) -> list[dict[str, float]]:
+    """The rows of the steps done, none where the file is missing. Raises UserError if it is damaged."""
     if not file.is_file():
         return []
-    rows = [json.loads(line) for line in file.read_text().splitlines() if line]
-    return [row for row in rows if row["step"] <= until]
+    try:
+        rows = [json.loads(line) for line in file.read_text().splitlines() if line]
+        return [row for row in rows if row["step"] <= until]
+    except (ValueError, TypeError, KeyError):
+        raise UserError(
+            f"{file} is damaged: expected a JSON object with its step on each line. Mend or delete it; the curves then begin anew, the "
+            "training goes on."
+        ) from None
 
 
 def write_metrics(file: Path, rows: list[dict[str, float]]) -> None:

@@ -208,6 +208,7 @@ def test_broken_samples(tmp_path, content):
         Sample(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.uint8), np.array([1, -2], np.int32)),
         Sample(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.uint8), np.array([1, 0.5])),
         Sample(np.float32(0), np.uint8(0), np.int32(0)),
+        Sample(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), np.zeros(0, np.int32)),
     ],
 )
 def test_samples_of_wrong_shapes_or_not_finite(tmp_path, sample):

@@ -24,7 +24,7 @@ from offline_training.labelling.samples import SampleFolder  # noqa: E402
 from offline_training.segmenter.examples import Examples  # noqa: E402
 from offline_training.segmenter.pseudo_labels import predict_labels  # noqa: E402
 from offline_training.segmenter.settings import load_settings  # noqa: E402
-from offline_training.segmenter.training import NETWORK, STATE, launched, load_parameters, train  # noqa: E402
+from offline_training.segmenter.training import NETWORK, STATE, launched, load_parameters, read_metrics, train  # noqa: E402
 from offline_training.segmenter.validation import validation_clouds  # noqa: E402
 from offline_training.train import main  # noqa: E402
 
@@ -103,6 +103,13 @@ def test_epochs_that_are_asked_for_replace_the_steps_of_the_file():
 def test_a_warm_up_of_one_step_is_possible(samples, tmp_path):
     train(settings("steps=2", "warm_up=0.5"), entries(samples), tmp_path, accelerator="cpu")
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("damage", ['{"step": 1, "tot', "[1]\n", "{}\n"])
+def test_damaged_curves_are_one_sentence(tmp_path, damage):
+    (tmp_path / "metrics.jsonl").write_text(damage)
+    with pytest.raises(UserError, match=r"metrics\.jsonl is damaged.*delete it"):
+        read_metrics(tmp_path / "metrics.jsonl", 1)
 
 
 def test_three_stages_one_command_each(samples, tmp_path, capsys):
