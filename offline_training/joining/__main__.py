@@ -22,8 +22,8 @@ SEEDS_APART = 1000  # a model's seed and those that it counts up from it, from t
 
 def main(
     output: Annotated[Path, typer.Option(help="folder for the weights, their figures and the mapped rooms")],
-    rooms: Annotated[int, typer.Option(min=2, help="generated rooms of training styles, in turn")] = 234,
-    invented: Annotated[int, typer.Option(min=0, help="more rooms, of things that nobody has ever built")] = 52,
+    rooms: Annotated[int, typer.Option(min=2, help="generated rooms of training styles, in turn")] = 338,
+    invented: Annotated[int, typer.Option(min=0, help="more rooms, of things that nobody has ever built")] = 124,
     frames: Annotated[int, typer.Option(min=2, help="frames of each")] = 80,
     test_rooms: Annotated[int, typer.Option(min=1, help="further rooms that are only measured")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="of the rooms and of the trees")] = 1100,
