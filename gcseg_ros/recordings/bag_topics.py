@@ -51,8 +51,7 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
     compressed. Colour: "rgb" or "color" in its name, else the only other kind of image; near depth's namespace, raw before
     compressed, rectified first. Camera: beside depth, beside colour, or the only one. Pose: a topic called
     `pose` or of a camera, then any, of any beside TF odometry first; whether TF leads to the camera, and is better than any
-    of these, or from what an odometry moves, only its messages tell. Of several robots' TF and poses those in whose
-    namespace depth is.
+    of these, or from what an odometry moves, only its messages tell.
     """
 
     def one_of(option: str, allowed: Collection[str], candidates: list[str], expected: str) -> str:
@@ -90,9 +89,8 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
         beside or (infos if len(infos) == 1 else []),
         f"camera calibration (sensor_msgs/CameraInfo, expected on {camera_info_beside(depth)} or {camera_info_beside(rgb)})",
     )
-    tf = _tf_of(depth, tuple(name for name, kind in types.items() if kind == TF), bag)
+    tf = tuple(name for name, kind in types.items() if kind == TF)
     poses = [name for name, kind in types.items() if kind in POSES and not _words(name) & NO_POSE_WORDS]
-    poses = [name for name in poses if name == _of_robot(depth, name) or _of_robot(depth, name) not in poses]
     own = [name for name in poses if name.endswith("/pose") or "camera" in name.lower()]
     poses.sort(key=lambda name: (name not in own, bool(tf and not own) and types[name] != ODOMETRY, len(name), name))
     pose: str | None = None
@@ -105,23 +103,6 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
         )
     rgb_camera_info = camera_info_beside(rgb) if camera_info_beside(rgb) in infos else None
     return Topics(rgb, depth, camera_info, rgb_camera_info, pose, tuple(poses), tf)
-
-
-def _tf_of(depth: str, topics: tuple[str, ...], bag: str) -> tuple[str, ...]:
-    """The TF topics of the robot that depth is of: robots with namespaces call their frames the same."""
-    namespaces = {topic.rpartition("/")[0] for topic in topics}
-    own = tuple(topic for topic in topics if depth.startswith(topic.rpartition("/")[0] + "/"))
-    if not own and len(namespaces) > 1:
-        raise UserError(
-            f"{bag} has TF of several robots ({', '.join(sorted(topics))}), and {depth} is in the namespace of none: choose another "
-            "depth_topic, or keep the TF of the one with `ros2 bag convert`."
-        )
-    return own or topics
-
-
-def _of_robot(depth: str, topic: str) -> str:
-    """What a topic is called of the robot that depth is of, if its first namespace is the robot."""
-    return "/".join([*depth.split("/")[:2], *topic.split("/")[2:]])
 
 
 def _colours(images: Collection[str]) -> list[str]:

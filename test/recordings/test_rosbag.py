@@ -122,11 +122,11 @@ def test_every_kind_of_pose(tmp_path, kind):
     check_frames(open_recording(folder), views)
 
 
-def write_images(bag, views, frame="optical", namespace=""):
+def write_images(bag, views, frame="optical"):
     for view in views:
-        bag.camera_info(f"{namespace}/camera/rgb/camera_info", view.stamp_ns)
-        bag.image(f"{namespace}/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8", frame)
-        bag.image(f"{namespace}/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1", frame)
+        bag.camera_info("/camera/rgb/camera_info", view.stamp_ns)
+        bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8", frame)
+        bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1", frame)
 
 
 def shift(x, y=0.0, z=0.0):
@@ -253,36 +253,6 @@ def pan(ns):
     T = np.eye(4)
     T[:3, :3] = Rotation.from_euler("z", ns / SECOND).as_matrix()
     return T
-
-
-def write_two_robots(path, views, namespace):
-    """Whose frames are called the same; the first one's camera is in this namespace."""
-    start = views[0].stamp_ns
-    with BagBuilder(path) as bag:
-        for robot, ahead in (("robot1", 0.0), ("robot2", 50.0)):
-            bag.tf(0, ("base_link", "optical", OPTICAL), topic=f"/{robot}/tf_static", log_ns=start)
-            for ns in range(0, SECOND, SECOND // 10):
-                bag.tf(start + ns, ("odom", "base_link", shift(ahead + ns / SECOND)), topic=f"/{robot}/tf")
-                bag.odometry(f"/{robot}/odom", start + ns, shift(ahead + ns / SECOND))
-        write_images(bag, views, namespace=namespace)
-    for view in views:
-        view.pose = shift((view.stamp_ns - start) / SECOND) @ OPTICAL
-    return path
-
-
-def test_of_two_robots_the_one_s_tf_is_taken_in_whose_namespace_depth_is(tmp_path):
-    views = make_views(3)
-    bag = write_two_robots(tmp_path / "bag", views, "/robot2")
-    for view in views:
-        view.pose[0, 3] += 50
-    check_frames(open_recording(bag), views)
-    recording = open_recording(bag, body_frame="base_link")
-    check_frames(recording, views)
-    assert "poses are /robot2/odom" in recording.notes[0]
-    with pytest.raises(
-        UserError, match=r"TF of several robots \(/robot1/tf, .*\), and /camera/depth/image is in the namespace"
-    ):
-        open_recording(write_two_robots(tmp_path / "unclear", views, ""))
 
 
 @pytest.mark.parametrize("world", ["odom", "world"])
