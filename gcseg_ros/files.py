@@ -51,12 +51,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder; the lock ends with the process at the latest. Raises OSError if another one holds it."""
+    """Hold the folder; the lock ends with the process and its children at the latest. Raises OSError if another one holds it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile has it open too
         os.close(descriptor)
 
 
@@ -64,8 +65,10 @@ def locked(folder: Path) -> Iterator[None]:
 def sole_writer(folder: Path) -> Iterator[None]:
     """Make the folder where it is missing, and hold it: what it has grows with the work, of one process at a time.
 
-    Raises UserError if another process holds it. Where a file system knows no locks, nothing is held.
+    Raises UserError if another process holds it. Where a file system knows no locks, nothing is held. A folder that was made and in
+    which nothing was written is removed.
     """
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as lock:
         try:
@@ -76,7 +79,12 @@ def sole_writer(folder: Path) -> Iterator[None]:
             ) from None
         except OSError:
             pass
-        yield
+        try:
+            yield
+        finally:
+            if made:
+                with suppress(OSError):  # it is not empty
+                    folder.rmdir()
 
 
 def check_movable(path: Path) -> None:

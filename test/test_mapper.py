@@ -277,7 +277,9 @@ def test_a_camera_on_its_side_gives_the_same_map(frames, result, quarters):
     assert [np.rot90(image, quarters).shape for image in turned] == [image.shape for image in labels]
     a, b = upright.instances(), mapper.instances()
     assert len(a.points) == len(b.points)
-    assert np.mean(a.instance == b.instance) > 0.99
+    of_pieces = [mapper.voxel_map.surface().label for mapper in (upright, mapper)]
+    assert np.mean(of_pieces[0] == of_pieces[1]) > 0.99
+    assert np.mean(a.instance == b.instance) > 0.98, "a decision near its threshold may differ"
     assert upright.notes() == []
     assert f"turned ({TURNS[4 - quarters]})" in mapper.notes()[0]
     for view in mapper.gatherer.views:  # they are shown to people, and to CLIP

@@ -107,9 +107,9 @@ def assert_same(a, b, where="mapper"):
 
 
 def remembered(mapper):
-    """All attributes of a mapper and of what it holds, but the time it took, what masks come from, where a voxel's slot is, and how images
-    are turned from here on, which the next frame decides."""
-    here = {name: value for name, value in vars(mapper).items() if name != "stages"}
+    """All attributes of a mapper and of what it holds, but the time it took, what masks come from, where a voxel's slot is, whether what is
+    seen since it was restored fits it, and how images are turned from here on, which the next frame decides."""
+    here = {name: value for name, value in vars(mapper).items() if name not in ("stages", "_resumed")}
     tracker = {name: value for name, value in vars(mapper.tracker).items() if name not in ("generate", "voxel_map")}
     views = {name: value for name, value in vars(mapper._build_view).items() if name != "quarters"}
     return {**here, "_build_view": views, "tracker": tracker, "voxel_map": mapper.voxel_map.state()}

@@ -284,8 +284,8 @@ class MappingNode(ManagedNode):
             self._listen_to_joints()
             self._refuse(
                 NO_MOUNT,
-                f"Poses move {body!r}, images are from {found.frame_id!r}, and neither {config.topics.tf_static} nor {config.topics.tf} "
-                "connects them: publish that transform, or give body_to_camera.",
+                f"Poses move {body!r}, images are from {found.frame_id!r}, and {config.topics.tf_static} does not connect them, nor "
+                f"does {config.topics.tf} so far, which is read from now on: publish that transform, or give body_to_camera.",
             )
         return matrix
 

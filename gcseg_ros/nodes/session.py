@@ -99,6 +99,7 @@ class MappingSession:
 
     def step(self, messages: FrameSet) -> tuple[Frame, TrackedFrame]:
         """Map one frame. Raises Unusable."""
+        self._mappers = [mapper for mapper in self._mappers if mapper is self._mapper or mapper.busy]
         frame = self._frame(messages)
         self._started_s = self._started_s or time.monotonic()
         tracked = self._mapper.step(frame)

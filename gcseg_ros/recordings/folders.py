@@ -108,6 +108,7 @@ class FolderRecording(Recording):
             self.notes.append(
                 f"By the poses it is the world's {axis} axis that points up, and not z: images are not turned (input.turn), and objects "
                 "are found less well than in a world whose z axis points up: turn the poses."
+                + (" If the camera hangs upside down instead: input.turn=half." if axis == "-z" else "")
             )
         return axis is None
 

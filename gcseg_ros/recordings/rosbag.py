@@ -294,7 +294,9 @@ class _Assembly:
             pose, reason = None, f"no colour image within {PAIR_TOLERANCE_NS / SECOND_NS:g} s"
             if i is not None:
                 pose, reason = self.poses.at(depth.header.frame_id, stamp, expired)
-                if missing := self.poses.missing(self._colours[i][1].header.frame_id, depth.header.frame_id, stamp):
+                if missing := self.poses.missing(
+                    self._colours[i][1].header.frame_id, depth.header.frame_id, stamp, expired
+                ):
                     pose, reason = None, reason or missing
                 if pose is None and not expired:
                     return
@@ -436,9 +438,12 @@ class _Poses:
             return None, self._why((self._body_frame,), frame, stamp)
         return pose @ mount, ""
 
-    def missing(self, one: str, other: str, stamp: int) -> str:
-        """Why TF, which connects two frames, does not tell how they stand at a stamp; empty where it does, or never can."""
+    def missing(self, one: str, other: str, stamp: int, expired: bool) -> str:
+        """Why TF, which connects two frames, does not tell how they stand at a stamp; empty where it does, or never can: what it told of
+        once, and not for good, is no gap."""
         if not self._tree.connected(one, other) or self._tree.lookup(one, other, stamp) is not None:
+            return ""
+        if expired and not self._tree.in_gap(one, other, stamp):
             return ""
         return self._why((one,), other, stamp)
 
