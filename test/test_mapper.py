@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.config import InputConfig, load_config
@@ -279,7 +280,10 @@ def test_a_camera_on_its_side_gives_the_same_map(frames, result, quarters):
     assert len(a.points) == len(b.points)
     of_pieces = [mapper.voxel_map.surface().label for mapper in (upright, mapper)]
     assert np.mean(of_pieces[0] == of_pieces[1]) > 0.99
-    assert np.mean(a.instance == b.instance) > 0.98, "a decision near its threshold may differ"
+    shared = np.zeros((a.instance.max() + 1, b.instance.max() + 1))
+    np.add.at(shared, (a.instance, b.instance), 1)
+    same = linear_sum_assignment(-shared)  # ids count on, so an object more or less renames those after it
+    assert shared[same].sum() / len(a.instance) > 0.99
     assert upright.notes() == []
     assert f"turned ({TURNS[4 - quarters]})" in mapper.notes()[0]
     for view in mapper.gatherer.views:  # they are shown to people, and to CLIP

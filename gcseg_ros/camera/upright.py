@@ -32,9 +32,8 @@ def turned_upright(points: npt.NDArray[np.float32], axis: str) -> npt.NDArray[np
     """Points (N, 3) of a world whose `axis`, "y" or "-x", points up, turned by right angles: afterwards z does."""
     up, ahead = AXES[axis], AXES["y" if "x" in axis else "x"]
     rotation = np.stack([ahead, np.cross(up, ahead), up]).astype(np.float32)
-    return points[:, np.abs(rotation).argmax(1)] * rotation.sum(
-        1
-    )  # not a product of matrices, for NaN are to stay where they are
+    # not a product of matrices, in which a NaN would spread to the other coordinates
+    return points[:, np.abs(rotation).argmax(1)] * rotation.sum(1)
 
 
 def other_axis_up(poses: Sequence[Array]) -> str | None:

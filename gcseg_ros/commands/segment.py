@@ -21,10 +21,8 @@ from gcseg_ros.output import check_own_file
 from gcseg_ros.segmentation import require_torch
 
 SPARSE, LEAST_APART_M = 1.3, 1e-3  # voxels' edges between neighbouring points; nearer ones repeat others
-TALL_M, FLAT = (
-    4.0,
-    0.6,
-)  # higher than rooms are, and the share of its height that a cloud on its side measures along another axis
+# Higher than rooms are, and the share of its height that a cloud on its side measures along another axis.
+TALL_M, FLAT = 4.0, 0.6
 NEARLY_ALL = (1, 99)  # percentiles of points
 
 

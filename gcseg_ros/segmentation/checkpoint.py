@@ -93,12 +93,13 @@ def write(content: Mapping[str, Any], path: str | Path) -> None:
     """As `torch.save`, in one step, and the same bytes for the same content. Raises UserError where it cannot be written."""
     with atomic_path(path) as temporary:
         try:
-            with open(
-                temporary, "wb"
-            ) as file:  # of a path torch.save would write the name, which is random, into the file
+            with temporary.open(
+                "wb"
+            ) as file:  # given a path, torch.save writes its name, which is random, into the file
                 torch.save(content, file)
-        except RuntimeError as error:  # torch's way to say that the disk is full, or the folder not to be written to
-            raise OSError(None, f"{' '.join(str(error).split())[:120]}; is the disk full?") from None
+        except (OSError, RuntimeError) as error:  # torch has its own way to say that the disk is full
+            said = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
+            raise OSError(None, f"{said}; is the disk full?") from None
 
 
 def load(path: str | Path) -> Checkpoint:

@@ -61,9 +61,8 @@ def test_a_z_axis_that_points_down_is_told_from_a_camera_that_hangs_upside_down(
 
 @given(st.lists(st.floats(-180, 180), min_size=1, max_size=30), st.floats(-40, 40), st.integers(0, 3))
 def test_nothing_is_said_of_a_world_whose_z_axis_points_up(headings, down, quarters):
-    assume(
-        quarters != 2 or down > -4
-    )  # a camera that hangs upside down and looks up is not told from one in a world of z down
+    # a camera that hangs upside down and looks up is not told from one in a world of z down
+    assume(quarters != 2 or down > -4)
     assert other_axis_up([look(heading, down, quarters) for heading in headings]) is None
 
 
