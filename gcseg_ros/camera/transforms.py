@@ -18,6 +18,7 @@ FIXED_FRAMES = ("map", "odom", "world")
 MAX_GAP_S = 0.5
 AT_REST_M, AT_REST_DEG = 0.1, 5.0
 """Transforms that differ by no more than this are of a link that rests, as map -> odom, and may be sent seldom."""
+TO_AND_FRO = 5  # times that a link jumps away and back, from which on two publishers tell of it
 
 
 class Trajectory:
@@ -36,6 +37,9 @@ class Trajectory:
         self._stamps: list[int] = []
         self._poses: list[Array] = []
         self._behind: tuple[int, Array] | None = None  # the last pose, where it is too old to be kept
+        self.jumps = (
+            0  # poses that the next one takes back, or that another of the same stamp contradicts: of two publishers
+        )
 
     def __len__(self) -> int:
         return len(self._stamps)
@@ -51,13 +55,19 @@ class Trajectory:
             self._stamps, self._poses = [first[0]], [first[1]]
         i = bisect_left(self._stamps, stamp_ns)
         if i < len(self._stamps) and self._stamps[i] == stamp_ns:
+            self.jumps += not nearly_same(self._poses[i], pose)
             self._poses[i] = pose
             return
         self._stamps.insert(i, stamp_ns)
         self._poses.insert(i, pose)
+        self.jumps += self._to_and_fro(min(i, len(self._stamps) - 2))
         if self._keep_ns is not None:
             old = bisect_left(self._stamps, self._stamps[-1] - self._keep_ns)
             del self._stamps[:old], self._poses[:old]
+
+    def end(self) -> int:
+        """The last stamp."""
+        return self._stamps[-1]
 
     def knows(self, stamp_ns: int) -> bool:
         """Whether there is a pose at a stamp, without tolerance; it is not interpolated to find out."""
@@ -89,6 +99,13 @@ class Trajectory:
             return self._poses[near[0]]
         return None
 
+    def _to_and_fro(self, i: int) -> bool:
+        """Whether the i-th pose is elsewhere than the one before and the one after it, which agree."""
+        if i < 1 or self._stamps[i + 1] - self._stamps[i - 1] > self._max_gap_ns:
+            return False
+        before, there, after = self._poses[i - 1 : i + 2]
+        return not nearly_same(before, there) and not nearly_same(there, after) and nearly_same(before, after)
+
     def _bridged(self, i: int) -> bool:
         """Whether there are poses between the one before the i-th and the i-th."""
         if self._stamps[i] - self._stamps[i - 1] <= self._max_gap_ns:
@@ -106,22 +123,56 @@ class TransformTree:
     def __init__(self, keep_s: float = 10.0, max_gap_s: float = MAX_GAP_S) -> None:
         self._keep_s, self._max_gap_s = keep_s, max_gap_s
         self._edges: dict[str, tuple[str, Array | Trajectory]] = {}  # child -> parent, T_parent_child
+        self._left: set[tuple[str, str]] = set()  # parent, child: links that gave way to one under another parent
+        self._disputed: dict[str, str] = {}  # child -> what is told of it beside its link
 
     def add(self, parent: str, child: str, stamp_ns: int, T_parent_child: Array, static: bool = False) -> None:
         parent, child = parent.lstrip("/"), child.lstrip("/")
+        known = self._edges.get(child)
+        if known is not None and known[0] != parent:
+            # a thing may change hands once; what is static has one parent for good
+            if static or not isinstance(known[1], Trajectory) or (parent, child) in self._left:
+                self._disputed.setdefault(child, " and ".join(f"under {name}" for name in sorted((known[0], parent))))
+            self._left.add((known[0], child))
+        elif known is not None and _elsewhere(known[1], T_parent_child, static):
+            self._disputed.setdefault(child, f"at two places under {parent}")
         if static:
             self._edges[child] = (parent, T_parent_child)
             return
-        known = self._edges.get(child)
         if known is None or known[0] != parent or not isinstance(known[1], Trajectory):
             self._edges[child] = (parent, Trajectory(self._keep_s, self._max_gap_s, may_rest=True))
         edge = self._edges[child][1]
         assert isinstance(edge, Trajectory)
         edge.add(stamp_ns, T_parent_child)
 
+    def contradicts(self, other: TransformTree, child: str) -> bool:
+        """Whether two trees have a frame under different parents, or at different places at the last time that both know of."""
+        one, two = self._edges.get(child.lstrip("/")), other._edges.get(child.lstrip("/"))
+        if one is None or two is None:
+            return False
+        if one[0] != two[0]:
+            return True
+        ends = [edge.end() for _, edge in (one, two) if isinstance(edge, Trajectory)]
+        here, there = (edge.at(min(ends)) if isinstance(edge, Trajectory) else edge for _, edge in (one, two))
+        return here is not None and there is not None and not nearly_same(here, there)
+
+    def links(self) -> list[tuple[str, str]]:
+        """parent, child of every link."""
+        return [(parent, child) for child, (parent, _) in self._edges.items()]
+
     def frames(self) -> list[str]:
         """All known frames, sorted."""
         return sorted({*self._edges, *(parent for parent, _ in self._edges.values())})
+
+    def disputed(self, frame: str) -> str:
+        """What two publishers tell otherwise of a frame, or of one that it hangs on, in a sentence; empty where none do."""
+        child = next((child for child in self._ancestors(frame.lstrip("/")) if child in self._disputed), None)
+        if child is None:
+            return ""
+        return (
+            f"TF has the frame {child} {self._disputed[child]}: two publishers tell of it, the latest counts, and poses may be wrong or "
+            "missing. Let one of them be silent."
+        )
 
     def connected(self, one: str, other: str) -> bool:
         """Whether the frames hang together, whatever is known when."""
@@ -176,6 +227,13 @@ class TransformTree:
             assert step is not None
             T = step @ T
         return T
+
+
+def _elsewhere(known: Array | Trajectory, T: Array, static: bool) -> bool:
+    """Whether what is told of a link contradicts what is known of it: one that moves changes, but does not jump to and fro."""
+    if isinstance(known, Trajectory):
+        return known.jumps >= TO_AND_FRO
+    return not (np.allclose(known, T, atol=1e-3) if static else nearly_same(known, T))
 
 
 def nearly_same(first: Array, second: Array) -> bool:

@@ -223,6 +223,8 @@ class MappingNode(ManagedNode):
             self._tf.add(message.transforms, static)
         except UserError as error:
             self._drops("transform not usable", str(error))
+        if disputed := self._tf.disputed():
+            self._say_once(disputed)
         self._release()
 
     def _release(self) -> None:

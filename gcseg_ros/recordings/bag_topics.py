@@ -24,7 +24,7 @@ OPTIONS = {
     "rgb_topic": "colour images",
     "depth_topic": "depth images, registered to colour if possible",
     "camera_info_topic": "the depth images' camera_info",
-    "pose_topic": "poses of the camera, or `tf`",
+    "pose_topic": "poses of the camera, or `tf`, or a topic of TF",
 }
 
 
@@ -50,8 +50,8 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
     Depth: "depth" in its name; aligned or registered to colour before not, near a colour topic's namespace, raw before
     compressed. Colour: "rgb" or "color" in its name, else the only other kind of image; near depth's namespace, raw before
     compressed, rectified first. Camera: beside depth, beside colour, or the only one. Pose: a topic called
-    `pose` or of a camera, then any, of any beside TF odometry first; whether TF leads to the camera, and is better than any
-    of these, or from what an odometry moves, only its messages tell.
+    `pose` or of a camera, then any, of any beside TF odometry first, and of several robots' that of the one whose depth it is;
+    whether TF leads to the camera, and is better than any of these, or from what an odometry moves, only its messages tell.
     """
 
     def one_of(option: str, allowed: Collection[str], candidates: list[str], expected: str) -> str:
@@ -65,8 +65,8 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
         return candidates[0]
 
     images = [name for name, kind in types.items() if kind in (IMAGE, COMPRESSED)]
-    told = given.get("rgb_topic", "")
-    colours = [name for name in (told, f"/{told}") if name in images] or _colours(images)
+    told_rgb = given.get("rgb_topic", "")
+    colours = [name for name in (told_rgb, f"/{told_rgb}") if name in images] or _colours(images)
     depth = one_of(
         "depth_topic",
         (IMAGE, COMPRESSED),
@@ -92,9 +92,14 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
     tf = tuple(name for name, kind in types.items() if kind == TF)
     poses = [name for name, kind in types.items() if kind in POSES and not _words(name) & NO_POSE_WORDS]
     own = [name for name in poses if name.endswith("/pose") or "camera" in name.lower()]
-    poses.sort(key=lambda name: (name not in own, bool(tf and not own) and types[name] != ODOMETRY, len(name), name))
+    of_others = [name for name in poses if (its := _of_depths_robot(name, depth)) != name and its in poses]
+    tf_first = bool(tf and not own)
+    poses.sort(
+        key=lambda name: (name in of_others, name not in own, tf_first and types[name] != ODOMETRY, len(name), name)
+    )
     pose: str | None = None
-    if given.get("pose_topic") != "tf" and (given.get("pose_topic") or poses or not tf):
+    told = given.get("pose_topic", "")
+    if told != "tf" and not {told, f"/{told}"} & {*tf} and (told or poses or not tf):
         pose = one_of(
             "pose_topic",
             POSES,
@@ -114,7 +119,7 @@ def _colours(images: Collection[str]) -> list[str]:
 def _depth_rank(types: Mapping[str, str], colours: Collection[str]) -> Callable[[str], tuple]:
     def rank(name: str) -> tuple:
         aligned = ("aligned" in name or "registered" in name) and "infra" not in name
-        shared = max((_shared(name, colour) for colour in colours), default=0)
+        shared = max((shared_namespaces(name, colour) for colour in colours), default=0)
         compressed = types[name] == COMPRESSED
         lossless = not compressed or name.endswith("compressedDepth")
         return not aligned, not lossless, -shared, compressed, "infra" in name, "rect" not in name, len(name), name
@@ -124,12 +129,17 @@ def _depth_rank(types: Mapping[str, str], colours: Collection[str]) -> Callable[
 
 def _colour_rank(types: Mapping[str, str], depth: str) -> Callable[[str], tuple]:
     def rank(name: str) -> tuple:
-        return -_shared(name, depth), types[name] == COMPRESSED, "rect" not in name, len(name), name
+        return -shared_namespaces(name, depth), types[name] == COMPRESSED, "rect" not in name, len(name), name
 
     return rank
 
 
-def _shared(one: str, other: str) -> int:
+def _of_depths_robot(topic: str, depth: str) -> str:
+    """What a topic is called in depth's first namespace, if its own first one is a robot's."""
+    return "/".join([*depth.split("/")[:2], *topic.split("/")[2:]])
+
+
+def shared_namespaces(one: str, other: str) -> int:
     """How many of their first namespaces two topics share."""
     return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(one.split("/"), other.split("/")))))
 

@@ -22,6 +22,7 @@ from gcseg_ros.frames import Array, CameraIntrinsics, Frame, is_z_up
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.bag_files import BagFiles, has_metadata, storage_files
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, camera_info_beside, choose_topics
+from gcseg_ros.recordings.bag_transforms import without_rivals
 from gcseg_ros.ros_types.messages import (
     bends,
     intrinsics_from_info,
@@ -81,6 +82,7 @@ class RosBag(Recording):
         self._fixed_frame, self._body_frame = fixed_frame, body_frame
         if fixed_frame is not None and body_frame is None:
             topics.setdefault("pose_topic", "tf")
+        self._told_pose = topics.get("pose_topic")
         self._told = "pose_topic" in topics or body_frame is not None
         self._told_camera = "camera_info_topic" in topics
         with BagFiles(path) as bag:
@@ -116,8 +118,10 @@ class RosBag(Recording):
 
     def _frames_of(self, bag: BagFiles) -> Iterator[Frame | str]:
         topics, camera = self.topics, bag.frame_id(self.topics.depth)
+        tf, rivals = without_rivals(bag, topics, self._told_pose, self._fixed_frame, camera)
+        topics = replace(topics, tf=tf)
         told = self._fixed_frame is not None or (topics.pose is not None and self._told)
-        tree = TransformTree() if told else self._links(bag, camera)
+        tree = TransformTree() if told else _links(bag, tf, camera)
         world = self._fixed_frame if told else tree.world_of(camera)
         worlds = (world,) if world else FIXED_FRAMES
         poses = topics.pose or f"TF, in the frame {' or '.join(worlds)}"
@@ -138,6 +142,7 @@ class RosBag(Recording):
         self.notes.append(
             f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
         )
+        self.notes += rivals
         cameras = sorted({topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic})
         static = {topic for topic in topics.tf if topic.endswith("tf_static")}
         for camera in cameras:
@@ -170,17 +175,6 @@ class RosBag(Recording):
                 f"{', '.join(assembly.poses.frames()) or 'none'}: choose the world with fixed_frame, or a pose_topic."
             )
 
-    def _links(self, bag: BagFiles, camera: str) -> TransformTree:
-        """What hangs on what in TF, without the transforms; read until the first world and the camera hang together."""
-        tree = TransformTree()
-        with suppress(UserError):  # a bag that is cut off: what is before that counts
-            for _, _, message in bag.messages(self.topics.tf):
-                for transform in message.transforms:
-                    tree.add(transform.header.frame_id, transform.child_frame_id, 0, np.eye(4))
-                if tree.connected(FIXED_FRAMES[0], camera):
-                    break
-        return tree
-
     def _check_depth_camera(self, bag: BagFiles, topics: Topics) -> None:
         """Raises UserError where depth would get another camera's calibration without being told to."""
         other = _of_another_camera(bag, topics.depth, topics.camera_info)
@@ -204,6 +198,18 @@ class RosBag(Recording):
                 )
                 return replace(topics, rgb_camera_info=None)
         return topics
+
+
+def _links(bag: BagFiles, tf: tuple[str, ...], camera: str) -> TransformTree:
+    """What hangs on what in TF, without the transforms; read until the first world and the camera hang together."""
+    tree = TransformTree()
+    with suppress(UserError):  # a bag that is cut off: what is before that counts
+        for _, _, message in bag.messages(tf):
+            for transform in message.transforms:
+                tree.add(transform.header.frame_id, transform.child_frame_id, 0, np.eye(4))
+            if tree.connected(FIXED_FRAMES[0], camera):
+                break
+    return tree
 
 
 def _mounted(bag: BagFiles, topics: Topics, tree: TransformTree, camera: str) -> str | None:
@@ -294,6 +300,7 @@ class _Assembly:
             pose, reason = None, f"no colour image within {PAIR_TOLERANCE_NS / SECOND_NS:g} s"
             if i is not None:
                 pose, reason = self.poses.at(depth.header.frame_id, stamp, expired)
+                self._note(self.poses.disputed(depth.header.frame_id))
                 if missing := self.poses.missing(
                     self._colours[i][1].header.frame_id, depth.header.frame_id, stamp, expired
                 ):
@@ -346,6 +353,11 @@ class _Assembly:
             raise UserError(f"{topic} at {seconds(stamp)} s: {error}") from None
         return Frame(name, seconds(stamp), rgb, depth_m, camera, pose, is_z_up(self.poses.world))
 
+    def _note(self, note: str) -> None:
+        """Tell the user once."""
+        if note and note not in self._notes:
+            self._notes.append(note)
+
     def _mount(self, colour: str, depth: str, stamp: int) -> Array | None:
         """T_colour_depth of the two images' frames; None if they are at one place, or (with a note) TF does not tell."""
         colour, depth = colour.lstrip("/"), depth.lstrip("/")
@@ -356,8 +368,8 @@ class _Assembly:
             f"TF does not say where {colour} (colour) stands beside {depth} (depth): they are taken to be at one place; if they are "
             "not, record /tf_static, or align depth to colour."
         )
-        if T is None and note not in self._notes:
-            self._notes.append(note)
+        if T is None:
+            self._note(note)
         return None if T is None or np.allclose(T, np.eye(4), atol=1e-4) else T
 
     def _registered(
@@ -446,6 +458,10 @@ class _Poses:
         if expired and not self._tree.in_gap(one, other, stamp):
             return ""
         return self._why((one,), other, stamp)
+
+    def disputed(self, frame: str) -> str:
+        """See `TransformTree`."""
+        return self._tree.disputed(frame)
 
     def frames(self) -> list[str]:
         """What TF has told of, sorted."""

@@ -163,3 +163,54 @@ def test_a_child_follows_its_newest_parent():
     tree.add("lift", "base", 1, turn(20))
     assert tree.lookup("odom", "base", 0) is None
     np.testing.assert_array_equal(tree.lookup("lift", "base", 1), turn(20))
+
+
+def camera_on_mast(*told):
+    """A camera on a mast of a robot in `map`, and what is told at 10 Hz: (parent, child, T, static)."""
+    tree = TransformTree()
+    tree.add("mast", "camera", 0, turn(0), static=True)
+    for i in range(20):
+        tree.add("map", "base", i * SECOND_NS // 10, turn(0, 0.05 * i))
+        for offset, (parent, child, T, static) in enumerate(told):
+            tree.add(parent, child, (10 * i + offset) * SECOND_NS // 100, T, static)
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ([("base", "mast", turn(0), True), ("other", "mast", turn(0), True)], "mast under base and under other"),
+        ([("base", "mast", turn(0), True), ("other", "mast", turn(0), False)], "mast under base and under other"),
+        ([("base", "mast", turn(0), False), ("other", "mast", turn(0), False)], "mast under base and under other"),
+        ([("base", "mast", turn(0), True), ("base", "mast", turn(0, 0.02), True)], "mast at two places under base"),
+        ([("base", "mast", turn(0), True), ("base", "mast", turn(30), False)], "mast at two places under base"),
+        ([("base", "mast", turn(0), True), ("map", "base", turn(0, 9), False)], "base at two places under map"),
+        ([("base", "mast", turn(0), True), ("map", "base", turn(0, 9), True)], "base at two places under map"),
+    ],
+)
+def test_what_two_publishers_tell_otherwise_of_the_camera_is_said(told, found):
+    assert f"TF has the frame {found}: two publishers" in camera_on_mast(*told).disputed("/camera")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [("base", "mast", turn(0), True), ("base", "mast", turn(0), True)],  # twice the same
+        [("base", "mast", turn(0), True), ("base", "mast", turn(0), False)],
+        [
+            ("base", "mast", turn(0), True),
+            ("a", "hand", turn(0), True),
+            ("b", "hand", turn(0), True),
+        ],  # not the camera's
+    ],
+)
+def test_publishers_that_agree_or_do_not_matter_to_the_camera_are_not(told):
+    assert camera_on_mast(*told).disputed("camera") == ""
+
+
+def test_a_frame_that_changes_hands_once_and_a_map_that_jumps_once_are_not_disputed():
+    tree = TransformTree()
+    for i in range(40):
+        tree.add("map" if i < 20 else "slam", "odom", i * SECOND_NS // 10, turn(0, 3.0 * (i > 10)))
+        tree.add("odom", "head", i * SECOND_NS // 10, turn(40 * np.sin(i / 3)))
+    assert tree.disputed("head") == ""

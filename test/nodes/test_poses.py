@@ -96,6 +96,16 @@ def test_tf_chains_moving_and_static_frames_and_keeps_what_is_static():
     assert poses.between("base", "camera", 0)[0, 3] == 0.5
 
 
+def test_what_two_publishers_tell_otherwise_of_what_the_camera_hangs_on_is_said():
+    poses = TfPoses("map")
+    for parent in ("base", "mast"):
+        poses.add([transform(0, parent, "mount", 0.0), transform(0, parent, "lidar", 0.0)], static=True)
+    poses.add([transform(0, "mount", "camera", 0.5)], static=True)
+    assert poses.disputed() == "", "nobody has asked for a camera"
+    poses.at(0, "camera")
+    assert poses.disputed().startswith("TF has the frame mount under base and under mast: two publishers tell of it")
+
+
 def test_a_late_transform_of_a_bag_s_last_loop_costs_the_next_loop_no_more_than_its_own_moment():
     poses, found = TfPoses("map"), 0
     poses.forget()  # an image of the new loop has shown that the clock went back

@@ -122,11 +122,11 @@ def test_every_kind_of_pose(tmp_path, kind):
     check_frames(open_recording(folder), views)
 
 
-def write_images(bag, views, frame="optical"):
+def write_images(bag, views, frame="optical", namespace=""):
     for view in views:
-        bag.camera_info("/camera/rgb/camera_info", view.stamp_ns)
-        bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8", frame)
-        bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1", frame)
+        bag.camera_info(f"{namespace}/camera/rgb/camera_info", view.stamp_ns)
+        bag.image(f"{namespace}/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8", frame)
+        bag.image(f"{namespace}/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1", frame)
 
 
 def shift(x, y=0.0, z=0.0):
@@ -253,6 +253,82 @@ def pan(ns):
     T = np.eye(4)
     T[:3, :3] = Rotation.from_euler("z", ns / SECOND).as_matrix()
     return T
+
+
+def write_two_robots(path, views, namespace):
+    """Whose frames are called the same; the second is 50 m ahead. The camera is in this namespace."""
+    start = views[0].stamp_ns
+    with BagBuilder(path) as bag:
+        for robot, ahead in (("robot1", 0.0), ("robot2", 50.0)):
+            bag.tf(0, ("base_link", "optical", OPTICAL), topic=f"/{robot}/tf_static", log_ns=start)
+            for ns in range(0, SECOND, SECOND // 10):
+                bag.tf(start + ns, ("odom", "base_link", shift(ahead + ns / SECOND)), topic=f"/{robot}/tf")
+                bag.odometry(f"/{robot}/odom", start + ns, shift(ahead + ns / SECOND))
+        write_images(bag, views, namespace=namespace)
+    for view in views:
+        view.pose = shift((view.stamp_ns - start) / SECOND) @ OPTICAL
+    return path
+
+
+def test_of_two_robots_the_tf_and_the_odometry_are_taken_that_are_nearest_to_depth_or_told(tmp_path):
+    first, second = make_views(3), make_views(3)
+    bag = write_two_robots(tmp_path / "bag", first, "/robot2")
+    for view in first:
+        view.pose[0, 3] += 50
+    recording = open_recording(bag)
+    check_frames(recording, first)
+    assert recording.notes[1:] == [
+        "/robot1/tf is passed over: it tells otherwise of the frame base_link than /robot2/tf; if it is that of the camera's robot, choose it "
+        "with pose_topic=/robot1/tf."
+    ]
+    recording = open_recording(bag, body_frame="base_link")
+    check_frames(recording, first)
+    assert "poses are /robot2/odom" in recording.notes[0]
+    bag = write_two_robots(tmp_path / "unclear", second, "")
+    check_frames(open_recording(bag), second)
+    for told in ("/robot2/tf", "robot2/tf", "/robot2/odom"):
+        check_frames(open_recording(bag, pose_topic=told), first)
+
+
+def test_topics_of_tf_that_do_not_contradict_each_other_are_one_robot_s(tmp_path):
+    """A SLAM with a namespace of its own, beside a camera whose driver tells where its parts are."""
+    views = make_views(3)
+    start = views[0].stamp_ns
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.tf(0, ("camera_link", "optical", OPTICAL), topic="/camera/tf_static", log_ns=start)
+        bag.tf(0, ("base_link", "camera_link", shift(0, 0, 1)), topic="/tf_static", log_ns=start)
+        for ns in range(0, SECOND, SECOND // 10):
+            bag.tf(start + ns, ("map", "odom", shift(5.0)), topic="/slam/tf")
+            bag.tf(start + ns, ("odom", "base_link", shift(ns / SECOND)))
+            if ns % (SECOND // 5) == 0:
+                bag.tf(start + ns, ("odom", "base_link", shift(ns / SECOND)), topic="/throttled/tf")
+        write_images(bag, views)
+    for view in views:
+        view.pose = shift(5 + (view.stamp_ns - start) / SECOND, 0, 1) @ OPTICAL
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, views)
+    assert len(recording.notes) == 1
+
+
+def test_tf_that_the_camera_hangs_on_is_not_passed_over_for_another(tmp_path):
+    """A driver tells of the camera's parts, and otherwise of where it sits than the robot does: TF leads to it through both only."""
+    views = make_views(3)
+    start = views[0].stamp_ns
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.tf(0, ("camera_link", "optical", OPTICAL), topic="/camera/tf_static", log_ns=start)
+        bag.tf(0, ("base_link", "camera_link", shift(0, 0, 1)), topic="/camera/tf_static", log_ns=start)
+        bag.tf(0, ("base_link", "camera_link", shift(0, 0, 1.5)), topic="/tf_static", log_ns=start + 1)
+        for ns in range(0, SECOND, SECOND // 10):
+            bag.tf(start + ns, ("map", "base_link", shift(ns / SECOND)))
+        write_images(bag, views)
+    for view in views:
+        view.pose = shift((view.stamp_ns - start) / SECOND, 0, 1.5) @ OPTICAL
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, views)
+    assert recording.notes[1:] == [
+        "TF has the frame camera_link at two places under base_link: two publishers tell of it, the latest counts, and poses may be wrong or "
+        "missing. Let one of them be silent."
+    ]
 
 
 @pytest.mark.parametrize("world", ["odom", "world"])
