@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gcseg_ros.camera.encoded_images import decode
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
+from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres, rigid
 
 INVALID_MM = 65535  # some sensors mark missing depth with the largest value
 MIDDLE = 0.3, 0.7  # of width and height, where a whole image's principal point lies
@@ -73,6 +73,15 @@ def read_matrix(path: Path, sides: tuple[int, ...] = (3, 4)) -> Array:
             return values.reshape(side, side)
     expected = " or ".join(f"{side}x{side}" for side in sides)
     raise UserError(f"{path} must hold a {expected} matrix of numbers; found {text[:60].strip()!r}.")
+
+
+def offset(T_colour_depth: Array) -> Array | None:
+    """A (4, 4) transform between two cameras; None if they are at one place, or it is left empty (no rigid transform)."""
+    try:
+        T = rigid(T_colour_depth)
+    except UserError:
+        return None
+    return None if np.allclose(T, np.eye(4), atol=1e-4) else T
 
 
 def camera(matrix: Array, image: npt.NDArray, what: str) -> CameraIntrinsics:

@@ -18,12 +18,13 @@ from gcseg_ros.recordings.folders import (
     in_order,
     stamps_from_names,
 )
-from gcseg_ros.recordings.images import camera, read_matrix, read_pose
+from gcseg_ros.recordings.images import camera, offset, read_matrix, read_pose
 
 
 class ScanNet(FolderRecording):
     """Files of a frame share a stem. Depth's camera is the reference, colour is resampled to it. 30 Hz by frame number.
-    Where only one camera's intrinsics are there, the other camera is the same at its image's size.
+    Where only one camera's intrinsics are there, the other camera is the same at its image's size. Depth's extrinsic, where there is one,
+    maps its points to colour's camera.
 
     poses  the folder of poses, for example `pose_noisy`
     """
@@ -45,14 +46,16 @@ class ScanNet(FolderRecording):
             FrameFiles(name, stamp_s, colour.get(name), depth.get(name), pose.get(name))
             for name, stamp_s in zip(names, stamps_from_names(names))
         ]
-        self._colour_matrix, self._depth_matrix = self._intrinsic("color"), self._intrinsic("depth")
+        self._colour_matrix, self._depth_matrix = self._matrix("intrinsic_color"), self._matrix("intrinsic_depth")
+        T_colour_depth = self._matrix("extrinsic_depth")
+        self.T_colour_depth = None if T_colour_depth is None else offset(T_colour_depth)
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
         return (path / "color").is_dir() and any((path / part).is_dir() for part in ("depth", "pose", "intrinsic"))
 
-    def _intrinsic(self, of: str) -> Array | None:
-        file = self.path / "intrinsic" / f"intrinsic_{of}.txt"
+    def _matrix(self, name: str) -> Array | None:
+        file = self.path / "intrinsic" / f"{name}.txt"
         return read_matrix(file) if file.exists() else None
 
     def pose(self, files: FrameFiles) -> Array | None:

@@ -4,6 +4,8 @@ Layout, little endian: u32 version; u64 length and text of the sensor's name; fo
 extrinsic of colour, then of depth); i32 compression of colour and of depth; u32 colour width, height, depth width,
 height; f32 depth units per metre; u64 number of frames; then for every frame a 4x4 float32 camera-to-world matrix, u64
 stamps and sizes in bytes of colour and depth, and the two encoded images (ScanNet/SensReader/c++/src/sensorData.h).
+Poses are those of depth's camera; its extrinsic maps its points to colour's camera (`computePointCloud` there), and is the identity where
+depth was aligned to colour, as in the published scans.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.camera.registration import registered
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import LARGEST_SIDE_PX, Array, Frame, register_colour
+from gcseg_ros.frames import LARGEST_SIDE_PX, Array, Frame
 from gcseg_ros.recordings import Recording, why_unusable
-from gcseg_ros.recordings.images import camera, decode_colour, metres
+from gcseg_ros.recordings.images import camera, decode_colour, metres, offset
 from gcseg_ros.ros_types.messages import seconds
 
 RATE_HZ = 30
@@ -38,6 +41,7 @@ class SensHeader:
 
     colour_matrix: Array
     depth_matrix: Array
+    T_colour_depth: Array
     depth_compression: int
     depth_size: tuple[int, int]
     depth_units_per_m: float
@@ -82,6 +86,7 @@ class ScanNetSens(Recording):
         return self.usable(self._frames())
 
     def _frames(self) -> Iterator[Frame | str]:
+        T_colour_depth = offset(self.header.T_colour_depth)
         for stored in self.stored():
             if reason := why_unusable(stored.pose):
                 yield reason
@@ -91,9 +96,9 @@ class ScanNetSens(Recording):
             depth_m = metres(self.raw_depth(stored), 1 / self.header.depth_units_per_m)
             colour_camera = camera(self.header.colour_matrix, colour, what)
             depth_camera = camera(self.header.depth_matrix, depth_m, what)
-            registered = register_colour(colour, colour_camera, depth_camera)
+            rgb = registered(colour, colour_camera, depth_m, depth_camera, T_colour_depth)
             stamp_s = seconds(round(stored.number * 1e9 / RATE_HZ))
-            yield Frame(f"{stored.number:06d}", stamp_s, registered, depth_m, depth_camera, stored.pose)
+            yield Frame(f"{stored.number:06d}", stamp_s, rgb, depth_m, depth_camera, stored.pose)
 
     def stored(self, step: int = 1) -> Iterator[StoredFrame]:
         """Every step-th frame, without decoding its images. Raises UserError."""
@@ -144,7 +149,7 @@ class ScanNetSens(Recording):
             raise UserError(f"{self._file} has depth images of {width}x{height} pixels: download it again.")
         if frames * FRAME_BYTES > self._file.stat().st_size:
             raise self._truncated()
-        return SensHeader(matrices[0], matrices[2], depth, (height, width), units, frames)
+        return SensHeader(matrices[0], matrices[2], matrices[3], depth, (height, width), units, frames)
 
     def _read(self, stream: BinaryIO, size: int) -> bytes:
         data = stream.read(size)

@@ -38,6 +38,7 @@ def export_frames(sens: Path, folder: Path, step: int = 1) -> int:
             (partial / name).mkdir(parents=True)
         np.savetxt(partial / "intrinsic" / "intrinsic_color.txt", header.colour_matrix, "%.6f")
         np.savetxt(partial / "intrinsic" / "intrinsic_depth.txt", header.depth_matrix, "%.6f")
+        np.savetxt(partial / "intrinsic" / "extrinsic_depth.txt", header.T_colour_depth, "%.8f")
         written = 0
         for frame in recording.stored(step):
             if why_unusable(frame.pose):

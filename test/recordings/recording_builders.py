@@ -84,12 +84,21 @@ def write_scannet(folder: Path, views, name="{:06d}"):
     return folder
 
 
-def write_sens(file: Path, views, version=4, colour_compression=1, depth_compression=1, units=1000.0, frames=None):
+def write_sens(
+    file: Path,
+    views,
+    version=4,
+    colour_compression=1,
+    depth_compression=1,
+    units=1000.0,
+    frames=None,
+    T_colour_depth=None,
+):
     file.parent.mkdir(parents=True, exist_ok=True)
     name = b"StructureSensor"
     with file.open("wb") as out:
         out.write(struct.pack("<IQ", version, len(name)) + name)
-        for matrix in (four(K), np.eye(4), four(K), np.eye(4)):
+        for matrix in (four(K), np.eye(4), four(K), np.eye(4) if T_colour_depth is None else T_colour_depth):
             out.write(matrix.astype("<f4").tobytes())
         out.write(struct.pack("<iiIIII", colour_compression, depth_compression, WIDTH, HEIGHT, WIDTH, HEIGHT))
         out.write(struct.pack("<fQ", units, len(views) if frames is None else frames))

@@ -46,6 +46,23 @@ def test_stamps_and_names_are_those_of_an_exported_folder(tmp_path):
     assert [(f.name, f.stamp_s) for f in folder] == [(f.name, f.stamp_s) for f in file]
 
 
+def test_a_colour_camera_beside_the_depth_camera_is_registered(tmp_path):
+    """Depth 14 m (the focal length) away, so that a step of the camera to the side is a pixel: the colour of the pixel to the right."""
+    (view,) = views = make_views(1)
+    view.depth_mm[:] = 14000
+    beside = np.eye(4)
+    beside[0, 3] = 1.0
+    file = write_sens(tmp_path / "scene.sens", views, T_colour_depth=beside)
+    folder = write_scannet(tmp_path / "folder", views)
+    np.savetxt(folder / "intrinsic/extrinsic_depth.txt", beside)
+    for recording in (open_recording(file), open_recording(folder)):
+        (frame,) = recording
+        np.testing.assert_array_equal(frame.colour[:, :-1], view.colour[:, 1:])
+        np.testing.assert_allclose(frame.pose, view.pose, atol=1e-6)
+    (frame,) = open_recording(write_sens(tmp_path / "empty.sens", views, T_colour_depth=np.zeros((4, 4))))
+    np.testing.assert_array_equal(frame.colour, view.colour)
+
+
 def test_lost_poses_are_left_out_and_counted(tmp_path):
     views = single_precision(make_views(3))
     views[1].pose[:] = -np.inf
