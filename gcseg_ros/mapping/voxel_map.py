@@ -88,9 +88,9 @@ class VoxelMap:
 
     def known(self, view: View, first: int) -> npt.NDArray[np.bool_]:
         """Whether each pixel's measured point (h, w) is in one of the `first` voxels, in the order in which they were first seen."""
-        is_first = (np.arange(len(self.labels)) < first).astype(np.int32)[:, None]
-        found = _look_up(self.keys, self.row_of, is_first, view.measured_m, view.pose, view.camera, 1 / self.voxel_m)
-        return np.asarray(found > 0)
+        return np.asarray(
+            _known(self.keys, self.row_of, first, view.measured_m, view.pose, view.camera, 1 / self.voxel_m)
+        )
 
     def led(self, most: int) -> npt.NDArray[np.int64]:
         """(most + 1,) how many voxels each label from 0 to `most` has the most votes of."""
@@ -227,6 +227,13 @@ def locate(keys, point, inverse):
 
 
 @njit
+def _row_at(keys, row_of, point, inverse):
+    """The row of a point's voxel; -1 where there is none."""
+    key, slot = locate(keys, point, inverse)
+    return row_of[slot] if key >= 0 and keys[slot] == key else np.int32(-1)
+
+
+@njit
 def _rehash(keys, row_of, new_keys, new_row_of):
     for i in range(len(keys)):
         if keys[i] != -1:
@@ -243,9 +250,21 @@ def _look_up(keys, row_of, labels, depth, pose, camera, inverse):
             z = depth[v, u]
             if z <= 0:
                 continue
-            key, slot = locate(keys, transform(pose, u, v, z, camera), inverse)
-            if key >= 0 and keys[slot] == key:
-                out[v, u] = labels[row_of[slot], 0]
+            row = _row_at(keys, row_of, transform(pose, u, v, z, camera), inverse)
+            if row >= 0:
+                out[v, u] = labels[row, 0]
+    return out
+
+
+@njit
+def _known(keys, row_of, first, depth, pose, camera, inverse):
+    h, w = depth.shape
+    out = np.zeros((h, w), np.bool_)
+    for v in range(h):
+        for u in range(w):
+            z = depth[v, u]
+            if z > 0:
+                out[v, u] = 0 <= _row_at(keys, row_of, transform(pose, u, v, z, camera), inverse) < first
     return out
 
 

@@ -1,5 +1,7 @@
 """The voxel map: lifting, votes, bounded slots, growth; against a dictionary that does the same slowly."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -45,6 +47,20 @@ def test_a_camera_that_stands_still_far_from_the_origin_knows_points_to_a_millim
         voxels.integrate(view(1 + 0.002 * rng.normal(size=(30, 40)), pose), np.zeros((30, 40), np.int32))
     offset = voxels.surface().points.astype(np.float64) - np.column_stack(corner(voxels.state()["key"], voxels.voxel_m))
     assert ((offset > -0.001) & (offset < voxels.voxel_m + 0.001)).all(), "a mean of points is in their voxel"
+
+
+def test_whether_points_were_seen_among_the_first_voxels_costs_the_frame_and_not_the_map():
+    voxels, near, far = VoxelMap(MapConfig()), view(np.full((30, 40), 2.0)), view(np.full((30, 40), 3.0))
+    voxels.integrate(near, np.zeros((30, 40), np.int32))
+    first = len(voxels)
+    voxels.integrate(far, np.zeros((30, 40), np.int32))
+    assert voxels.known(near, first).all()
+    assert not voxels.known(far, first).any()
+    assert voxels.known(far, len(voxels)).all()
+    tracemalloc.start()
+    voxels.known(far, first)
+    assert tracemalloc.get_traced_memory()[1] < len(voxels.labels), "not a byte a voxel that the map has room for"
+    tracemalloc.stop()
 
 
 def test_the_label_is_the_most_voted_and_the_share_says_how_clearly():
