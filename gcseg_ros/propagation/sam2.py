@@ -36,7 +36,7 @@ class Sam2Propagator:
     def __init__(self, config: Sam2Config, network: Any, runtime: Runtime) -> None:
         self.config = config
         self.window = Sam2Window(network, runtime, objects_per_batch=config.objects_per_batch)
-        self.shape = (0, 0)
+        self.shape, self.quarters = (0, 0), 0  # of the views of the window
         self.area: dict[int, int] = {}  # object -> pixels when it was last seen
         self.lost: dict[int, int] = {}  # object -> frames since then
         self._encoded: npt.NDArray[np.uint8] | None = None  # the picture that the window has encoded
@@ -45,7 +45,8 @@ class Sam2Propagator:
     def prompt(self, view: View, labels: Labels) -> None:
         area = np.bincount(labels.ravel())
         ids = (np.flatnonzero(area[1:] >= self.config.min_object_px) + 1).tolist()
-        self.shape, self.area, self.lost = labels.shape, {id: int(area[id]) for id in ids}, dict.fromkeys(ids, 0)
+        self.shape, self.quarters = labels.shape, view.quarters
+        self.area, self.lost = {id: int(area[id]) for id in ids}, dict.fromkeys(ids, 0)
         self._problem = None
         try:
             with memory_errors(*SMALLER):
@@ -61,7 +62,8 @@ class Sam2Propagator:
         if self._problem is not None:  # told once: until the next keyframe there is nothing to propagate
             problem, self._problem = self._problem, None
             raise problem
-        if not self.window.groups or view.depth_m.shape != self.shape:
+        # where a map is gone on with, images may be turned otherwise than those in the window's memory
+        if not self.window.groups or (view.depth_m.shape, view.quarters) != (self.shape, self.quarters):
             return np.zeros(view.depth_m.shape, np.int32)
         self._encode(view)
         known = torch.from_numpy(view.depth_m > 0).to(self.window.runtime.device)
@@ -82,16 +84,23 @@ class Sam2Propagator:
         ids = self.window.ids
         sizes = {"area": [self.area[id] for id in ids], "lost": [self.lost[id] for id in ids]}
         arrays = {name: np.array(values, np.int64) for name, values in sizes.items()}
-        return {**self.window.state(), **arrays, "shape": np.array(self.shape, np.int64)} if ids else {}
+        return (
+            {**self.window.state(), **arrays, "shape": np.array(self.shape, np.int64), "quarters": self.quarters}
+            if ids
+            else {}
+        )
 
     @memory_errors(*SMALLER)
     def restore(self, saved: Saved) -> None:
         """Take over the `state` of a propagator; one with another network begins at the next prompt. Raises UserError."""
+        self._encoded = self._problem = None
+        self.window.forget()
+        if "quarters" not in saved:  # no window, or it is not known how its images were turned
+            return
         self.window.restore(saved)
-        self._encoded, self._problem, ids = None, None, self.window.ids
-        if ids:
+        if ids := self.window.ids:
             height, width = saved.array("shape", np.int64, (2,), 1, 1 << 16).tolist()
-            self.shape = height, width
+            self.shape, self.quarters = (height, width), saved.number("quarters", high=3)
             self.area = dict(zip(ids, saved.array("area", np.int64, (len(ids),), 0).tolist()))
             self.lost = dict(zip(ids, saved.array("lost", np.int64, (len(ids),), 0).tolist()))
 

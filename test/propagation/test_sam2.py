@@ -306,6 +306,17 @@ def test_masks_end_where_depth_does_and_what_has_little_depth_is_followed(networ
         np.testing.assert_array_equal(ours(view), labels)
 
 
+def test_a_window_whose_images_were_turned_otherwise_is_not_gone_on_with(network):
+    """A map is gone on with by a camera that hangs upside down: the sizes are the same."""
+    pictures, masks = video(3)
+    seen, ours, resumed = views(pictures), propagator(network), propagator(network)
+    ours.prompt(seen[0], labels_of(masks[0], [1, 2, 3]))
+    resumed.restore(Saved("propagation", 3, ours.state()))
+    assert resumed(seen[1]).any()
+    assert not resumed(replace(seen[2], quarters=2)).any()
+    assert resumed(seen[2]).any()
+
+
 def test_small_objects_and_other_sizes_of_pictures(network):
     pictures, _ = video(2)
     seen, ours = views(pictures), propagator(network, min_object_px=20)
