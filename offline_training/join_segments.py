@@ -67,26 +67,33 @@ def main(
     loaded = checkpoints.load(checkpoints.find(str(checkpoint)))
     changes = {**loaded.post_processing, "segments": "join"}
     segmenter = Segmenter(loaded.network, build_config(changes, PostProcessing))
-    graphs = [
-        labelled_graph(segmenter, folder.read(entry))
-        for folder, entry in track(scenes, "looking", console=console, disable=not console.is_terminal)
-    ]
+    looked_at = track(scenes, "looking", console=console, disable=not console.is_terminal)
+    found = [labelled_graph(segmenter, folder.read(entry)) for folder, entry in looked_at]
+    graphs = [graph for graph in found if graph is not None]
+    if len(graphs) < 2:
+        raise UserError(
+            f"Joining is learned from two scenes or more that have labels and in which the network finds masks: of {len(found)} there "
+            f"is {len(graphs)}."
+        )
     post = segmenter.settings
     settings = Settings(
         post.join_probability, post.min_voxels, unlabelled_is_wrong=False, seed=seed, rounds=rounds, **DECISION
     )
-    model = train([graph for graph in graphs if graph is not None], settings, console.print)
+    model = train(graphs, settings, console.print)
     notes = {**loaded.notes, "joining_settings": f"{len(graphs)} scenes, {settings}"}
     checkpoints.save(loaded.network, output, post_processing=changes, joining=model, **notes)
     print(f"Wrote {output}")
 
 
 def labelled_graph(segmenter: Segmenter, sample: Sample) -> LabelledGraph | None:
-    """What the network says of a scene's segments, and how many points of each have which label; None if it sees nothing there."""
+    """What the network says of a scene's segments, and how many points of each have which label; None if it sees nothing there, or nothing
+    has a label."""
     from gcseg_ros.segmentation.joining import coverage_of
     from gcseg_ros.segmentation.segment_graph import segment_graph
     from offline_training.joining.labelled import LabelledGraph
 
+    if not (sample.instance > 0).any():
+        return None
     seen = segmenter.predict(sample.points, sample.colours)
     assert seen.cloud is not None
     objectness, coverage = coverage_of(

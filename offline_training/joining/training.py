@@ -130,6 +130,10 @@ def fit_confidence(graphs: Sequence[LabelledGraph], unseen: Sequence[Trees], set
     """Of objects' IoU with the true ones; graphs are joined by trees that have not seen them."""
     outcomes = [objects_and_ious(graph, trees, settings) for graph, trees in zip(graphs, unseen)]
     known, iou = (np.concatenate([outcome[k] for outcome in outcomes]) for k in (0, 1))
+    if not len(known):
+        raise UserError(
+            "No object of the scenes is at least half labelled, so there is no confidence to learn: take scenes with more labels."
+        )
     if settings.linear_confidence:
         scaler = StandardScaler().fit(known)
         ridge = Ridge(3.0).fit(scaler.transform(known), iou)

@@ -1,5 +1,8 @@
 """`python -m offline_training.join_segments`: the real command on small rooms."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
@@ -8,7 +11,7 @@ from gcseg_ros.segmentation import Segmenter, checkpoint  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
 from offline_training.commands import run  # noqa: E402
 from offline_training.join_segments import main  # noqa: E402
-from offline_training.labelling.samples import Entry, SampleFolder, begin, write_index  # noqa: E402
+from offline_training.labelling.samples import Entry, SampleFolder, begin, write_index, write_sample  # noqa: E402
 
 
 @pytest.fixture
@@ -43,7 +46,14 @@ def test_what_cannot_be_learned_from_is_one_sentence(samples, network, tmp_path,
     own = tmp_path / "own"
     begin(own, {"stage": 3})
     write_index(own, [Entry("room", "map", "samples/room.map.npz")])
+    unlabelled = tmp_path / "unlabelled"
+    begin(unlabelled, {"stage": 2})
+    for entry in SampleFolder(samples).choose(["map"])[:2]:
+        room = SampleFolder(samples).read(entry)
+        write_sample(unlabelled / entry.file, replace(room, instance=np.zeros_like(room.instance)))
+    write_index(unlabelled, SampleFolder(samples).choose(["map"])[:2])
     for folder, file, says in (
+        (unlabelled, network, "of 2 there is 0"),
         (tmp_path / "absent", network, "absent"),
         (own, network, "label with --stage 2"),
         (empty, network, "no whole scene"),
