@@ -1,4 +1,9 @@
-"""The one exception that a user is meant to read."""
+"""The one exception that a user is meant to read, and what others say as a part of it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
 
 
 class UserError(Exception):
@@ -7,3 +12,9 @@ class UserError(Exception):
     The command line prints it and exits with status 2; a node logs it. In between it is caught only where work goes on
     without what failed, which is then counted or told, or to say more of where it happened.
     """
+
+
+def quoted(said: object, most: int = 160) -> str:
+    """The first sentence of what a package says, an error or a text, in one line and without its full stop; a long one ends at a word."""
+    first = re.split(r"(?<=\w)\.\s", str(said).strip(), maxsplit=1)[0].rstrip(".")
+    return textwrap.shorten(first, most, placeholder=" ...")

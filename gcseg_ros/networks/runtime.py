@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from gcseg_ros.config import FoundationConfig
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.files import check_stored
 from gcseg_ros.networks.parameters import mismatched
 
@@ -97,7 +97,7 @@ class Runtime:
         except Exception as error:  # of the compilers, which are not torch's
             logger.warning(
                 "The image encoder cannot be compiled here (%s): going on without foundation.compile.",
-                " ".join(str(error).split())[:160],
+                quoted(error),
             )
         else:
             encoder.forward = compiled  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from gcseg_ros.config import FoundationConfig
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.networks.runtime import Runtime, fill, read_parameters, shared
 from gcseg_ros.weights import locate
 
@@ -59,9 +59,8 @@ def build_sam2(configuration: str, changes: tuple[str, ...] = ()) -> Any:
             configuration, device="cpu", hydra_overrides_extra=[f"++model.{change}" for change in changes]
         )
     except (HydraException, OmegaConfBaseException) as error:
-        reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"The package sam2 cannot build the configuration {configuration!r} ({reason}): name one of its own, as "
+            f"The package sam2 cannot build the configuration {configuration!r} ({quoted(error)}): name one of its own, as "
             "configs/sam2.1/sam2.1_hiera_l.yaml."
         ) from None
     network.fill_hole_area = 0  # needs an extension in CUDA, and only changes the output

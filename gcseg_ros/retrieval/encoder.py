@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.packages import require_packages
 from gcseg_ros.weights import TABLE, locate
 from gcseg_ros.weights.store import sha256
@@ -111,7 +111,7 @@ class OpenClip:
         except Exception as error:  # whatever a file that is no such model makes of open_clip's loading
             reason = "it is damaged, or holds more than weights" if isinstance(error, UnpicklingError) else str(error)
             raise UserError(
-                f"{file or model} cannot be loaded as {source.removeprefix(LOCAL)} ({' '.join(reason.split())[:300]}): give weights "
+                f"{file or model} cannot be loaded as {source.removeprefix(LOCAL)} ({quoted(reason, 300)}): give weights "
                 "that belong to the architecture."
             ) from None
         return cls(name, network, preprocess, tokenize, where, bool(MULTILINGUAL.search(name)))

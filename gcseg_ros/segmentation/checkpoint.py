@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.files import atomic_path, check_stored
 from gcseg_ros.joining.model import JoiningModel
 from gcseg_ros.networks.parameters import mismatched
@@ -93,12 +93,11 @@ def write(content: Mapping[str, Any], path: str | Path) -> None:
     """As `torch.save`, in one step, and the same bytes for the same content. Raises UserError where it cannot be written."""
     with atomic_path(path) as temporary:
         try:
-            with temporary.open(
-                "wb"
-            ) as file:  # given a path, torch.save writes its name, which is random, into the file
+            # given a path, torch.save writes its name, which is random, into the file
+            with temporary.open("wb") as file:
                 torch.save(content, file)
         except (OSError, RuntimeError) as error:  # torch has its own way to say that the disk is full
-            said = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
+            said = getattr(error, "strerror", None) or quoted(error)
             raise OSError(None, f"{said}; is the disk full?") from None
 
 
@@ -131,9 +130,8 @@ def load(path: str | Path) -> Checkpoint:
         network = Mask3D(config)
         network.load_state_dict(state)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"{path} is not a checkpoint of this architecture ({type(error).__name__}: {reason}): expected one of gcseg_ros, Mask3D or Segment3D."
+            f"{path} is not a checkpoint of this architecture ({type(error).__name__}: {quoted(error)}): expected one of gcseg_ros, Mask3D or Segment3D."
         ) from None
     return Checkpoint(network.eval(), post_processing, joining, notes)
 
@@ -157,9 +155,8 @@ def read(path: Path) -> dict[str, Any]:
         with torch.serialization.safe_globals([(Inert, name) for name in foreign]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no common type for broken files
-        reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"The checkpoint {path} cannot be read ({reason}): it is damaged or was not written by torch.save."
+            f"The checkpoint {path} cannot be read ({quoted(error)}): it is damaged, cut off, or was not written by torch.save."
         ) from None
     if not isinstance(content, dict):
         raise UserError(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.files import atomic_path, read_arrays, read_json, write_json_atomic
 
 UNKNOWN = -1
@@ -143,7 +143,7 @@ def read_index(folder: Path) -> list[Entry]:
     try:
         entries = [Entry(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines() if line]
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{file} is not an index of samples ({' '.join(str(error).split())[:160]}).") from None
+        raise UserError(f"{file} is not an index of samples ({quoted(error)}).") from None
     return entries
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.files import atomic_path, sole_writer
 from gcseg_ros.networks.runtime import device_of
 from gcseg_ros.packages import extra
@@ -207,7 +207,7 @@ def launched(settings: Training, accelerator: str, devices: int | str) -> Any:
         fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes)
     except Exception as error:  # Lightning has no common type for what is not there
         raise UserError(
-            f"Training cannot run on {devices} of {accelerator!r} here ({' '.join(str(error).split())[:200]}): choose --accelerator cpu, or auto."
+            f"Training cannot run on {devices} of {accelerator!r} here ({quoted(error, 200)}): choose --accelerator cpu, or auto."
         ) from None
     fabric.launch()
     if settings.batch % fabric.world_size:

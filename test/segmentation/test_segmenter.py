@@ -412,6 +412,17 @@ def test_bad_checkpoints_are_one_sentence(network, tmp_path, monkeypatch):
     assert not (tmp_path / "executed").exists()
 
 
+def test_what_torch_says_of_a_checkpoint_that_was_cut_off_is_not_cut_off_itself(network, tmp_path):
+    checkpoint.save(network, tmp_path / "good.pt")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "good.pt").read_bytes()[:-100])
+    with pytest.raises(UserError) as error:
+        checkpoint.load(tmp_path / "cut.pt")
+    assert str(error.value) == (
+        f"The checkpoint {tmp_path / 'cut.pt'} cannot be read (PytorchStreamReader failed reading zip archive: failed finding central directory): "
+        "it is damaged, cut off, or was not written by torch.save."
+    )
+
+
 @pytest.mark.parametrize(
     "change",
     [
