@@ -18,7 +18,7 @@ from gcseg_ros.files import sole_writer
 from gcseg_ros.recordings import parse_options
 from offline_training.commands import run
 from offline_training.labelling.engines import label_here, label_with_ray
-from offline_training.labelling.samples import begin, write_index
+from offline_training.labelling.samples import begun, write_index
 from offline_training.labelling.scene import Labelling
 from offline_training.labelling.versions import versions
 
@@ -71,8 +71,7 @@ def main(
     )
     recordings = [name if name.startswith("synthetic:") else str(Path(name).resolve()) for name in recordings]
     protocol = {**labelling.model_dump(mode="json"), "versions": versions(labelling)}
-    with sole_writer(output):
-        entries = begin(output, protocol)
+    with sole_writer(output), begun(output, protocol) as entries:
         known = {entry.scene for entry in entries}
         scenes = [scene for scene in dict.fromkeys(recordings) if scene not in known]
         order = {scene: i for i, scene in enumerate(recordings)}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -153,21 +154,34 @@ def write_index(folder: Path, entries: Iterable[Entry]) -> None:
 
 
 def begin(folder: Path, protocol: dict[str, Any]) -> list[Entry]:
-    """Start or go on with a folder: the entries that it has already. Raises UserError if it has another protocol."""
+    """Start or go on with a folder: the entries that it has already. Raises UserError if it has another protocol, and a scene."""
     file = folder / PROTOCOL
     if not file.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} holds something else: give a new folder, or one that this command began.")
         write_json_atomic(file, protocol)
         return []
-    known = read_protocol(folder)
+    known, entries = read_protocol(folder), read_index(folder)
     plain = json.loads(json.dumps(protocol))
     different = sorted(key for key in known.keys() | plain.keys() if known.get(key) != plain.get(key))
-    if different:
+    if different and entries:
         raise UserError(
             f"{folder} was labelled with another {', '.join(different)}: give a new folder, or the settings in {file}."
         )
-    return read_index(folder)
+    if different:
+        write_json_atomic(file, protocol)
+    return entries
+
+
+@contextmanager
+def begun(folder: Path, protocol: dict[str, Any]) -> Iterator[list[Entry]]:
+    """`begin`; afterwards nothing is left in a folder in which nothing was labelled."""
+    entries = begin(folder, protocol)
+    try:
+        yield entries
+    finally:
+        if [file.name for file in folder.iterdir()] == [PROTOCOL]:
+            (folder / PROTOCOL).unlink()
 
 
 def thinned(sample: Sample, voxel_m: float) -> Sample:

@@ -17,7 +17,7 @@ from gcseg_ros.recordings.synthetic import export
 from offline_training import label
 from offline_training.commands import run
 from offline_training.labelling import engines, scene
-from offline_training.labelling.samples import Entry, Sample, SampleFolder, read_sample, thinned, write_sample
+from offline_training.labelling.samples import Entry, Sample, SampleFolder, begin, read_sample, thinned, write_sample
 from offline_training.labelling.scene import Labelled, Labelling, label_scene
 from offline_training.labelling.versions import versions
 
@@ -228,6 +228,26 @@ def test_a_recording_that_cannot_be_used_does_not_stop_the_others(tmp_path, caps
     assert run(label.main, ["missing", "a", "-o", str(tmp_path / "out"), "--stage", "2"]) == 2
     assert "1 of 2 scenes could not be labelled" in capsys.readouterr().err
     assert [entry.scene for entry in SampleFolder(tmp_path / "out").entries] == [str(Path("a").resolve())]
+
+
+def test_a_labelling_that_fails_before_its_first_scene_leaves_the_folder_to_other_settings(
+    tmp_path, capsys, monkeypatch
+):
+    out = tmp_path / "out"
+    for made in (False, True):  # whether the folder was there
+        assert run(label.main, ["missing", "-o", str(out), "--stage", "2"]) == 2
+        assert out.exists() == made
+        assert not made or not list(out.iterdir())
+        out.mkdir(exist_ok=True)
+    begin(out, {"stage": 1})
+    write_sample(
+        out / "samples/half.npz", Sample(np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8), np.ones(1, np.int32))
+    )
+    monkeypatch.setattr(engines, "label_scene", lambda spec, *_: without_notes(Entry(spec, "map", "f")))
+    assert run(label.main, ["a", "-o", str(out), "--stage", "2"]) == 0, capsys.readouterr().err
+    assert SampleFolder(out).protocol["stage"] == 2
+    assert run(label.main, ["a", "-o", str(out), "--stage", "1"]) == 2
+    assert "labelled with another stage" in capsys.readouterr().err
 
 
 def _raise(error):
