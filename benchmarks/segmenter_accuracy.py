@@ -20,7 +20,8 @@ from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import parse_setting
-from gcseg_ros.evaluation.average_precision import Overlap, average_precision
+from gcseg_ros.errors import UserError
+from gcseg_ros.evaluation.average_precision import Overlap, average_precision, is_counted
 from gcseg_ros.evaluation.baselines import measure
 from gcseg_ros.evaluation.truth import carry, load_truth
 from gcseg_ros.files import write_json_atomic
@@ -59,6 +60,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for path in options.truths:
         truth = load_truth(path)
+        if not is_counted(truth.instance):
+            raise UserError(f"{path} has no true instance of 100 points or more: average precision cannot be measured.")
         row: dict[str, Any] = {"scene": path.name}
         start = time.perf_counter()
         found = segmenter(truth.points, truth.colours, options.queries)

@@ -99,6 +99,11 @@ class Overlap:
         return self.shared / (self.sizes[:, None] + self.true_sizes - self.shared)
 
 
+def is_counted(truth: npt.NDArray[np.integer]) -> bool:
+    """Whether there is a true instance of at least 100 points in truth (N,), ids, 0 = none: without one there is no average precision."""
+    return bool((np.unique(truth[truth > 0], return_counts=True)[1] >= MIN_POINTS).any())
+
+
 @dataclass(frozen=True)
 class Matches:
     """What became of one scene at one IoU threshold: scores of true and false positives, and the instances not found."""

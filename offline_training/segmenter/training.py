@@ -23,6 +23,7 @@ from gcseg_ros.packages import extra
 from gcseg_ros.segmentation import checkpoint
 from gcseg_ros.segmentation.network import Mask3D
 from gcseg_ros.segmentation.sparse_tensor import SparseTensor
+from gcseg_ros.weights.store import sha256
 from offline_training.labelling.samples import UNKNOWN, Entry, SampleFolder
 from offline_training.segmenter.examples import Batch, Examples, batched
 from offline_training.segmenter.losses import segmenter_loss
@@ -73,7 +74,7 @@ def train(
     """Train, and write to `output`: state.pt (to go on from), segmenter.pt (the network so far, float16), metrics.jsonl, TensorBoard's events.
 
     start       a checkpoint whose parameters are the first ones; its network must be that of the settings, see `load_parameters`
-    resume      go on from output/state.pt; the result is the same, bit for bit, as without the interruption
+    resume      go on from output/state.pt; the result is the same, bit for bit, as without the interruption. `start` may be left out then
     validation  clouds whose average precision is measured
     progress    called after each step with steps done, steps in all, and a short text
     interrupted asked after each step; once true the state is saved and KeyboardInterrupt raised
@@ -114,7 +115,8 @@ def take_steps(
     average = AveragedModel(network, avg_fn=running_mean(settings.average_steps), use_buffers=True)
     kept: Mask3D = average.module  # type: ignore[assignment]
     parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
-    done = restore(state_file, settings, samples, parts) if resume else 0
+    began = None if start is None else origin(start)
+    done, began = restore(state_file, settings, samples, began, parts) if resume else (0, began)
     metrics = read_metrics(metrics_file, done) if resume else []
     objective, optimizer = fabric.setup(Objective(network, settings), optimizer)
     average.to(fabric.device)
@@ -129,7 +131,7 @@ def take_steps(
             checkpoint.save(
                 kept, output / NETWORK, post_processing=post, stage=settings.stage, steps=step, settings=notes
             )
-            write_state(state_file, step, settings, samples, parts)  # last: what it says is done is there
+            write_state(state_file, step, settings, samples, began, parts)  # last: what it says is done is there
 
     step, lost = done, 0
     recent: dict[str, float] = {}
@@ -278,19 +280,31 @@ def load_parameters(network: Mask3D, file: Path) -> None:
     network.load_state_dict(other.state_dict())
 
 
+def origin(file: Path) -> str:
+    """A digest of a network's file. Raises UserError where there is none."""
+    try:
+        return sha256(file)[:16]
+    except OSError as error:
+        raise UserError(
+            f"The network {file} to begin with (--from) cannot be read: {error.strerror or error}."
+        ) from None
+
+
 def write_state(
     file: Path,
     step: int,
     settings: Training,
     samples: Sequence[tuple[SampleFolder, Entry]],
+    began: str | None,
     parts: dict[str, Any],
 ) -> None:
-    """parts: by name, what has a state_dict."""
+    """began: the `origin` of its first parameters; parts: by name, what has a state_dict."""
     content = {
         "format": FORMAT,
         "step": step,
         "settings": settings.model_dump_json(),
         "samples": names_of(samples),
+        "from": began,
         **{name: part.state_dict() for name, part in parts.items()},
     }
     checkpoint.write(content, file)
@@ -300,9 +314,11 @@ def restore(
     file: Path,
     settings: Training,
     samples: Sequence[tuple[SampleFolder, Entry]],
+    began: str | None,
     parts: dict[str, Any],
-) -> int:
-    """Steps done. Raises UserError if there is no such file, it is broken, or it belongs to other settings or samples."""
+) -> tuple[int, str | None]:
+    """Steps done, and the `origin` of the first parameters. Raises UserError if there is no such file, it is broken, or it belongs to other
+    settings or samples, or began with another network than `began` (None: any)."""
     check_state(file)
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
@@ -318,9 +334,14 @@ def restore(
     if different or names != names_of(samples):
         what = ", ".join(different) or "samples"
         raise UserError(f"The state {file} was trained with other {what}: give the same, or a new folder.")
+    began_before = state.get("from", began)
+    if began not in (None, began_before):
+        raise UserError(
+            f"The state {file} began with another network than that of --from: give the same, leave --from out, or give a new folder."
+        )
     for name, part in parts.items():
         part.load_state_dict(state[name])
-    return step
+    return step, began_before
 
 
 def check_state(file: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.evaluation.average_precision import Overlap, average_precision
+from gcseg_ros.evaluation.average_precision import Overlap, average_precision, is_counted
 from gcseg_ros.evaluation.truth import load_truth
 from gcseg_ros.segmentation.network import Mask3D
 from gcseg_ros.segmentation.segmenter import Segmenter
@@ -37,7 +37,13 @@ def validation_clouds(paths: Sequence[Path], most: int, kinds: Sequence[str]) ->
             sources += [(folder, entry) for entry in folder.choose(kinds)]
         else:
             sources.append(path)
-    return [cloud_of(source) for source in sources[:: max(1, -(-len(sources) // most))]]
+    clouds = [cloud_of(source) for source in sources[:: max(1, -(-len(sources) // most))]]
+    if clouds and not any(is_counted(cloud.instance) for cloud in clouds):
+        raise UserError(
+            f"None of the {len(clouds)} clouds to validate with, first {clouds[0].name}, has a true instance of 100 points or more: average "
+            "precision cannot be measured; give others with --validate, or leave it out."
+        )
+    return clouds
 
 
 def cloud_of(source: Path | tuple[SampleFolder, Entry]) -> Cloud:

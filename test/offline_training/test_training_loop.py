@@ -221,6 +221,23 @@ def test_a_state_of_other_settings_or_a_broken_one_is_refused(samples, tmp_path)
     assert "weights_only" not in str(error.value), "torch's own advice would run what is in the file"
 
 
+def test_a_training_is_resumed_with_the_network_that_it_began_with_or_without_naming_it(samples, tmp_path):
+    first, other = tmp_path / "first.pt", tmp_path / "other.pt"
+    chosen, out = settings("steps=1"), tmp_path / "out"
+    for seed, file in enumerate((first, other)):
+        torch.manual_seed(seed)
+        checkpoint.save(Mask3D(chosen.network), file)
+    train(chosen, entries(samples), out, first, accelerator="cpu")
+    for start in (first, None):
+        train(chosen, entries(samples), out, start, resume=True, accelerator="cpu")
+    for start, says in (
+        (other, "began with another network than that of --from"),
+        (tmp_path / "none.pt", "cannot be read"),
+    ):
+        with pytest.raises(UserError, match=says):
+            train(chosen, entries(samples), out, start, resume=True, accelerator="cpu")
+
+
 def relabelled(folder, to, **protocol):
     """The same scenes and names, labelled otherwise."""
     shutil.copytree(folder, to)
@@ -310,6 +327,10 @@ def test_truth_of_scenes_can_be_the_validation(tmp_path, samples):
     shutil.copytree(samples, folder)
     (folder / "samples" / "room1.map.npz").write_bytes(b"")
     assert len(validation_clouds([folder], 2, ["map"])) == 2, "only those that are chosen are read"
+    np.savez(tmp_path / "nothing.npz", points=sample.points, instance=np.zeros(len(sample), np.int32))
+    assert len(validation_clouds([tmp_path / "nothing.npz", samples], 8, ["map"])) == 4
+    with pytest.raises(UserError, match=r"None of the 1 clouds .*nothing\.npz, has a true instance of 100 points"):
+        validation_clouds([tmp_path / "nothing.npz"], 8, ["map"])
     (tmp_path / "instances.txt").write_text("1001\n1002\n")
     with pytest.raises(UserError, match="no points"):
         validation_clouds([tmp_path / "instances.txt"], 2, ["map"])
