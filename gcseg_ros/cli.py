@@ -28,6 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+UpAxis = Annotated[
+    Literal["x", "-x", "y", "-y", "z", "-z"], typer.Option("--up", help="The cloud's axis that points up (ARKit: y).")
+]
 RecordingPath = Annotated[
     str,
     typer.Argument(
@@ -196,6 +199,7 @@ def view(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page in 3D for any browser, without a server.")
     ] = None,
+    up: UpAxis = "z",
 ) -> None:
     """Show the objects of a map: as a table, a picture (--png) or in 3D (--html, --rrd)."""
     from gcseg_ros.instances.export import read_instance_map, read_labelled
@@ -204,7 +208,11 @@ def view(
     for file in filter(None, (png, rrd, html)):
         if file is not png or file.resolve() != (output / PICTURE).resolve():
             check_own_file(file, [output, output / "instances.ply", output / "instances.json"])
-    instances = read_labelled(output) if output.is_file() else read_instance_map(output)
+    if up != "z" and output.is_dir():
+        raise UserError(
+            f"--up turns a PLY, and {output} is a folder: give {output / 'instances.ply'} to look at it so."
+        )
+    instances = read_labelled(output, up) if output.is_file() else read_instance_map(output)
     if png:
         from gcseg_ros.viewer.picture import write_picture
 
@@ -243,9 +251,7 @@ def segment(
     min_score: Annotated[
         float | None, typer.Option(metavar="S", help="Leave out instances scored below (0 to 1).")
     ] = None,
-    up: Annotated[
-        Literal["x", "-x", "y", "-y", "z", "-z"], typer.Option(help="The cloud's axis that points up (ARKit: y).")
-    ] = "z",
+    up: UpAxis = "z",
     device: Annotated[str | None, typer.Option(metavar="cpu|cuda", help="Default: a GPU where there is one.")] = None,
 ) -> None:
     """Segment a cloud into instances with the 3D network, in one pass: OUT.ply, and a picture OUT.png."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gcseg_ros.camera.upright import turned_upright
 from gcseg_ros.clouds.ply import read_cloud, write_cloud
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import read_json, write_json_atomic
@@ -93,11 +94,11 @@ def read_instance_map(out: str | Path) -> InstanceMap:
     )
 
 
-def read_labelled(file: Path) -> InstanceMap:
-    """A PLY with an instance per point. Raises UserError."""
+def read_labelled(file: Path, up: str = "z") -> InstanceMap:
+    """A PLY with an instance per point, turned so that its axis `up` (as in `camera.upright.AXES`) is z. Raises UserError."""
     cloud = read_cloud(file)
     if "instance" not in cloud:
         raise UserError(f"{file} has no instance per point: expected a cloud written by gcseg segment.")
     labels = np.maximum(cloud["instance"], 0)
     confidence = cloud.get("confidence", np.ones(len(labels), np.float32))
-    return labelled_map(cloud["points"], cloud.get("colours"), labels, confidence)
+    return labelled_map(turned_upright(cloud["points"], up), cloud.get("colours"), labels, confidence)

@@ -16,9 +16,12 @@ FOLDED = "seen in"
 
 
 def objects_table(objects: Iterable[ObjectInstance]) -> Table:
-    """One row an object, the largest first; the bar has the object's colour in picture.png. Where it is narrow, the frames' names are folded."""
-    table = Table("", "id", "points", "size (m)", "confidence", FOLDED, "state", box=None)
-    for found in sorted(objects, key=lambda found: -found.points):
+    """One row an object, the largest first; the bar has the object's colour in picture.png. Where it is narrow, the frames' names are folded;
+    what was labelled all at once has none, nor states."""
+    objects = sorted(objects, key=lambda found: -found.points)
+    history = any(found.first_seen for found in objects)
+    table = Table("", "id", "points", "size (m)", "confidence", *([FOLDED, "state"] if history else []), box=None)
+    for found in objects:
         red, green, blue = instance_colours(np.array(found.id)).tolist()
         size = " x ".join(f"{edge:.2f}" for edge in found.oriented_box[2])
         table.add_row(
@@ -27,8 +30,7 @@ def objects_table(objects: Iterable[ObjectInstance]) -> Table:
             str(found.points),
             size,
             f"{found.confidence:.2f}",
-            Text(f"{found.first_seen} - {found.last_seen}"),
-            Text(found.state),
+            *([Text(f"{found.first_seen} - {found.last_seen}"), Text(found.state)] if history else []),
         )
     for column in table.columns:
         if column.header == FOLDED:
