@@ -362,6 +362,9 @@ def test_doctor_says_ok_or_what_to_do(capsys, monkeypatch):
     assert all(line.startswith(("ok ", "optional ")) for line in lines)
     for name in ("Python", "numpy", "numba", "ROS 2", "GPU", "processor", "memory", "shared memory", "DDS profile"):
         assert any(f" {name} " in line for line in lines)
+    for name in ("torch", "lightning", "tensorboard", "scikit-learn", "ray"):  # of the training
+        (line,) = [line for line in lines if line.split()[1] == name]
+        assert re.search(r" \d+\.\d+| not installed: for .* pip install .*\[(train|ray|segmentation)\]", line)
     monkeypatch.setattr("gcseg_ros.commands.doctor.OPENCV", ("not-from-pip",))
     assert main(["doctor"]) == 0
     assert "it is from apt" in capsys.readouterr().out

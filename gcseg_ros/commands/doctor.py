@@ -24,6 +24,7 @@ from gcseg_ros.ros_types.dds import TRANSPORTS, profiles_given, profiles_variabl
 from gcseg_ros.weights import FOLDER_VARIABLE, TABLE, weights_folder
 
 NEEDED = "numpy", "scipy", "numba", "opencv", "pydantic", "pyyaml", "typer", "rich", "rosbags", "onnxruntime"
+TRAINING = "lightning", "tensorboard", "scikit-learn", "onnx"
 OPENCV = "opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"
 COVERAGE = "7.6.1"
 """numba cannot be imported beside an older one (numba/numba#10239), such as apt's on Ubuntu 22.04 and 24.04."""
@@ -56,10 +57,13 @@ def checks() -> list[Check]:
         ros(),
         shared_memory(),
         dds_profile(),
+        package("torch", f"for gcseg segment: {extra('segmentation')}", "segmentation"),
         package("open_clip_torch", f"for gcseg query: {extra('retrieval')}", "retrieval"),
         package("rerun-sdk", f"for gcseg view --rrd: {extra('viewer')}", "viewer"),
         package("segment-anything", f"for --masks sam: {INSTALL['torch']} segment-anything", "sam"),
         package("sam2", f"for --propagation sam2, after torch: {INSTALL['sam2']}", "sam"),
+        *(package(name, f"for training: {extra('train')}", "train") for name in TRAINING),
+        package("ray", f"for labelling with --engine ray: {extra('ray')}", "ray"),
         weights(),
     ]
 
