@@ -17,7 +17,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.finishing.finishing import finish
 from gcseg_ros.finishing.joining import shipped_model
 from gcseg_ros.finishing.votes import same_colour
-from gcseg_ros.frames import Frame
+from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.instances.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.astray import Astray
 from gcseg_ros.mapping.left_out import LeftOut
@@ -33,6 +33,7 @@ from gcseg_ros.tracking.objects import MOST_OBJECTS
 from gcseg_ros.tracking.tracker import Tracker
 from gcseg_ros.views import TURNS, View, ViewBuilder
 
+SQUEEZED = 1.5  # ratio of the focal lengths beyond which that is told: of 16:9 made 4:3 it is 1.33
 LIVE_THREADS = 2  # of the boundary network
 
 
@@ -98,6 +99,7 @@ class Mapper:
         background = live and self.config.masks.generator in ("sam", "sam2")
         self.tracker = Tracker(self.config.tracking, generate, propagate, self.voxel_map, background)
         self.gatherer = ViewGatherer(self.config.views)
+        self._camera: CameraIntrinsics | None = None  # of the last frame
         self.extensions: dict[str, Stateful] = {"views": self.gatherer, "left_out": self._left_out}
 
     def step(self, frame: Frame) -> TrackedFrame:
@@ -119,6 +121,7 @@ class Mapper:
 
         Raises UserError where masks cannot be propagated; then nothing has changed.
         """
+        self._camera = detections.frame.intrinsics
         view, index, poses, went = detections.view, self.tracker.frames, self.refine.state(), self.astray.state()
         if self.config.poses.refine:
             with self._stage("poses"):
@@ -275,6 +278,11 @@ class Mapper:
             notes.append(
                 f"Images are turned ({TURNS[quarters]}), because by their first pose, or by what the map was before, that way is up: set "
                 "input.turn=none if the world's z axis does not point up."
+            )
+        if (k := self._camera) and max(k.fx / k.fy, k.fy / k.fx) > SQUEEZED:
+            notes.append(
+                f"The camera's focal lengths are fx = {k.fx:.1f} and fy = {k.fy:.1f} pixels, and a camera's are nearly the same: unless the images "
+                "were squeezed, one of them is wrong in its calibration, and so are all shapes in the map."
             )
         if objects.refused:
             notes.append(

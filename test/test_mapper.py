@@ -218,6 +218,20 @@ def test_colour_images_that_show_nothing_are_told():
         assert any("keyframes have colour images all of one colour" in note for note in mapper.notes()) == told
 
 
+@pytest.mark.parametrize("axis", ["fx", "fy"])
+def test_focal_lengths_of_which_one_must_be_wrong_are_told(axis):
+    (frame,) = open_recording("synthetic:2:demo:1")
+    camera, notes = frame.intrinsics, []
+    for times in (1.3, 2.0):
+        wrong = replace(camera, **{axis: times * getattr(camera, axis)})
+        mapper = Mapper(load_config(None, ["masks.generator=geometric", "views.most=0"]))
+        mapper.step(replace(frame, intrinsics=wrong))
+        notes.append(mapper.notes())
+    assert not notes[0]
+    (note,) = notes[1]
+    assert f"fx = {wrong.fx:.1f} and fy = {wrong.fy:.1f} pixels" in note
+
+
 def test_where_poses_are_of_another_convention_the_user_is_told():
     recording = open_recording("synthetic:6001:living:24")
     recording.intrinsics = recording.intrinsics.scaled(160, 120)
