@@ -17,6 +17,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.joining.agglomeration import AREA, Agglomeration, Floats, join
 from gcseg_ros.joining.boosted_trees import Trees
 from gcseg_ros.joining.model import JoiningModel, Linear
+from offline_training.joining.bins import Bins
 from offline_training.joining.graph_network import fit_networks, states_of
 from offline_training.joining.labelled import LabelledGraph, mostly_labelled, partly_labelled
 
@@ -122,8 +123,9 @@ def fit(parts: Sequence[Sequence[Samples]], settings: Settings) -> Trees:
         early_stopping=False,
         random_state=settings.seed,
     )
-    model.fit(samples.features, samples.same, samples.importance)
-    return as_trees(model)
+    bins = Bins.of(samples.features, samples.importance)
+    model.fit(bins(samples.features), samples.same, samples.importance)
+    return bins.undo(as_trees(model))
 
 
 def fit_confidence(graphs: Sequence[LabelledGraph], unseen: Sequence[Trees], settings: Settings) -> Trees | Linear:
