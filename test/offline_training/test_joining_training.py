@@ -17,12 +17,20 @@ from offline_training.joining.rooms import map_room, mapped_room, mapped_rooms, 
 from offline_training.joining.training import Samples, Settings, fit, untouched, walk
 
 
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    """A folder with one room, which is `room_names(1, 3, 40)`."""
+    folder = tmp_path_factory.mktemp("mapped") / "rooms"
+    next(mapped_rooms(room_names(1, 3, 40), folder))
+    return folder
+
+
 def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
-    arguments = {"rooms": 2, "invented": 1, "frames": 6, "test_rooms": 1, "seed": 40, "rounds": 0, "epochs": 2}
+    arguments = {"rooms": 2, "invented": 1, "frames": 3, "test_rooms": 1, "seed": 40, "rounds": 0, "epochs": 2}
     main(tmp_path, **arguments, models=1)
     figures = json.loads((tmp_path / "joining.json").read_text())
-    assert figures["rooms"] == ["synthetic:40:house:6", "synthetic:41:living:6", "synthetic:540:invented:6"]
-    assert figures["test"] == ["synthetic:42:scandinavian:6"]
+    assert figures["rooms"] == ["synthetic:40:house:3", "synthetic:41:living:3", "synthetic:540:invented:3"]
+    assert figures["test"] == ["synthetic:42:scandinavian:3"]
     assert 0 <= figures["auc"] <= 1
     mapped = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()}
     assert len(mapped) == 4
@@ -42,7 +50,7 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     assert (model.network.weights["same.out"][:1] == first.network.weights["same.out"]).all()
     assert (model.network.weights["same.out"][1] != first.network.weights["same.out"]).any()
 
-    room = next(mapped_rooms(room_names(1, 6, 40), tmp_path / "rooms"))[0].labelled(None)
+    room = next(mapped_rooms(room_names(1, 3, 40), tmp_path / "rooms"))[0].labelled(None)
     pairs = room.graph.pairs
     truth = room.truth[:, 1:].argmax(1)
     both_known = (room.truth[pairs][:, :, 1:].max(2) > 0).all(1)
@@ -71,10 +79,9 @@ def test_rooms_are_mapped_without_the_weights_that_are_to_be_learned_from_them(t
     assert len(mapped_room(tmp_path / "room.npz").graph) > 0
 
 
-def test_rooms_of_another_generator_are_mapped_again(tmp_path, monkeypatch):
+def test_rooms_of_another_generator_are_mapped_again(mapped, tmp_path, monkeypatch):
     """What is true of a room may have changed: its walls were one instance a side once."""
-    names, rooms = room_names(1, 3, 40), tmp_path / "rooms"
-    next(mapped_rooms(names, rooms))
+    names, rooms = room_names(1, 3, 40), shutil.copytree(mapped, tmp_path / "rooms")
     next(mapped_rooms(names, rooms))
     assert len([*rooms.iterdir()]) == 1
     other = shutil.copytree(Path(synthetic.__file__).parent, tmp_path / "synthetic")
@@ -85,15 +92,14 @@ def test_rooms_of_another_generator_are_mapped_again(tmp_path, monkeypatch):
     assert len([*rooms.iterdir()]) == 2
 
 
-def test_a_damaged_room_is_said_in_one_sentence_with_what_to_do(tmp_path):
+def test_a_damaged_room_is_said_in_one_sentence_with_what_to_do(mapped, tmp_path):
     names = room_names(1, 3, 40)
-    next(mapped_rooms(names, tmp_path))
-    (file,) = tmp_path.iterdir()
+    (file,) = shutil.copytree(mapped, tmp_path / "rooms").iterdir()
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(
         UserError, match=f"^{file} cannot be read .* Delete it, and the same command maps the room anew.$"
     ):
-        next(mapped_rooms(names, tmp_path))
+        next(mapped_rooms(names, file.parent))
 
 
 def test_an_output_that_is_a_file_is_said_in_one_sentence(tmp_path, capsys):
