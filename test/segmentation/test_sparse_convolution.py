@@ -190,7 +190,7 @@ def test_layers_that_do_not_exist_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "dilation", "channels"), [(3, 1, 1, 5), (3, 1, 2, 2), (5, 1, 1, 3), (2, 2, 1, 3), (3, 2, 1, 3)]
+    ("size", "stride", "dilation", "channels"), [(3, 1, 1, 5), (3, 1, 2, 2), (5, 1, 1, 2), (2, 2, 1, 3), (3, 2, 1, 3)]
 )
 def test_gradients_are_numerically_right(size, stride, dilation, channels):
     torch.manual_seed(1)
