@@ -81,9 +81,14 @@ class Trajectory:
         i = bisect_left(self._stamps, stamp_ns)
         return 0 < i < len(self._stamps) and not self.knows(stamp_ns)
 
+    @property
+    def newest(self) -> int | None:
+        """The last stamp; None without poses."""
+        return self._stamps[-1] if self._stamps else None
+
     def ends_before(self, stamp_ns: int) -> bool:
         """Whether there are poses, but none of this stamp or later."""
-        return bool(self._stamps) and self._stamps[-1] < stamp_ns
+        return self.newest is not None and self.newest < stamp_ns
 
     def at(self, stamp_ns: int, tolerance_s: float = 0.0) -> Array | None:
         """The pose at a stamp; outside the poses' range the nearest one within `tolerance_s`; else None."""
@@ -196,9 +201,15 @@ class TransformTree:
         """Whether a link between the frames is not known at a stamp because its transforms there are too far apart."""
         return any(link.in_gap(stamp_ns) for link in self._moving(*self._chains(target, source) or ()))
 
+    def newest(self, target: str, source: str) -> int | None:
+        """The last stamp of the link between the frames that ends first; None if they are not connected, or no link moves."""
+        links = self._moving(*self._chains(target, source) or ())
+        return min((link.newest for link in links if link.newest is not None), default=None)
+
     def ends_before(self, target: str, source: str, stamp_ns: int) -> bool:
         """Whether the frames are connected, but the last transform of a link is older than this stamp."""
-        return any(link.ends_before(stamp_ns) for link in self._moving(*self._chains(target, source) or ()))
+        newest = self.newest(target, source)
+        return newest is not None and newest < stamp_ns
 
     def _chains(self, target: str, source: str) -> tuple[list[str], list[str]] | None:
         """The children on the way up from either frame to the first that both hang on; None if there is none."""

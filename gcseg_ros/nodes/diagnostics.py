@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
 from gcseg_ros.ros_types.dds import profiles_variable
 
 WARN_EVERY_S = 10.0
+APART_S = 2.0  # latest stamps that differ by more are of two clocks, or of a stream that has stopped
 
 
 class Rate:
@@ -100,6 +101,20 @@ class InputState:
         if self.reliable and all(p.best_effort for p in fitting):
             return f"{head}: {fitting[0].node} publishes best effort, asked for is reliable: set qos to sensor_data."
         return f"{head}: {fitting[0].node} publishes it but has sent nothing that arrived (is it paused? same ROS_DOMAIN_ID?)."
+
+
+def stamps_apart(latest: Mapping[str, int]) -> str:
+    """How far the latest stamps (ns) of the streams are from those of the first, in a sentence with advice; empty where none is far."""
+    apart_s = {name: (stamp - next(iter(latest.values()))) / 1e9 for name, stamp in latest.items()}
+    told = [
+        f"{name} {abs(s):.1f} s {'after' if s > 0 else 'before'}" for name, s in apart_s.items() if abs(s) > APART_S
+    ]
+    if not told:
+        return ""
+    return (
+        f"The latest stamps are apart: {', '.join(told)} {next(iter(latest))}: have all that publish use one clock (use_sim_time; "
+        "between machines chrony or PTP), or see which of them has stopped."
+    )
 
 
 def silence_report(

@@ -30,7 +30,7 @@ except ModuleNotFoundError:
 from gcseg_ros.errors import UserError
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.nodes import messages
-from gcseg_ros.nodes.diagnostics import InputState, Rate, silence_report
+from gcseg_ros.nodes.diagnostics import InputState, Rate, silence_report, stamps_apart
 from gcseg_ros.nodes.inputs import Input
 from gcseg_ros.nodes.managed import LATCHED, RELIABLE, ManagedNode
 from gcseg_ros.nodes.parameters import MappingNodeConfig, read
@@ -319,6 +319,7 @@ class MappingNode(ManagedNode):
         close = f"stamps within {config.sync_slop_s} s" if config.approx_sync else "exactly equal stamps"
         sync = f"with {close} (approx_sync {str(config.approx_sync).lower()}, sync_queue_size {config.sync_queue_size})"
         known = self._tf.disconnected() if config.pose_source == "tf" else ""
+        known = known or stamps_apart(self._synchroniser.newest | self._tf.newest())
         return silence_report(self.get_name(), silent_s, states, sync, self._drops, known)
 
     # -- map: worker thread ---------------------------------------------------------------------------------------------

@@ -104,6 +104,11 @@ class TfPoses:
         """Whether that is because a link's transforms are too far apart there."""
         return self._tree.in_gap(body, camera_frame, stamp_ns)
 
+    def newest(self) -> dict[str, int]:
+        """`tf` and the last stamp of a pose; nothing where none was asked for, or there is none."""
+        stamp_ns = None if self._asked is None else self._tree.newest(self._map_frame_id, self._asked)
+        return {} if stamp_ns is None else {"tf": stamp_ns}
+
     def frames(self) -> list[str]:
         return self._tree.frames()
 

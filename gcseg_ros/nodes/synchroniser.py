@@ -80,6 +80,11 @@ class Synchroniser:
         """Messages and pairs that wait."""
         return len(self._waiting) + sum(len(queue) for queue in self._queues.values())
 
+    @property
+    def newest(self) -> dict[str, int]:
+        """The newest stamp of every stream, the images' first."""
+        return dict(sorted(self._newest.items()))
+
     def add(self, stream: str, stamp_ns: int, frame_id: str, message: Any) -> None:
         """An image of the stream "colour" or "depth"."""
         self.watch(stream, stamp_ns)

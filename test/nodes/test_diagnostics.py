@@ -6,7 +6,7 @@ from threading import Event, Thread
 
 import pytest
 
-from gcseg_ros.nodes.diagnostics import Drops, InputState, PublisherState, Rate, silence_report
+from gcseg_ros.nodes.diagnostics import Drops, InputState, PublisherState, Rate, silence_report, stamps_apart
 
 IMAGE = "sensor_msgs/msg/Image"
 
@@ -59,6 +59,16 @@ def test_when_all_topics_arrive_it_shows_what_was_dropped():
 def test_what_is_known_is_said_instead_of_guesses():
     report = silence_report("mapping_node", 5, [state(received=3)], "exactly", Drops(print), "TF is cut.")
     assert report.endswith("Dropped: none. TF is cut.")
+
+
+def test_latest_stamps_that_are_far_apart_are_told():
+    second = 10**9
+    said = stamps_apart({"colour": 100 * second, "depth": 100 * second + 1, "pose": 95 * second})
+    assert said.startswith("The latest stamps are apart: pose 5.0 s before colour: ")
+    said = stamps_apart({"colour": 100 * second, "depth": 103 * second, "tf": 3700 * second})
+    assert "depth 3.0 s after, tf 3600.0 s after colour" in said
+    assert not stamps_apart({"colour": 100 * second, "depth": 101 * second})
+    assert not stamps_apart({})
 
 
 @pytest.mark.parametrize("name", ["pose", "tf"])

@@ -665,6 +665,15 @@ def test_diagnostics_and_the_silence_warning(ros, camera, frames, capfd):
     assert node._session.frames == int(status(heard)["frames"])
 
 
+def test_poses_of_another_clock_are_told_of(ros, camera, frames, capfd):
+    start(ros, warn_after_s=0.3)
+    camera.wait()
+    colour, depth, info, _ = camera.messages(frames[0])
+    *_, pose = camera.messages(replace(frames[0], stamp_s=frames[0].stamp_s - 3600))
+    camera.publish(colour, depth, info, pose)
+    ros.until(lambda: "The latest stamps are apart: pose 3600.0 s before colour: " in capfd.readouterr().err)
+
+
 def test_that_no_id_is_left_is_told_once_and_counted(ros, camera, frames, capfd):
     node = start(ros)
     node._session._mapper.tracker.objects.most = 1

@@ -187,6 +187,15 @@ def test_tf_that_does_not_connect_the_frames_is_said_with_the_frame_to_take():
     assert poses.disconnected() == "", "poses may be late"
 
 
+def test_the_last_stamp_of_a_pose_is_that_of_the_link_that_ends_first():
+    poses = TfPoses("map")
+    poses.add([transform(0, "base", "camera", 0.5)], static=True)
+    poses.add([transform(9 * MS, "map", "odom", 1.0), transform(7 * MS, "odom", "base", 1.0)], static=False)
+    assert poses.newest() == {}, "nobody has asked"
+    assert x_at(poses, 8 * MS) is None
+    assert poses.newest() == {"tf": 7 * MS}
+
+
 @pytest.mark.parametrize(("camera", "said"), [("lens", "'lens'"), ("", "images without a frame_id")])
 def test_a_camera_that_tf_does_not_know_is_said(camera, said):
     poses = TfPoses("map")
