@@ -95,9 +95,8 @@ class Recording(ABC):
                 yield frame
         if last_s == -float("inf"):
             reasons = ", ".join(f"{reason} ({count})" for reason, count in self.skipped.most_common())
-            raise UserError(
-                f"No frame of {self.path} can be used: {reasons or 'it holds none'}; expected {self.expects}."
-            )
+            sentence = f"No frame of {self.path} can be used: {reasons or 'it holds none'}; expected {self.expects}."
+            raise UserError(" ".join([sentence, *self.notes]))
 
     def left_out(self, frames: int) -> list[str]:
         """What was skipped of so many frames, one sentence a reason."""

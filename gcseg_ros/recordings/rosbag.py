@@ -174,6 +174,9 @@ class RosBag(Recording):
                 f"frame_id {unconnected!r} at any time; TF has the frames "
                 f"{', '.join(assembly.poses.frames()) or 'none'}: choose the world with fixed_frame, or a pose_topic."
             )
+        self.notes += assembly.poses.refused()
+        if not assembly.made:
+            self.notes.append(assembly.stamps())
 
     def _check_depth_camera(self, bag: BagFiles, topics: Topics) -> None:
         """Raises UserError where depth would get another camera's calibration without being told to."""
@@ -261,8 +264,11 @@ class _Assembly:
         self._depths: list[tuple[int, int, Any]] = []  # (stamp, log time, message), by stamp
         self._number = 0  # of the next depth image
         self.made = 0  # frames
+        self._spans: dict[str, tuple[int, int]] = {}  # topic -> its first and last stamp, until a frame is made
 
     def add(self, topic: str, log_ns: int, message: Any) -> None:
+        if not self.made:
+            self._see(topic, log_ns, message)
         if topic == self.topics.rgb:
             insort(self._colours, (self._stamp(topic, log_ns, message), message), key=itemgetter(0))
             del self._colours[:-QUEUE]
@@ -274,6 +280,22 @@ class _Assembly:
             self.poses.add_transforms(message)
         else:
             self.add_camera(topic, message)
+
+    def stamps(self) -> str:
+        """From when to when each topic is stamped, in a sentence, where no frame could be made."""
+        spans = (
+            f"{topic} {first / SECOND_NS:.2f} to {last / SECOND_NS:.2f} s"
+            for topic, (first, last) in self._spans.items()
+        )
+        return f"Stamps are {', '.join(spans)}: what belongs together must be stamped by one clock."
+
+    def _see(self, topic: str, log_ns: int, message: Any) -> None:
+        if topic in self._cameras:
+            return
+        parts = message.transforms if topic in self.topics.tf else [message]
+        for stamp in (self._stamp(topic, log_ns, part) for part in parts):
+            first, last = self._spans.get(topic, (stamp, stamp))
+            self._spans[topic] = min(first, stamp), max(last, stamp)
 
     def _stamp(self, topic: str, log_ns: int, message: Any) -> int:
         return log_ns if topic in self._unstamped else stamp_ns(message.header.stamp)
@@ -414,6 +436,7 @@ class _Poses:
         self._body_frame = body_frame
         self._trajectory = Trajectory(keep_s=10)
         self._tree = TransformTree(keep_s=10)
+        self._refused, self._why_refused = 0, ""  # poses that were passed over, and why the first was
 
     def add_pose(self, message: Any, stamp: int) -> None:
         if self._body_frame is None:
@@ -421,14 +444,15 @@ class _Poses:
         try:
             self._trajectory.add(stamp, pose_matrix(message))
             self.world = message.header.frame_id
-        except UserError:
-            return  # odometry that has not started: the images of that time find no pose, and are counted
+        except UserError as error:  # odometry that has not started: images of that time find no pose, and are counted
+            self._refuse(error)
 
     def add_transforms(self, message: Any, static: bool = False) -> None:
         for transform in message.transforms:
             try:
                 T = pose_matrix(transform)
-            except UserError:
+            except UserError as error:
+                self._refuse(error)
                 continue
             self._tree.add(
                 transform.header.frame_id, transform.child_frame_id, stamp_ns(transform.header.stamp), T, static
@@ -463,6 +487,11 @@ class _Poses:
         """See `TransformTree`."""
         return self._tree.disputed(frame)
 
+    def refused(self) -> list[str]:
+        """How many poses were passed over, and why, in a sentence; none if none were."""
+        told = f"Poses that were passed over: {self._refused}. The first: {self._why_refused}"
+        return [told] if self._refused else []
+
     def frames(self) -> list[str]:
         """What TF has told of, sorted."""
         return self._tree.frames()
@@ -475,6 +504,10 @@ class _Poses:
         """The images' frame, where TF is to lead to it and does so from no world at any time; else None."""
         connected = self._asked is not None and any(self._tree.connected(world, self._asked) for world in self._worlds)
         return None if connected else self._asked
+
+    def _refuse(self, error: UserError) -> None:
+        self._refused += 1
+        self._why_refused = self._why_refused or str(error)
 
     def _from_tf(self, frame: str, stamp: int) -> tuple[Array | None, str]:
         self._asked = frame

@@ -538,11 +538,48 @@ def test_broken_poses_are_passed_over(tmp_path):
         for view, broken in zip(views, (0.0, np.nan, 0.0)):
             bag.pose("/pose", view.stamp_ns, view.pose + shift(broken) - np.eye(4))
         write_images(bag, views)
-    frames = list(open_recording(tmp_path / "bag"))
+    recording = open_recording(tmp_path / "bag")
+    frames = list(recording)
+    assert any(
+        re.match("Poses that were passed over: 1. The first: A pose must have a", note) for note in recording.notes
+    )
     between = (views[0].pose[:3, 3] + views[2].pose[:3, 3]) / 2
     np.testing.assert_allclose(
         [frame.pose[:3, 3] for frame in frames], [views[0].pose[:3, 3], between, views[2].pose[:3, 3]]
     )
+
+
+def test_a_bag_without_a_usable_pose_says_what_was_wrong_with_them(tmp_path):
+    views = make_views(3)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.pose("/pose", view.stamp_ns, shift(np.nan))
+        write_images(bag, views)
+    with pytest.raises(
+        UserError, match=r"no pose .* \(3\); .* poses are /pose\. .* passed over: 3\. The first: A pose must"
+    ):
+        list(open_recording(tmp_path / "bag"))
+
+
+@pytest.mark.parametrize(("source", "late_s"), [("pose", 5), ("tf", 3600), ("depth", 5)])
+def test_a_bag_of_two_clocks_says_how_far_they_are_apart(tmp_path, source, late_s):
+    views = make_views(3)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            late = view.stamp_ns + late_s * SECOND
+            if source == "tf":
+                bag.tf(late, ("map", "optical", view.pose), log_ns=view.stamp_ns)
+            else:
+                bag.pose("/pose", late if source == "pose" else view.stamp_ns, view.pose, log_ns=view.stamp_ns)
+            bag.camera_info("/camera/rgb/camera_info", view.stamp_ns)
+            bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8")
+            stamp = late if source == "depth" else view.stamp_ns
+            bag.image("/camera/depth/image", stamp, view.depth_mm, "16UC1", log_ns=view.stamp_ns)
+    topic = {"depth": "/camera/depth/image"}.get(source, f"/{source}")
+    expected = f"{topic} {100 + late_s}.00 to {100 + late_s}.20 s"
+    with pytest.raises(UserError, match=r"Stamps are .*/camera/rgb/image_raw 100.00 to 100.20 s.*one clock") as raised:
+        list(open_recording(tmp_path / "bag"))
+    assert expected in str(raised.value)
 
 
 def test_stamps_that_nearly_fit_are_paired_and_others_counted(tmp_path):
