@@ -10,7 +10,7 @@ from gcseg_ros.state import Saved
 
 @dataclass
 class MapFrame:
-    """An extension of the mapper. id: the frame's name, empty while it is not known."""
+    """An extension of the mapper. id: the frame's name without a slash before it, empty while it is not known."""
 
     id: str = ""
 
@@ -18,4 +18,4 @@ class MapFrame:
         return {"id": self.id}
 
     def restore(self, saved: Saved) -> None:
-        self.id = saved.text("id")
+        self.id = saved.text("id").lstrip("/")

@@ -98,7 +98,7 @@ class MappingNode(ManagedNode):
         if self._session.frames:
             self.get_logger().info(f"Going on with the map of {self._session.frames} frames in {config.resume}.")
             saved, told = self._session.frame.id, config.map_frame_id
-            if saved and told and saved.lstrip("/") != told.lstrip("/"):
+            if saved and told and saved != told:
                 advice = f"set map_frame_id:={saved}" if config.pose_source == "tf" else "leave map_frame_id empty"
                 self.get_logger().warning(
                     f"The map in {config.resume} was saved in the frame {saved!r}, map_frame_id is {told!r}: {advice} unless both are the "
@@ -203,7 +203,8 @@ class MappingNode(ManagedNode):
         return Input(self, name, self._config.topics.tf, [TFMessage], partial(self._take_tf, False), MANY, True)
 
     def _take_image(self, stream: str, message: Any) -> None:
-        self._synchroniser.add(stream, stamp_ns(message.header.stamp), message.header.frame_id, message)
+        head = message.header
+        self._synchroniser.add(stream, stamp_ns(head.stamp), head.frame_id.lstrip("/"), message)
         self._release()
 
     def _take_camera_info(self, message: CameraInfo) -> None:
@@ -253,7 +254,7 @@ class MappingNode(ManagedNode):
                 )
             return True
         map_frame.id = map_frame.id or pose.frame_id
-        if pose.frame_id and pose.frame_id.lstrip("/") != map_frame.id.lstrip("/"):
+        if pose.frame_id and pose.frame_id != map_frame.id:
             self._refuse(
                 OTHER_WORLD,
                 f"Poses are in the frame {pose.frame_id!r}, the map is in {map_frame.id!r}: set map_frame_id:={map_frame.id} if both are the "

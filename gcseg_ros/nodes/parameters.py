@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from difflib import get_close_matches
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import (
     InvalidParameterTypeException,
@@ -20,6 +20,9 @@ from gcseg_ros.config import Config, Part, PathText, build_config, flat_fields, 
 from gcseg_ros.errors import UserError
 
 M = TypeVar("M", bound=Part)
+
+FrameName = Annotated[str, AfterValidator(lambda name: name.lstrip("/"))]
+"""A frame of TF: ROS 2 refuses names that begin with a slash, as ROS 1 had them."""
 
 OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides")
 """Parameters that rclpy itself declares, or that begin with these names."""
@@ -78,10 +81,10 @@ class MappingNodeConfig(Config):
         le=10,
         description="poses or transforms at most this far apart are interpolated between; transforms that hardly differ also further apart",
     )
-    map_frame_id: str = Field(
+    map_frame_id: FrameName = Field(
         "", description="frame of the map; empty: that of the poses; with pose_source tf that of resume, else map"
     )
-    frame_id: str = Field(
+    frame_id: FrameName = Field(
         "", description="frame that the poses move; empty: the odometry's child_frame_id, else the camera"
     )
     body_to_camera: list[float] = Field(
@@ -135,10 +138,10 @@ class ReplayNodeConfig(Part):
     pose_type: Literal["Odometry", "PoseStamped", "PoseWithCovarianceStamped"] = Field(
         "Odometry", description="type of the pose topic"
     )
-    map_frame_id: str = Field(
+    map_frame_id: FrameName = Field(
         "", description="frame of the poses; empty: map, or map_without_up where it is not known which way is up"
     )
-    frame_id: str = Field("camera_optical_frame", description="the camera's optical frame")
+    frame_id: FrameName = Field("camera_optical_frame", description="the camera's optical frame")
     clock: bool = Field(True, description="publish /clock")
     publish_tf: bool = Field(False, description="publish the poses on /tf as well (needs tf2_ros)")
 

@@ -32,7 +32,8 @@ class TopicPoses:
     def add(self, msg: Any) -> int:
         """Remember a PoseStamped, PoseWithCovarianceStamped or Odometry; gives its stamp in ns. Raises UserError."""
         stamp, matrix = stamp_ns(msg.header.stamp), pose_matrix(msg)
-        self._frame_id, self._child_frame_id = msg.header.frame_id, getattr(msg, "child_frame_id", "")
+        self._frame_id = msg.header.frame_id.lstrip("/")
+        self._child_frame_id = getattr(msg, "child_frame_id", "").lstrip("/")
         self._trajectory.add(stamp, matrix)
         self._newest = max(stamp, self._newest)
         return stamp

@@ -154,6 +154,21 @@ def test_the_pose_topic_may_be_of_three_types(ros, frames, capfd, kind, frame_id
     assert capfd.readouterr().err.count("pose does not say of what it is the pose") == told
 
 
+@pytest.mark.parametrize("told", ["", "/map"])
+def test_frames_are_published_without_the_slash_that_ros_2_refuses(ros, camera, frames, capfd, told):
+    labels, clouds = listen(ros, Image, "labels"), listen(ros, PointCloud2, "cloud", LATCHED)
+    start(ros, map_frame_id=told)
+    camera.wait()
+    for i, frame in enumerate(frames[:2]):
+        slash = "/" if i == 0 else ""
+        camera.send(frame, map_frame=f"{slash}map", camera_frame=f"{slash}camera", body_frame="camera")
+    ros.until(lambda: len(labels) == 2)
+    ros.until(lambda: clouds and clouds[-1].width)
+    assert {message.header.frame_id for message in labels} == {"camera"}
+    assert clouds[-1].header.frame_id == "map"
+    assert "[WARN]" not in capfd.readouterr().err, "a name with and without it is one frame"
+
+
 def test_best_effort_publishers_are_followed_in_bag_mode(ros, frames):
     from ros_graph import Camera
 
