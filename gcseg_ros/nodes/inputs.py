@@ -11,13 +11,15 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from gcseg_ros.errors import UserError
 from gcseg_ros.nodes.diagnostics import InputState, PublisherState, Rate
 
 KEPT = ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL
 
 
 class Input:
-    """A subscription to `topic` for messages of one of `types` (the first until a publisher shows another one).
+    """A subscription to `topic` for messages of one of `types` (the first until a publisher shows another one). Raises UserError where
+    that is no name of a topic.
 
     qos_auto  change to best effort, and from transient local to volatile, when a publisher offers no more
     kept      change to what was sent before and is kept (reliable, transient local), when every publisher offers it
@@ -36,7 +38,7 @@ class Input:
     ) -> None:
         self._node, self.name, self._topic, self._types = node, name, topic, types
         self._callback, self._qos, self._qos_auto, self._kept = callback, qos, qos_auto, kept
-        self.resolved = node.resolve_topic_name(topic)
+        self.resolved = _resolved(node, name, topic)
         self.received = Rate()
         self._subscription: Any = None
         self._kind, self._offered = types[0], (qos.reliability, qos.durability)
@@ -109,6 +111,14 @@ class Input:
     def _take(self, message: Any) -> None:
         self.received.tick(time.monotonic())
         self._callback(message)
+
+
+def _resolved(node: Node, name: str, topic: str) -> str:
+    try:
+        return node.resolve_topic_name(topic)
+    except rclpy_implementation.RCLError as error:
+        reason = str(error).removeprefix("failed to resolve name: ").split(", at /")[0]
+        raise UserError(f"The topic of {name} is given as {topic!r}, which is no name in ROS: {reason}.") from None
 
 
 def type_name(kind: type) -> str:

@@ -215,6 +215,8 @@ def declare(node: Node, model: type[Part]) -> None:
         if given is not None and isinstance(default, list) and given.type_ == Parameter.Type.INTEGER_ARRAY:
             overrides[path] = Parameter(path, value=list(map(float, given.value)))
         try:
+            if given is not None and given.type_ == Parameter.Type.NOT_SET:  # `[]`: rclpy says so only when it is read
+                raise ParameterUninitializedException(path)
             node.declare_parameter(path, default, describe(info))
         except (InvalidParameterTypeException, InvalidParameterValueException, ParameterUninitializedException):
             value = None if given is None else given.value
@@ -237,7 +239,8 @@ def read(node: Node, model: type[M]) -> M:
     for path, info in flat_fields(model):
         value = node.get_parameter(path).value
         value = value.tolist() if isinstance(value, array) else value
-        set_value(values, path, None if info.default is None and value == "" else value)
+        none = info.default is None and value in ("", "null")  # a YAML file's null comes as a text
+        set_value(values, path, None if none else value)
     return build_config(values, model)
 
 

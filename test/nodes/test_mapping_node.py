@@ -796,12 +796,24 @@ def mapped_labels(frames):
     return [mapper.step(frame).labels for frame in frames]
 
 
-def test_a_wrong_value_ends_the_start(ros, capfd):
-    node = ros.add(MappingNode, mode="fast")
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"mode": "fast"}, "mode = 'fast' is not allowed"),
+        (
+            {"topics__depth": "/camera-1/depth"},
+            "The topic of depth is given as '/camera-1/depth', which is no name in ROS: topic",
+        ),
+    ],
+)
+def test_a_wrong_value_ends_the_start(ros, capfd, parameters, sentence):
+    node = ros.add(MappingNode, **parameters)
     with pytest.raises(SystemExit) as ended:
         node.start()
     assert ended.value.code == 2
-    assert "mode = 'fast' is not allowed" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert sentence in said
+    assert "Traceback" not in said
 
 
 def tf(camera, topic="/tf", **qos):

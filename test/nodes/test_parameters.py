@@ -86,6 +86,14 @@ def test_a_tilde_is_the_home_folder(ros, monkeypatch, model, name):
         assert getattr(read(node, model), name) == path
 
 
+def test_null_as_gcseg_config_prints_it_is_the_default(ros):
+    node = node_with(ros, masks__boundary_network="null", foundation__weights_dir="null", output_dir="null")
+    declare(node, MappingNodeConfig)
+    config = read(node, MappingNodeConfig)
+    assert (config.masks.boundary_network, config.foundation.weights_dir) == (None, None)
+    assert config.output_dir == "null", "a folder may be called so"
+
+
 def test_limits_and_choices_are_described(ros):
     node = node_with(ros)
     declare(node, MappingNodeConfig)
@@ -108,6 +116,7 @@ def test_limits_and_choices_are_described(ros):
         ({"autostart": "yes"}, "autostart must be true or false"),
         ({"sync_queue_size": 0}, "sync_queue_size must be a whole number"),
         ({"body_to_camera": ["1", "2"]}, "body_to_camera must be a list of numbers"),
+        ({"body_to_camera": None}, "body_to_camera must be a list of numbers; found None"),  # what ROS makes of []
     ],
 )
 def test_a_wrong_value_is_one_sentence(ros, parameters, sentence):
