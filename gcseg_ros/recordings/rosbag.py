@@ -146,7 +146,7 @@ class RosBag(Recording):
         cameras = sorted({topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic})
         static = {topic for topic in topics.tf if topic.endswith("tf_static")}
         for camera in cameras:
-            if info := bag.first(camera):
+            if info := _first_camera(bag, camera):
                 assembly.add_camera(camera, info)
                 if bends(info) and not self._rectify and "rect" not in topics.rgb:
                     self.notes.append(
@@ -192,14 +192,13 @@ class RosBag(Recording):
             self.notes.append(f"{other}: colour is taken for that of {topics.camera_info}.")
         if topics.rgb_camera_info is None or topics.rgb_camera_info == topics.camera_info:
             return topics
-        if info := bag.first(topics.rgb_camera_info):
-            try:
-                intrinsics_from_info(info)
-            except UserError:
-                self.notes.append(
-                    f"{topics.rgb_camera_info} is that of no calibrated camera: colour is taken for that of {topics.camera_info}."
-                )
-                return replace(topics, rgb_camera_info=None)
+        try:
+            _first_camera(bag, topics.rgb_camera_info)
+        except UserError:
+            self.notes.append(
+                f"{topics.rgb_camera_info} is that of no calibrated camera: colour is taken for that of {topics.camera_info}."
+            )
+            return replace(topics, rgb_camera_info=None)
         return topics
 
 
@@ -213,6 +212,21 @@ def _links(bag: BagFiles, tf: tuple[str, ...], camera: str) -> TransformTree:
             if tree.connected(FIXED_FRAMES[0], camera):
                 break
     return tree
+
+
+def _first_camera(bag: BagFiles, topic: str) -> Any:
+    """The first camera_info of a topic that tells of a calibrated camera: a driver may send others until it has one. None where there is
+    none at all, raises UserError where none is usable."""
+    refused: UserError | None = None
+    for _, _, info in bag.messages({topic}):
+        try:
+            intrinsics_from_info(info)
+            return info
+        except UserError as error:
+            refused = refused or UserError(f"{topic}: {error}")
+    if refused is not None:
+        raise refused
+    return None
 
 
 def _mounted(bag: BagFiles, topics: Topics, tree: TransformTree, camera: str) -> str | None:
@@ -279,7 +293,11 @@ class _Assembly:
         elif topic in self.topics.tf:
             self.poses.add_transforms(message)
         else:
-            self.add_camera(topic, message)
+            try:
+                self.add_camera(topic, message)
+            except UserError as error:
+                note = f"{error} The calibration before or after it is taken instead."
+                self._notes += [] if note in self._notes else [note]
 
     def stamps(self) -> str:
         """From when to when each topic is stamped, in a sentence, where no frame could be made."""

@@ -122,9 +122,9 @@ def test_every_kind_of_pose(tmp_path, kind):
     check_frames(open_recording(folder), views)
 
 
-def write_images(bag, views, frame="optical", namespace=""):
+def write_images(bag, views, frame="optical", namespace="", matrix=lambda view: K):
     for view in views:
-        bag.camera_info(f"{namespace}/camera/rgb/camera_info", view.stamp_ns)
+        bag.camera_info(f"{namespace}/camera/rgb/camera_info", view.stamp_ns, matrix(view))
         bag.image(f"{namespace}/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8", frame)
         bag.image(f"{namespace}/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1", frame)
 
@@ -694,6 +694,32 @@ def test_depth_of_few_pixels_is_repeated_to_colour_s(tmp_path):
     np.testing.assert_array_equal(frame.colour, colour)
     np.testing.assert_array_equal(frame.depth_m[2::5, 2::5].round(3), depth[2::4, 2::4])
     assert (frame.intrinsics.width, frame.intrinsics.height, frame.intrinsics.fx) == (320, 240, 250)
+
+
+@pytest.mark.parametrize("uncalibrated", [0, 2])
+def test_a_camera_info_that_is_not_calibrated_is_passed_over_and_told(tmp_path, uncalibrated):
+    views = make_views()
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.pose("/pose", view.stamp_ns, view.pose)
+        write_images(bag, views, matrix=lambda view: K * (view.number != uncalibrated))
+    recording = open_recording(tmp_path / "bag")
+    check_frames(recording, views)
+    (note,) = [note for note in recording.notes if "Focal" in note]
+    assert note.startswith("/camera/rgb/camera_info: Focal lengths must be positive")
+    assert note.endswith("The calibration before or after it is taken instead.")
+
+
+def test_a_bag_of_a_camera_that_nobody_calibrated_is_refused(tmp_path):
+    views = make_views()
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.pose("/pose", view.stamp_ns, view.pose)
+        write_images(bag, views, matrix=lambda view: K * 0)
+    with pytest.raises(
+        UserError, match=r"/camera/rgb/camera_info: Focal lengths must be positive .* is not calibrated"
+    ):
+        list(open_recording(tmp_path / "bag"))
 
 
 def test_a_colour_camera_that_nobody_calibrated_is_taken_for_depth_s(tmp_path):
