@@ -39,6 +39,7 @@ POSE_TOLERANCE_S = 0.02
 WAIT_NS = 2 * SECOND_NS  # an image waits this long, in the bag's time, for its partner and its pose
 IN_GAP = f"poses further apart than {MAX_GAP_S:g} s at the image's time"
 TOO_LATE = f"poses end before the image's time, or come later in the bag than an image waits, {WAIT_NS / SECOND_NS:g} s"
+NO_STATIC = ", and the bag no /tf_static, which usually says where the camera sits and must be recorded from its start"
 QUEUE = 130  # images of a kind that are held at most: 2 s at 60 Hz
 APART = 0.05  # share of what depth sees, that colour sees; below they are of two cameras that look elsewhere
 STAMPED_WITHIN = 100  # messages: a topic without a stamp in the first of them never has one
@@ -172,7 +173,7 @@ class RosBag(Recording):
             raise UserError(
                 f"No frame of {self.path} can be used: TF does not lead from {' or '.join(worlds)} to the images' "
                 f"frame_id {unconnected!r} at any time; TF has the frames "
-                f"{', '.join(assembly.poses.frames()) or 'none'}: choose the world with fixed_frame, or a pose_topic."
+                f"{', '.join(assembly.poses.frames()) or 'none'}{'' if static else NO_STATIC}: choose the world with fixed_frame, or a pose_topic."
             )
         self.notes += assembly.poses.refused()
         if not assembly.made:

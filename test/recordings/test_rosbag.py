@@ -377,7 +377,8 @@ def test_options_that_contradict_each_other_are_refused(tmp_path):
             open_recording(bag, fixed_frame="map", **told)
     with pytest.raises(UserError, match=r"body_frame says whose pose a topic gives, but here TF gives the poses: name"):
         open_recording(bag, body_frame="base_link", pose_topic="tf")
-    assert len(list(open_recording(bag, fixed_frame="map", pose_topic="tf"))) == 1
+    for tf in ("tf", "/tf"):
+        assert len(list(open_recording(bag, fixed_frame="map", pose_topic=tf))) == 1
 
 
 def test_tf_that_does_not_lead_to_the_camera_leaves_it_to_a_pose(tmp_path):
@@ -460,7 +461,20 @@ def test_tf_without_a_world_says_so(tmp_path):
     expected = (
         r"from map or odom or world to the images' frame_id 'optical' .* TF has the frames base_link, earth, optical"
     )
-    with pytest.raises(UserError, match=expected):
+    with pytest.raises(UserError, match=expected) as raised:
+        list(open_recording(tmp_path / "bag"))
+    assert "tf_static" not in str(raised.value)
+
+
+def test_tf_of_a_bag_that_begins_after_the_static_transforms_says_so(tmp_path):
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.tf(view.stamp_ns, ("map", "base_link", view.pose))
+        write_images(bag, views)
+    with pytest.raises(
+        UserError, match=r"frame_id 'optical' .* frames base_link, map, and the bag no /tf_static, which"
+    ):
         list(open_recording(tmp_path / "bag"))
 
 
