@@ -146,6 +146,11 @@ class MappingNode(ManagedNode):
     def _cleanup(self) -> None:
         super()._cleanup()
         if self._session is not None:
+            if unsaved := self._session.frames - self._session.saved:
+                self.get_logger().warning(
+                    f"{unsaved} of {self._session.frames} mapped frames are in no saved map and are gone: call ~/save before the node ends "
+                    "or is cleaned up."
+                )
             self.busy |= self._session.busy
             self._session.close()
             self._session = None

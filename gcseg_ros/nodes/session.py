@@ -65,6 +65,7 @@ class MappingSession:
     """One map, from the first frame, or from what `resume` names, to `reset`. Raises UserError where that cannot be read.
 
     frames  in the map, with those before a resume
+    saved   of these in a saved map
     frame   that the map is in; unknown before the first pose, if `gcseg map` has saved what is resumed too
     """
 
@@ -77,7 +78,7 @@ class MappingSession:
         if config.resume:
             recover(Path(config.resume).resolve())
             self._mapper.resume(config.resume)
-            self.frames = self._resumed = self._mapper.tracker.frames
+            self.frames = self.saved = self._resumed = self._mapper.tracker.frames
 
     def reset(self) -> None:
         """Start an empty map."""
@@ -85,7 +86,7 @@ class MappingSession:
         self._mapper = Mapper(self._config.core, live=self._config.mode == "live")
         self._mappers = [*(mapper for mapper in self._mappers if mapper.busy), self._mapper]
         self._mapper.extensions["frame"] = self.frame = MapFrame()
-        self.frames = self._resumed = 0
+        self.frames = self.saved = self._resumed = 0
         self._started_s = self._ended_s = 0.0
         self._told: set[str] = set()
 
@@ -150,6 +151,7 @@ class MappingSession:
                 )
             resumed = self._config.resume if self._resumed else None
             output.finish(instances, {"recording": LIVE, "notes": notes, "resumed": resumed, **summary})
+            self.saved = self.frames
             if output.left_out:
                 notes.append(str(output.left_out))
         where = Path(self._config.output_dir).resolve()

@@ -368,6 +368,23 @@ def test_save_and_reset(ros, camera, frames, tmp_path):
     assert json.loads((tmp_path / "map" / "summary.json").read_text())["frames"] == 1
 
 
+def test_a_map_that_goes_unsaved_is_told_of(ros, camera, frames, tmp_path, capfd):
+    heard = listen(ros, Image, "labels")
+    node = start(ros, output_dir=str(tmp_path / "map"))
+    camera.wait()
+    for i, frame in enumerate(frames[:3]):
+        camera.send(frame)
+        ros.until(lambda: len(heard) == i + 1)  # noqa: B023 - called within the loop
+        if i == 1:
+            assert ros.call(camera.node, "mapping_node/save").success
+    assert "gone" not in capfd.readouterr().err
+    ros.context.try_shutdown()  # as Ctrl-C does before the node is stopped
+    node.stop()
+    assert "1 of 3 mapped frames are in no saved map and are gone: call ~/save" in capfd.readouterr().err
+    node.stop()
+    assert capfd.readouterr().err == "", "it is said once"
+
+
 def test_a_map_too_large_for_the_3d_segmenter_is_saved_by_votes(ros, camera, frames, tmp_path, monkeypatch):
     segmenter = pytest.importorskip("gcseg_ros.segmentation.segmenter")
     monkeypatch.setattr(segmenter, "MOST_VOXELS", 10)
