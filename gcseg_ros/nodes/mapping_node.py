@@ -30,7 +30,7 @@ except ModuleNotFoundError:
 from gcseg_ros.errors import UserError
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.nodes import messages
-from gcseg_ros.nodes.diagnostics import InputState, Rate, silence_report, stamps_apart
+from gcseg_ros.nodes.diagnostics import WARN_EVERY_S, InputState, Rate, silence_report, stamps_apart
 from gcseg_ros.nodes.inputs import Input
 from gcseg_ros.nodes.managed import LATCHED, RELIABLE, ManagedNode
 from gcseg_ros.nodes.parameters import MappingNodeConfig, read
@@ -81,6 +81,7 @@ class MappingNode(ManagedNode):
             warm_up()
         self._session = MappingSession(config, self.get_logger().warning)
         self._received_s: dict[int, float] = {}
+        self._jumps, self._told_of_jumps_s = 0, -WARN_EVERY_S  # of the clock, since that was told
         self._mapped = Rate()
         self._refused = ""  # why the latest frame could not be mapped
         self._latency_s = self._delay_s = 0.0
@@ -303,6 +304,17 @@ class MappingNode(ManagedNode):
             self._inputs.append(self._tf_input(JOINTS))
 
     def _jumped(self, seconds_back: float) -> None:
+        self._jumps += 1
+        now_s = time.monotonic()
+        if now_s - self._told_of_jumps_s < WARN_EVERY_S:
+            return
+        jumps, self._jumps, self._told_of_jumps_s = self._jumps, 0, now_s
+        if jumps > WARN_EVERY_S:
+            self.get_logger().warning(
+                f"The clock went back {jumps} times since it was last told: do two nodes publish one topic, with two clocks "
+                "(ros2 topic info -v TOPIC)? Frames that wait are dropped each time."
+            )
+            return
         self.get_logger().info(
             f"The clock went back by {seconds_back:.1f} s (does a bag start again?): going on with the same map."
         )

@@ -25,7 +25,7 @@ from visualization_msgs.msg import MarkerArray
 
 from gcseg_ros.instances.export import read_instance_map
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.nodes import session
+from gcseg_ros.nodes import mapping_node, session
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.nodes.messages import header
 from gcseg_ros.ros_types.messages import nanoseconds, stamp_ns
@@ -643,6 +643,25 @@ def test_a_bag_that_starts_again_goes_on_with_the_same_map(ros, camera, frames):
         ros.until(lambda: len(heard) == loop * len(frames))  # noqa: B023 - called within the loop
     assert reasons(node) == {}
     assert node._session.frames == 2 * len(frames)
+
+
+def test_poses_of_two_clocks_are_told_of_once_in_a_while(ros, camera, frames, capfd, monkeypatch):
+    monkeypatch.setattr(mapping_node, "WARN_EVERY_S", 1e9)
+    node = start(ros)
+    camera.wait()
+
+    def send(count):
+        before = pose.received.count
+        for i in range(count):
+            camera.publish(None, None, None, camera.messages(replace(frames[0], stamp_s=150.0 - 50 * (i % 2)))[3])
+        ros.until(lambda: pose.received.count == before + count)
+
+    (pose,) = (input_ for input_ in node._inputs if input_.name == "pose")
+    send(10)
+    assert capfd.readouterr().err.count("The clock went back by 50.0 s (does a bag start again?)") == 1
+    monkeypatch.setattr(mapping_node, "WARN_EVERY_S", 0.0)
+    send(2)
+    assert "The clock went back 5 times since it was last told: do two nodes publish" in capfd.readouterr().err
 
 
 def test_live_mode_keeps_the_latest_frame(ros, camera, frames):
