@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from operator import itemgetter
@@ -13,9 +14,16 @@ from typing import Any
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd  # comes with rosbags
+
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings.folders import natural
 
+PACKED = ".zstd"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 OTHER_SCHEMAS = ("ros1msg", "protobuf", "jsonschema", "flatbuffer")
 """How mcap files describe messages that are not ROS 2's (https://mcap.dev/spec/registry)."""
 
@@ -33,9 +41,10 @@ class BagFiles:
         self._open = ExitStack()
 
     def __enter__(self) -> BagFiles:
+        parts = self._parts()
         try:
             with ExitStack() as stack:
-                self._readers = [stack.enter_context(Reader(part)) for part in self._parts()]
+                self._readers = [stack.enter_context(Reader(part)) for part in parts]
                 self._open = stack.pop_all()
         except Exception as error:
             raise self._broken(error) from None
@@ -65,6 +74,8 @@ class BagFiles:
                 if connections:
                     streams.append(reader.messages(connections=connections))
             for connection, log_ns, raw in heapq.merge(*streams, key=itemgetter(1)):
+                if raw[:4] == ZSTD_MAGIC:  # --compression-mode message, and metadata.yaml, which says so, is lost
+                    raw = zstd.decompress(raw)
                 yield connection.topic, log_ns, self._store.deserialize_cdr(raw, connection.msgtype)
         except Exception as error:
             raise self._broken(error) from None
@@ -79,10 +90,17 @@ class BagFiles:
         return first.header.frame_id if first else ""
 
     def _parts(self) -> list[Path]:
-        """What rosbags opens: the bag's folder, its only file, or storage files that lost their metadata.yaml."""
-        if self._path.is_file() or (self._path / "metadata.yaml").is_file():
+        """What rosbags opens: the bag's folder, its only file, or storage files that lost their metadata.yaml. Raises UserError."""
+        if (self._path / "metadata.yaml").is_file():
             return [self._path]
-        return storage_files(self._path)
+        parts = [self._path] if self._path.is_file() else storage_files(self._path)
+        packed = [part for part in parts if part.suffix == PACKED and part.with_suffix("") not in parts]
+        if packed:
+            raise UserError(
+                f"The bag {self._path} is compressed as files, and has no metadata.yaml, without which these are not unpacked: do so with "
+                f"`zstd -d {' '.join(map(str, packed))}`."
+            )
+        return [part for part in parts if part.suffix != PACKED]
 
     def _broken(self, error: Exception) -> UserError:
         if isinstance(error, KeyError) and error.args[0] in OTHER_SCHEMAS:
@@ -107,7 +125,12 @@ def has_metadata(folder: Path) -> bool:
         return b"rosbag2_bagfile_information" in stream.read(4096)
 
 
+def is_storage(file: Path) -> bool:
+    """Whether a file's name is that of one that holds messages, compressed or not."""
+    return file.name.removesuffix(PACKED).endswith((".mcap", ".db3")) and file.is_file()
+
+
 def storage_files(folder: Path) -> list[Path]:
     """The files of a folder that hold messages, in order."""
-    files = [file for file in folder.iterdir() if file.suffix in (".mcap", ".db3") and file.is_file()]
+    files = [file for file in folder.iterdir() if is_storage(file)]
     return sorted(files, key=lambda file: natural(file.name))

@@ -20,7 +20,7 @@ from gcseg_ros.camera.transforms import FIXED_FRAMES, MAX_GAP_S, SECOND_NS, Traj
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame, is_z_up
 from gcseg_ros.recordings import Recording, why_unusable
-from gcseg_ros.recordings.bag_files import BagFiles, has_metadata, storage_files
+from gcseg_ros.recordings.bag_files import BagFiles, has_metadata, is_storage, storage_files
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, camera_info_beside, choose_topics
 from gcseg_ros.recordings.bag_transforms import without_rivals
 from gcseg_ros.ros_types.messages import (
@@ -105,7 +105,7 @@ class RosBag(Recording):
     def recognises(cls, path: Path) -> bool:
         if path.is_dir():
             return has_metadata(path) or bool(storage_files(path))
-        return path.suffix in (".mcap", ".db3", ".bag") and path.is_file()
+        return is_storage(path) or (path.suffix == ".bag" and path.is_file())
 
     def __len__(self) -> int:
         return self._length

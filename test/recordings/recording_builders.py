@@ -159,12 +159,12 @@ def write_seven_scenes(folder: Path, views, colour_suffix="png"):
 class BagBuilder:
     """Writes messages of a rosbag2; the log time is the stamp unless given."""
 
-    def __init__(self, path: Path, storage="mcap", compressed=False):
+    def __init__(self, path: Path, storage="mcap", compressed: CompressionMode | None = None):
         self.path = path
         self.store = get_typestore(Stores.ROS2_KILTED)
         self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
-        if compressed:
-            self._writer.set_compression(CompressionMode.FILE, CompressionFormat.ZSTD)
+        if compressed is not None:
+            self._writer.set_compression(compressed, CompressionFormat.ZSTD)
         self._connections = {}
 
     def __enter__(self):

@@ -19,10 +19,12 @@ from recording_builders import (
     write_seven_scenes,
     write_tum,
 )
+from rosbags.rosbag2 import CompressionMode
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
+from gcseg_ros.recordings.bag_files import zstd
 from gcseg_ros.recordings.bag_topics import choose_topics
 
 MS = 10**6
@@ -1040,12 +1042,10 @@ def test_a_picture_of_depth_beside_colour_is_no_depth():
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_a_bag_that_is_compressed_as_files_is_decompressed_once_for_each_reading(tmp_path, monkeypatch, storage):
     views = make_views()
-    with BagBuilder(tmp_path / "bag", storage, compressed=True) as bag:
+    with BagBuilder(tmp_path / "bag", storage, compressed=CompressionMode.FILE) as bag:
         for view in views:
             bag.tf(view.stamp_ns, ("map", "optical", view.pose))
-            bag.camera_info("/camera/rgb/camera_info", view.stamp_ns)
-            bag.image("/camera/rgb/image_raw", view.stamp_ns, view.colour, "rgb8")
-            bag.image("/camera/depth/image", view.stamp_ns, view.depth_mm, "16UC1")
+        write_images(bag, views)
     assert [path.suffix for path in sorted((tmp_path / "bag").iterdir())] == [".zstd", ".yaml"]
     decompressed, copy = [], shutil.copyfileobj
     monkeypatch.setattr(shutil, "copyfileobj", lambda *files: decompressed.append(files) or copy(*files))
@@ -1054,6 +1054,33 @@ def test_a_bag_that_is_compressed_as_files_is_decompressed_once_for_each_reading
     for times in (2, 3):
         check_frames(recording, views)
         assert len(decompressed) == times
+
+
+def write_compressed_without_metadata(folder, storage, mode):
+    views = make_views()
+    with BagBuilder(folder, storage, compressed=mode) as bag:
+        for view in views:
+            bag.pose("/pose", view.stamp_ns, view.pose)
+        write_images(bag, views)
+    (folder / "metadata.yaml").unlink()
+    return views
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_compressed_messages_are_read_where_the_metadata_is_lost(tmp_path, storage):
+    views = write_compressed_without_metadata(tmp_path / "bag", storage, CompressionMode.MESSAGE)
+    check_frames(open_recording(tmp_path / "bag"), views)
+    check_frames(open_recording(next((tmp_path / "bag").iterdir())), views)
+
+
+def test_compressed_files_whose_metadata_is_lost_are_to_be_unpacked(tmp_path):
+    views = write_compressed_without_metadata(tmp_path / "bag", "mcap", CompressionMode.FILE)
+    (file,) = (tmp_path / "bag").iterdir()
+    for path in (tmp_path / "bag", file):
+        with pytest.raises(UserError, match=rf"is compressed as files, .* no metadata.yaml, .* `zstd -d {file}`"):
+            open_recording(path)
+    file.with_suffix("").write_bytes(zstd.decompress(file.read_bytes()))
+    check_frames(open_recording(tmp_path / "bag"), views)
 
 
 def test_an_mcap_file_that_is_not_of_ros_2_says_so(tmp_path):
