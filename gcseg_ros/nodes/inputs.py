@@ -21,7 +21,7 @@ class Input:
     """A subscription to `topic` for messages of one of `types` (the first until a publisher shows another one). Raises UserError where
     that is no name of a topic.
 
-    qos_auto  change to best effort, and from transient local to volatile, when a publisher offers no more
+    qos_auto  change to best effort when a publisher offers no more, and from transient local to volatile when none offers more
     kept      change to what was sent before and is kept (reliable, transient local), when every publisher offers it
     """
 
@@ -51,11 +51,11 @@ class Input:
         kind, (reliability, durability) = self._kind, self._offered
         if offered and type_name(kind) not in {p.topic_type for p in offered}:
             kind = kinds[offered[0].topic_type]
-        if self._kept and offered:  # KEPT only as long as every publisher offers it
+        if offered:  # what was changed to is kept only as long as it is offered
             reliability, durability = self._qos.reliability, self._qos.durability
         if self._qos_auto and any(p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for p in offered):
             reliability = ReliabilityPolicy.BEST_EFFORT
-        if self._qos_auto and any(p.qos_profile.durability == DurabilityPolicy.VOLATILE for p in offered):
+        if self._qos_auto and {p.qos_profile.durability for p in offered} == {DurabilityPolicy.VOLATILE}:
             durability = DurabilityPolicy.VOLATILE
         if self._kept and {(p.qos_profile.reliability, p.qos_profile.durability) for p in offered} == {KEPT}:
             reliability, durability = KEPT

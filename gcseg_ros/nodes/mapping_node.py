@@ -201,7 +201,7 @@ class MappingNode(ManagedNode):
             inputs.append(Input(self, "pose", topics.pose, kinds, self._take_pose, MANY, True))
         if TFMessage is not None:
             inputs.append(
-                Input(self, "tf_static", topics.tf_static, [TFMessage], partial(self._take_tf, True), latched, False)
+                Input(self, "tf_static", topics.tf_static, [TFMessage], partial(self._take_tf, True), latched, True)
             )
         return inputs
 
