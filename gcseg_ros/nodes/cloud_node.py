@@ -28,6 +28,7 @@ class CloudNode(ManagedNode):
         """Executor thread. A newer cloud takes the place of one that waits; the first without points, of a map that was reset, is
         never passed over."""
         self._heard()
+        message.header.frame_id = message.header.frame_id.lstrip("/")  # tf2 and RViz refuse it
         has_points = message.width * message.height > 0
         if has_points:
             self._worker.put(message)

@@ -152,8 +152,10 @@ def test_small_instances_are_left_out(ros):
 def test_another_frame_begins_ids_anew(ros):
     source = Source(ros)
     start(ros)
-    source.send(boxes([1]))
-    assert set(source.send(boxes([1, 2], frame="odom")).instance) == {1, 2}
+    assert set(source.send(boxes([3])).instance) == {1}
+    assert set(source.send(boxes([3, 4], frame="/map")).instance) == {1, 2}, "that is the same frame"
+    assert source.clouds[-1].header.frame_id == "map"
+    assert set(source.send(boxes([0, 4], frame="odom")).instance) == {0, 1}, "in map it was 2"
 
 
 def changed(change):
