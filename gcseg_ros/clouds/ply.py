@@ -26,6 +26,7 @@ TYPES = {
 }
 FORMATS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 HEADER_LIMIT = 64 * 1024
+BLACK = 2.0  # of 255: a cloud whose colours are all below is one of colours from 0 to 1
 
 # What a cloud may hold: key -> names of its properties (several spellings), dtype in memory, and in files.
 COLUMNS: dict[str, tuple[list[tuple[str, ...]], type, str]] = {
@@ -87,11 +88,13 @@ def read_cloud(path: str | Path, finite_only: bool = True) -> Cloud:
 
 
 def converted(values: npt.NDArray[Any], dtype: type, name: str, path: Path) -> npt.NDArray[Any]:
-    """`values` of any numeric type as `dtype`; colours given as numbers from 0 to 1 are scaled to 255."""
+    """`values` of any numeric type as `dtype`; colours of 16 bits are scaled to 255, and so are those from 0 to 1, cut at both ends."""
     if dtype in (np.int32, np.uint8):
         values = np.nan_to_num(values)
-        if dtype is np.uint8 and values.dtype.kind == "f" and len(values) and values.max() <= 1:
-            values = values * 255
+        if dtype is np.uint8 and values.dtype.kind == "f" and np.abs(values).max(initial=0) < BLACK:
+            values = np.clip(values, 0, 1) * 255
+        elif dtype is np.uint8 and values.dtype.str.endswith("u2") and values.max(initial=0) > 255:
+            values = values / 257
         limit = np.iinfo(dtype)
         if len(values) and (values.min() < limit.min or values.max() > limit.max):
             raise UserError(

@@ -168,6 +168,27 @@ def test_colours_from_0_to_1_and_ids_as_floats(tmp_path):
     np.testing.assert_array_equal(found["instance"], [3, 12])
 
 
+def test_colours_from_0_to_1_may_end_a_little_beyond(tmp_path):
+    colours = np.array([[0, 0.5, 1.0000001], [-1e-7, 1.12, 0.2]], "<f4")
+    rows = np.concatenate([np.zeros((2, 3), "<f4"), colours], 1)
+    properties = "".join(f"property float {name}\n" for name in ("red", "green", "blue"))
+    found = read_cloud(
+        write(tmp_path / "a.ply", f"{BINARY}element vertex 2\n{XYZ}{properties}end_header\n", rows.tobytes())
+    )
+    np.testing.assert_array_equal(found["colours"], [[0, 128, 255], [0, 255, 51]])
+
+
+@pytest.mark.parametrize("scale", [1, 257])
+def test_colours_of_16_bits_are_scaled_where_they_use_them(tmp_path, scale):
+    rows = np.zeros(2, [("points", "<f4", 3), ("colours", "<u2", 3)])
+    rows["colours"] = np.array([[0, 10, 128], [7, 254, 255]]) * scale
+    properties = "".join(f"property ushort {name}\n" for name in ("red", "green", "blue"))
+    found = read_cloud(
+        write(tmp_path / "a.ply", f"{BINARY}element vertex 2\n{XYZ}{properties}end_header\n", rows.tobytes())
+    )
+    np.testing.assert_array_equal(found["colours"], rows["colours"] // scale)
+
+
 MALFORMED = {
     "empty": ("", b"", "not a PLY"),
     "another format": ("OFF\n1 0 0\n", b"", "not a PLY"),
