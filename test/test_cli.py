@@ -534,7 +534,7 @@ def test_aborting_leaves_nothing(long_walk, tmp_path, signals):
             assert "Ctrl-C again to abort" in process.stderr.readline()
     _, errors = process.communicate(timeout=120)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[signals[-1]]
-    assert "Aborted: nothing was written." in errors
+    assert "Aborted: nothing unfinished was written." in errors
     assert "Traceback" not in errors
     assert os.listdir(tmp_path) == []
 

@@ -17,7 +17,7 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 NO_FOLDER = (NotADirectoryError, FileExistsError, PermissionError)
 FULL = errno.ENOSPC, errno.EDQUOT, errno.EIO
 INTERRUPTED = 128 + signal.SIGINT
-ABORTED = "Aborted: nothing was written."
+ABORTED = "Aborted: nothing unfinished was written."
 BUG = (
     "This is a mistake in gcseg_ros, not yours: please report it with the output of `gcseg doctor` and of this "
     "command with --debug"

@@ -15,6 +15,7 @@ from gcseg_ros.camera.upright import turned_upright
 from gcseg_ros.clouds.neighbours import distinct, spacing
 from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import atomic_path
 from gcseg_ros.instances.export import write_instances_ply
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.output import check_own_file
@@ -48,16 +49,17 @@ def segment_file(
     picture = output.with_suffix(".png")
     for written in (output, picture):
         check_own_file(written, [file])
-    segmenter = Segmenter.load(checkpoint, changes, device)
     content = read_cloud(file, finite_only=False)
+    segmenter = Segmenter.load(checkpoint, changes, device)
     points, colours = content["points"], content.get("colours")
     upright = turned_upright(points, up)
     result = segmenter(upright, colours).as_map(points, colours)
-    write_instances_ply(output, result)
     finite = np.isfinite(points).all(1)
     shown = {name: getattr(result, name)[finite] for name in ("colours", "instance", "confidence")}
     upright = upright[finite]
-    write_picture(replace(result, points=upright, **shown), picture)
+    with atomic_path(picture) as drawn:  # neither file without the other, whenever Ctrl-C comes
+        write_picture(replace(result, points=upright, **shown), drawn)
+        write_instances_ply(output, result)
     remarks = remark_on_spacing(upright, segmenter.network.config.voxel_m), remark_on_side(upright) if up == "z" else ""
     return result, " ".join(filter(None, remarks))
 

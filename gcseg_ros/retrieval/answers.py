@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import atomic_path
 from gcseg_ros.instances.export import object_entry, write_instances_ply
 from gcseg_ros.retrieval.encoder import OpenClip
 from gcseg_ros.retrieval.heat import heat_colours
@@ -60,8 +61,9 @@ def write_heat(files: Sequence[Path], retrieval: Retrieval, answers: Sequence[An
     for file, answer in zip(files, answers):
         scores = retrieval.per_point(answer.scores)
         heat = replace(instances, colours=heat_colours(scores), confidence=np.nan_to_num(scores))
-        write_instances_ply(file, heat)
-        write_picture(heat, file.with_suffix(".png"))
+        with atomic_path(file.with_suffix(".png")) as drawn:  # neither file without the other, whenever Ctrl-C comes
+            write_picture(heat, drawn)
+            write_instances_ply(file, heat)
 
 
 def answers_table(answer: Answer, most: int) -> Table:

@@ -233,6 +233,10 @@ def test_heat_maps_are_clouds(tmp_path, shelf):
     assert (cloud["confidence"][cloud["instance"] == 60] == 0).all()
     entry = json.loads(json.dumps(as_json(answers, 1)))[0]
     assert (entry["text"], entry["objects"][0]["id"]) == ("colour 7", 7)
+    (tmp_path / "late.png").mkdir()
+    with pytest.raises(UserError, match="it is a folder"):
+        write_heat([tmp_path / "late.ply"], retrieval, answers[:1])
+    assert not (tmp_path / "late.ply").exists(), "no cloud without its picture"
 
 
 def asked(capsys, *arguments):

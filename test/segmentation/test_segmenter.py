@@ -485,6 +485,16 @@ def test_the_command_writes_a_labelled_cloud_and_a_picture(network, tmp_path, ca
     assert main(["segment", str(bare), "-o", str(out), "--checkpoint", str(tmp_path / "c.pt")]) == 0
 
 
+def test_no_cloud_is_written_without_its_picture(network, tmp_path, capsys):
+    write_cloud(tmp_path / "cloud.ply", {"points": surface(50)[0].astype(np.float32)})
+    checkpoint.save(network, tmp_path / "c.pt")
+    (tmp_path / "out.png").mkdir()
+    command = ["segment", str(tmp_path / "cloud.ply"), "-o", str(tmp_path / "out.ply")]
+    assert main([*command, "--checkpoint", str(tmp_path / "c.pt")]) == 2
+    assert "out.png cannot be written: it is a folder" in capsys.readouterr().err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["c.pt", "cloud.ply", "out.png"]
+
+
 def test_points_that_are_not_finite_keep_their_rows(network, tmp_path):
     points, _ = surface(300)
     points[::30] = np.nan
@@ -512,6 +522,10 @@ def test_checkpoints_are_known_by_the_names_of_the_weights(tmp_path, monkeypatch
     [
         (["missing.ply", "-o", "out.ply"], "There is no cloud"),
         (["cloud.ply", "-o", "out.txt"], "must be named .ply"),
+        (
+            ["c.pt", "-o", "out.ply", "--checkpoint", "nothing"],
+            "c.pt is not a PLY file",
+        ),  # before the network is loaded
         (["cloud.ply", "-o", "no/../cloud.ply"], "is what is read: name another file"),
         (["cloud.ply", "-o", "map/instances.ply"], "instances.ply belongs to the map in"),
         (["cloud.ply", "-o", "map/picture.ply"], "picture.png belongs to the map in"),
