@@ -15,7 +15,7 @@ from rich.table import Table
 
 from gcseg_ros.clouds.ply import Cloud
 from gcseg_ros.errors import UserError
-from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
+from gcseg_ros.evaluation.average_precision import MIN_POINTS, Overlap, average_precision, best_ious
 from gcseg_ros.evaluation.scannet_text import read_masks
 from gcseg_ros.evaluation.tracking import TrackingQuality, compare_folders
 from gcseg_ros.evaluation.truth import Truth, carry, check_stuff_labels, load_cloud, load_truth
@@ -32,13 +32,14 @@ class Evaluation:
     ap, ap50, ap25  average precision, mean over IoU 0.50:0.05:0.90, at 0.50, at 0.25
     at              the same per IoU threshold
     instances       true instances counted
+    small           true instances left out, because they have fewer than 100 points
     predictions     predicted instances counted
     mean_best_iou   over the true instances: IoU of the prediction that fits best (ignores confidences and false positives)
     best_iou        the same per true id
     coverage        share of the truth's instance points that have a predicted point within 5 cm, labelled or not
     scores          where the confidences come from: "instances.json", "points", "file" or "equal"
     tracking        quality of the 2D labels, where the output has labels and the truth is a scene with instance images
-    remark          why these cannot be compared, if they cannot
+    remark          why these cannot be compared, if they cannot, and what makes one doubt that both sides are of one place
     """
 
     output: str
@@ -49,6 +50,7 @@ class Evaluation:
     ap25: float
     at: dict[float, float]
     instances: int
+    small: int
     predictions: int
     mean_best_iou: float
     best_iou: dict[int, float]
@@ -90,7 +92,8 @@ def evaluate(
     prediction = load_prediction(output, counted)
     best = best_ious(prediction.overlap)
     figures = average_precision([prediction.overlap])
-    tracking, remark = evaluate_tracking(output, Path(truth), full if exclude_stuff else None)
+    tracking, uncompared = evaluate_tracking(output, Path(truth), full if exclude_stuff else None)
+    remarks = [remark_on_coverage(prediction), uncompared]
     return Evaluation(
         output=str(output),
         truth=counted.name,
@@ -100,13 +103,24 @@ def evaluate(
         ap25=figures.ap25,
         at=figures.at,
         instances=len(best),
+        small=int((~prediction.overlap.counted).sum()),
         predictions=len(prediction.overlap.scores),
         mean_best_iou=mean(best.values()),
         best_iou=best,
         coverage=prediction.coverage,
         scores=prediction.scores,
         tracking=tracking,
-        remark=remark,
+        remark=" ".join(filter(None, remarks)) or None,
+    )
+
+
+def remark_on_coverage(prediction: Prediction) -> str | None:
+    """A sentence where most of the truth is far from every point of a cloud: masks cover no more than what they are of."""
+    if prediction.scores == "file" or not prediction.coverage < 0.5:
+        return None
+    return (
+        f"Only {percent(prediction.coverage)} % of the truth's points on instances have a predicted point within 5 cm: are both of one place, "
+        "in one world frame, in metres, and is the prediction as dense?"
     )
 
 
@@ -224,7 +238,8 @@ def table(evaluation: Evaluation) -> Table:
     shown.columns[1].justify = "right"
     for name, value in (("AP", evaluation.ap), ("AP50", evaluation.ap50), ("AP25", evaluation.ap25)):
         shown.add_row(name, percent(value))
-    shown.add_row("true instances", str(evaluation.instances))
+    small = f" ({evaluation.small} of under {MIN_POINTS} points left out)" if evaluation.small else ""
+    shown.add_row(f"true instances{small}", str(evaluation.instances))
     shown.add_row(f"predictions (scores: {evaluation.scores})", str(evaluation.predictions))
     shown.add_row("mean best IoU", percent(evaluation.mean_best_iou))
     shown.add_row("coverage within 5 cm", percent(evaluation.coverage))

@@ -20,7 +20,8 @@ SUFFIXES = (".npz", ".ply", ".txt")
 
 @dataclass(frozen=True)
 class SceneFigures:
-    """Average precisions of one scene, 0 to 1, NaN without true instances; how many were true and predicted."""
+    """Average precisions of one scene and the share of its truth that was covered, 0 to 1, NaN without true instances; how many were true
+    and predicted."""
 
     name: str
     ap: float
@@ -28,6 +29,7 @@ class SceneFigures:
     ap25: float
     instances: int
     predictions: int
+    coverage: float
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,11 @@ def evaluate_scenes(
         labels |= counted.labels()
         if exclude_stuff:
             counted = counted.without_stuff()
-        overlap = load_prediction(output, counted).overlap
+        prediction = load_prediction(output, counted)
+        overlap = prediction.overlap
         figures = average_precision([overlap])
-        instances = int(overlap.counted.sum())
-        found.append(SceneFigures(name, figures.ap, figures.ap50, figures.ap25, instances, len(overlap.scores)))
+        counts = int(overlap.counted.sum()), len(overlap.scores)
+        found.append(SceneFigures(name, figures.ap, figures.ap50, figures.ap25, *counts, prediction.coverage))
         overlaps.append(overlap)
     if stuff_labels is not None:
         check_stuff_labels(stuff_labels, labels, str(truths))
@@ -129,14 +132,15 @@ def existing(folder: Path, name: str, what: str) -> Path:
 
 def table(found: Scenes) -> Table:
     """The figures for a console, in percent."""
-    shown = Table(
-        "scene", "AP", "AP50", "AP25", "true", "predicted", title="stuff excluded" if found.exclude_stuff else None
-    )
+    columns = "scene", "AP", "AP50", "AP25", "true", "predicted", "coverage"
+    shown = Table(*columns, title="stuff excluded" if found.exclude_stuff else None)
     for column in shown.columns[1:]:
         column.justify = "right"
     for scene in found.scenes:
         figures = [percent(value) for value in (scene.ap, scene.ap50, scene.ap25)]
-        shown.add_row(escape(scene.name), *figures, str(scene.instances), str(scene.predictions))
+        shown.add_row(
+            escape(scene.name), *figures, str(scene.instances), str(scene.predictions), percent(scene.coverage)
+        )
     shown.add_section()
     figures = [percent(value) for value in (found.overall.ap, found.overall.ap50, found.overall.ap25)]
     counts = (sum(getattr(scene, name) for scene in found.scenes) for name in ("instances", "predictions"))

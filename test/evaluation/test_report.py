@@ -103,6 +103,28 @@ def test_2d_labels_that_cannot_be_compared_are_a_remark_and_no_more(scene, outpu
     assert "The 2D labels are not compared" in capsys.readouterr().err
 
 
+def test_a_truth_of_another_place_is_a_remark(tmp_path, scene, output, capsys):
+    truth = truth_of(scene)
+    np.savez(tmp_path / "shifted.npz", points=truth["points"] + np.float32([3, 0, 0]), instance=truth["instance"])
+    found = evaluate(output, tmp_path / "shifted.npz")
+    assert found.ap < 0.1
+    assert "Only 26.0 % of the truth's points" in found.remark
+    assert main(["evaluate", str(output), "--truth", str(tmp_path / "shifted.npz")]) == 0
+    assert "in one world frame" in capsys.readouterr().err
+
+
+def test_true_instances_that_are_left_out_are_counted(tmp_path, scene, output):
+    truth = truth_of(scene)
+    kept = (truth["instance"] == 2) | (np.arange(600) % 3 == 0)
+    np.savez(tmp_path / "thin.npz", points=truth["points"][kept], instance=truth["instance"][kept])
+    found = evaluate(output, tmp_path / "thin.npz")
+    assert (found.instances, found.small) == (1, 2)
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(table(found))
+    assert "2 of under 100 points left out" in shown.get()
+
+
 def test_labels_of_stuff_that_do_not_occur_are_refused(tmp_path, scene, output):
     truth = truth_of(scene)
     np.savez(tmp_path / "scannet.npz", points=truth["points"], instance=1000 * truth["instance"] + 1)

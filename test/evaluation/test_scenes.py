@@ -53,6 +53,7 @@ def test_scene_by_scene_and_pooled(folders, capsys):
     assert both.scenes[1].ap == 1
     assert both.scenes[0].ap < both.overall.ap < 1
     assert [s.instances for s in both.scenes] == [4, 4]
+    assert [s.coverage for s in both.scenes] == [1, 1]
     for i, name in enumerate(("a", "b")):
         capsys.readouterr()
         assert (
