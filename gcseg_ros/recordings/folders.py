@@ -85,7 +85,10 @@ class FolderRecording(Recording):
                 yield reason
                 continue
             colour, depth = read_colour(files.colour), read_depth(files.depth, self.depth_unit_m)
-            colour_camera, depth_camera = self.cameras(files, colour, depth)
+            try:
+                colour_camera, depth_camera = self.cameras(files, colour, depth)
+            except UserError as error:  # one frame's images may have another size
+                raise UserError(f"Frame {files.name}: {error}") from None
             if self.lens is not None:
                 colour, depth = self.lens.straightened(colour), self.lens.straightened_depth(depth)
             depth, depth_camera = as_fine_as_colour(depth, depth_camera, colour)

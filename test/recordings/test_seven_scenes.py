@@ -1,5 +1,6 @@
 """7-Scenes sequences and tsdf-fusion-python's copy."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -189,6 +190,19 @@ def test_no_poses(tmp_path):
     (tmp_path / "frame-000000.pose.txt").unlink()
     with pytest.raises(UserError, match=r"has no poses: expected frame-NNNNNN.pose.txt"):
         open_recording(tmp_path)
+
+
+def test_a_frame_of_another_size_is_named(tmp_path):
+    first, second = make_views(2)
+    write_seven_scenes(
+        tmp_path, [first, replace(second, colour=second.colour[::2, ::2], depth_mm=second.depth_mm[::2, ::2])]
+    )
+    frames = iter(open_recording(tmp_path))
+    next(frames)
+    with pytest.raises(
+        UserError, match=r"^Frame frame-000001: .*intrinsics.txt: the principal point .* another image size"
+    ):
+        next(frames)
 
 
 def test_intrinsics_of_another_size(tmp_path):
