@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gcseg_ros.consoles import console, errors
+from gcseg_ros.consoles import errors, print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.report import labels_of, load_instances
 from gcseg_ros.evaluation.scannet_text import write_masks
@@ -69,7 +69,7 @@ def main(
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
     else:
-        console.print(table(found))
+        print_table(table(found))
 
 
 def read_names(file: Path) -> list[str]:

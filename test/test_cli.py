@@ -356,6 +356,11 @@ def test_help_version_and_config(capsys):
     assert Config.model_validate(yaml.safe_load(capsys.readouterr().out)) == Config()
 
 
+def test_a_mistake_in_the_arguments_is_a_sentence_of_its_own(capsys):
+    assert "equal to 1. See gcseg query --help." in refused(capsys, "query", "out", "mug", "--top", "0")
+    assert "'--truth'. See gcseg evaluate --help." in refused(capsys, "evaluate", "out")
+
+
 def test_doctor_says_ok_or_what_to_do(capsys, monkeypatch):
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -50,7 +50,7 @@ def explanation(error: BaseException) -> str:
         return str(error)
     if isinstance(error, USAGE_ERROR):
         command = getattr(getattr(error, "ctx", None), "command_path", "gcseg")
-        return f"{error.format_message()} See {command} --help."  # type: ignore[attr-defined]
+        return f"{error.format_message().rstrip('.')}. See {command} --help."  # type: ignore[attr-defined]
     if isinstance(error, (BrokenPipeError, SystemExit)):  # rich makes the latter of the former
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ""

@@ -60,6 +60,8 @@ def segment_file(
     with atomic_path(picture) as drawn:  # neither file without the other, whenever Ctrl-C comes
         write_picture(replace(result, points=upright, **shown), drawn)
         write_instances_ply(output, result)
+    if not len(upright):
+        return result, f"The cloud has no point to segment: none of its {len(points):,} is finite."
     remarks = remark_on_spacing(upright, segmenter.network.config.voxel_m), remark_on_side(upright) if up == "z" else ""
     return result, " ".join(filter(None, remarks))
 

@@ -495,7 +495,7 @@ def test_no_cloud_is_written_without_its_picture(network, tmp_path, capsys):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["c.pt", "cloud.ply", "out.png"]
 
 
-def test_points_that_are_not_finite_keep_their_rows(network, tmp_path):
+def test_points_that_are_not_finite_keep_their_rows(network, tmp_path, capsys):
     points, _ = surface(300)
     points[::30] = np.nan
     write_cloud(tmp_path / "cloud.ply", {"points": points.astype(np.float32)})
@@ -506,6 +506,9 @@ def test_points_that_are_not_finite_keep_their_rows(network, tmp_path):
     np.testing.assert_array_equal(found["points"], points.astype(np.float32))
     assert not found["instance"][::30].any()
     assert len(read_cloud(tmp_path / "out.ply")["points"]) == 290
+    write_cloud(tmp_path / "cloud.ply", {"points": np.full((300, 3), np.nan, np.float32)})
+    assert main([*command, "--checkpoint", str(tmp_path / "c.pt")]) == 0
+    assert "none of its 300 is finite" in capsys.readouterr().err
 
 
 def test_checkpoints_are_known_by_the_names_of_the_weights(tmp_path, monkeypatch):
