@@ -205,7 +205,10 @@ def view(
     from gcseg_ros.instances.export import read_instance_map, read_labelled
     from gcseg_ros.output import PICTURE, check_own_file
 
-    for file in filter(None, (png, rrd, html)):
+    wanted = [file for file in (png, rrd, html) if file]
+    if len({file.resolve() for file in wanted}) < len(wanted):
+        raise UserError("A picture, a page and a recording are files of their own: give each another name.")
+    for file in wanted:
         if file is not png or file.resolve() != (output / PICTURE).resolve():
             check_own_file(file, [output, output / "instances.ply", output / "instances.json"])
     if up != "z" and output.is_dir():

@@ -179,6 +179,8 @@ def test_view_of_a_labelled_cloud(mapped, tmp_path, capsys):
     assert main(["view", str(cloud), "--html", str(tmp_path / "a.html")]) == 0
     assert (tmp_path / "a.html").is_file()
     assert "is what is read" in refused(capsys, "view", cloud, "--png", cloud)
+    assert "another name" in refused(capsys, "view", cloud, "--png", tmp_path / "b.png", "--html", tmp_path / "b.png")
+    assert not (tmp_path / "b.png").exists()
     cloud.write_text("no cloud")
     assert "is not a PLY file" in refused(capsys, "view", cloud)
 

@@ -190,10 +190,10 @@ def read_vertices(file: BinaryIO, header: Header, size: int, path: Path) -> Clou
 
 
 def read_ascii_rows(file: BinaryIO, element: Element, names: list[str], path: Path) -> Cloud:
-    """The next `element.count` lines as numbers."""
+    """The next `element.count` lines that are not blank, as numbers."""
     if element.count == 0:
         return {name: np.empty(0) for name in names}
-    lines = (line.decode("latin-1") for line in islice(file, element.count))
+    lines = (line.decode("latin-1") for line in islice(filter(bytes.strip, file), element.count))
     try:
         table = np.loadtxt(lines, np.float64, comments=None, ndmin=2)
     except ValueError as error:

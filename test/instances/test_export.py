@@ -160,6 +160,12 @@ def test_points_without_depth_are_left_out(tmp_path):
     np.testing.assert_array_equal(found["instance"], [5])
 
 
+def test_blank_lines_are_no_points(tmp_path):
+    header = f"{ASCII}element vertex 2\n{XYZ}end_header\n"
+    found = read_cloud(write(tmp_path / "a.ply", header, b"\n0 0 1\n \r\n0 0 2\n\n"))
+    np.testing.assert_array_equal(found["points"], [[0, 0, 1], [0, 0, 2]])
+
+
 def test_colours_from_0_to_1_and_ids_as_floats(tmp_path):
     properties = "".join(f"property float {name}\n" for name in ("r", "g", "b", "instance_id"))
     header = f"{ASCII}element vertex 2\n{XYZ}{properties}end_header\n"
