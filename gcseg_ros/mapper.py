@@ -17,7 +17,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.finishing.finishing import finish
 from gcseg_ros.finishing.joining import shipped_model
 from gcseg_ros.finishing.votes import same_colour
-from gcseg_ros.frames import CameraIntrinsics, Frame
+from gcseg_ros.frames import Frame
 from gcseg_ros.instances.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.astray import Astray
 from gcseg_ros.mapping.left_out import LeftOut
@@ -99,7 +99,6 @@ class Mapper:
         background = live and self.config.masks.generator in ("sam", "sam2")
         self.tracker = Tracker(self.config.tracking, generate, propagate, self.voxel_map, background)
         self.gatherer = ViewGatherer(self.config.views)
-        self._camera: CameraIntrinsics | None = None  # of the last frame
         self.extensions: dict[str, Stateful] = {"views": self.gatherer, "left_out": self._left_out}
 
     def step(self, frame: Frame) -> TrackedFrame:
@@ -121,7 +120,6 @@ class Mapper:
 
         Raises UserError where masks cannot be propagated; then nothing has changed.
         """
-        self._camera = detections.frame.intrinsics
         view, index, poses, went = detections.view, self.tracker.frames, self.refine.state(), self.astray.state()
         if self.config.poses.refine:
             with self._stage("poses"):
@@ -273,13 +271,15 @@ class Mapper:
         notes = self._left_out.notes(len(voxels), voxels.voxel_m, voxels.reach_m)
         notes += [*self.refine.notes(self.tracker.frames), *self.astray.notes()]
         notes += self._resumed.notes() if self._resumed is not None else []
-        quarters = self._build_view.mapped.quarters if self._build_view.mapped else 0
+        view = self._build_view.mapped
+        quarters = view.quarters if view else 0
         if self.config.input.turn == "auto" and quarters:
             notes.append(
                 f"Images are turned ({TURNS[quarters]}), because by their first pose, or by what the map was before, that way is up: set "
                 "input.turn=none if the world's z axis does not point up."
             )
-        if (k := self._camera) and max(k.fx / k.fy, k.fy / k.fx) > SQUEEZED:
+        k = view.whole_camera if view else None
+        if k and max(k.fx / k.fy, k.fy / k.fx) > SQUEEZED:
             notes.append(
                 f"The camera's focal lengths are fx = {k.fx:.1f} and fy = {k.fy:.1f} pixels, and a camera's are nearly the same: unless the images "
                 "were squeezed, one of them is wrong in its calibration, and so are all shapes in the map."

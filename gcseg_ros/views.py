@@ -80,6 +80,12 @@ class View:
         return k.fx, k.fy, k.cx, k.cy
 
     @property
+    def whole_camera(self) -> CameraIntrinsics:
+        """Of the frame, before it was turned and reduced; of what was restored, before it was turned."""
+        height, width = self.picture.shape[:2]
+        return self.intrinsics.scaled(width, height).turned(-self.quarters)
+
+    @property
     def up(self) -> npt.NDArray[np.float64]:
         """The world's z axis in the camera's frame, (3,)."""
         return self.pose[2, :3]
