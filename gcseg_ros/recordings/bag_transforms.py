@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 import numpy as np
@@ -15,27 +15,24 @@ from gcseg_ros.ros_types.messages import pose_matrix, stamp_ns
 
 
 def without_rivals(
-    bag: BagFiles, topics: Topics, told_pose: str | None, world: str | None, camera: str
+    bag: BagFiles, topics: Topics, told_pose: str, starts: Iterable[Collection[str]], camera: str
 ) -> tuple[tuple[str, ...], list[str]]:
     """The topics of TF without those that contradict one nearer to the camera, and notes on what was passed over.
 
-    Near is what shares most namespaces with the pose topic that was told, then with depth. But where TF leads from `world` (None: from any)
-    to the camera, it still does so afterwards.
+    Near is what shares most namespaces with the pose topic that was told ("tf": none), then with depth. But TF still leads to the camera afterwards, from
+    one of the first of `starts` from which it does; where it does so from none, or only through what contradicts itself, nothing is passed
+    over.
     """
     sources = {topic: topic.removesuffix("_static") for topic in topics.tf}  # /tf and /tf_static are one
     names = sorted(set(sources.values()), key=lambda name: _distance(name, topics.depth, told_pose))
     if len(names) < 2:
         return topics.tf, []
     trees, rivals = _rivals(bag, sources)
-    kept = names
-    for first in names:
-        chosen: list[str] = []
-        for name in (first, *names):
-            if name not in chosen and all(frozenset((name, other)) not in rivals for other in chosen):
-                chosen.append(name)
-        if _leads([trees[name] for name in chosen], world, camera) or not _leads([*trees.values()], world, camera):
-            kept = chosen
-            break
+    choices = [_agreeing([first, *names], rivals) for first in names] + [names]
+    leading = (
+        choice for start in starts for choice in choices if _leads([trees[name] for name in choice], start, camera)
+    )
+    kept = next(leading, names)
     notes = []
     for name in names:
         if name not in kept:
@@ -47,9 +44,18 @@ def without_rivals(
     return tuple(topic for topic in topics.tf if sources[topic] in kept), notes
 
 
-def _distance(name: str, depth: str, told_pose: str | None) -> tuple[int, int, int, int, str]:
+def _agreeing(names: Collection[str], rivals: Collection[frozenset[str]]) -> list[str]:
+    """Those of the names, the first before the others, that do not contradict each other."""
+    chosen: list[str] = []
+    for name in names:
+        if name not in chosen and all(frozenset((name, other)) not in rivals for other in chosen):
+            chosen.append(name)
+    return chosen
+
+
+def _distance(name: str, depth: str, told_pose: str) -> tuple[int, int, int, int, str]:
     """Sorts sources of TF, the nearest to what was told and to depth first."""
-    told = f"/{(told_pose or '').lstrip('/')}"
+    told = "" if told_pose == "tf" else f"/{told_pose.lstrip('/')}"
     shared = shared_namespaces(name, depth)
     return -shared_namespaces(name, told), -shared, name.count("/") - shared, len(name), name
 
@@ -71,10 +77,10 @@ def _rivals(bag: BagFiles, sources: Mapping[str, str]) -> tuple[dict[str, Transf
     return trees, rivals
 
 
-def _leads(trees: Collection[TransformTree], world: str | None, camera: str) -> bool:
-    """Whether these together lead from the world, or any, to the camera."""
+def _leads(trees: Collection[TransformTree], start: Collection[str], camera: str) -> bool:
+    """Whether these together lead from one of the frames to the camera."""
     together = TransformTree()
     for tree in trees:
         for parent, child in tree.links():
             together.add(parent, child, 0, np.eye(4), static=True)
-    return together.connected(world, camera) if world else together.world_of(camera) is not None
+    return any(together.connected(frame, camera) for frame in start)

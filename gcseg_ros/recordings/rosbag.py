@@ -18,7 +18,7 @@ from gcseg_ros.camera.lens import Lens
 from gcseg_ros.camera.registration import as_fine_as_colour, narrow_colour, registered, share_in_colour
 from gcseg_ros.camera.transforms import FIXED_FRAMES, MAX_GAP_S, SECOND_NS, Trajectory, TransformTree
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Array, CameraIntrinsics, Frame, is_z_up
+from gcseg_ros.frames import WORLD_WITHOUT_UP, Array, CameraIntrinsics, Frame, is_z_up
 from gcseg_ros.recordings import Recording, why_unusable
 from gcseg_ros.recordings.bag_files import BagFiles, has_metadata, is_storage, storage_files
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, camera_info_beside, choose_topics
@@ -83,7 +83,7 @@ class RosBag(Recording):
         self._fixed_frame, self._body_frame = fixed_frame, body_frame
         if fixed_frame is not None and body_frame is None:
             topics.setdefault("pose_topic", "tf")
-        self._told_pose = topics.get("pose_topic")
+        self._told_pose = topics.get("pose_topic", "tf")
         self._told = "pose_topic" in topics or body_frame is not None
         self._told_camera = "camera_info_topic" in topics
         with BagFiles(path) as bag:
@@ -119,7 +119,7 @@ class RosBag(Recording):
 
     def _frames_of(self, bag: BagFiles) -> Iterator[Frame | str]:
         topics, camera = self.topics, bag.frame_id(self.topics.depth)
-        tf, rivals = without_rivals(bag, topics, self._told_pose, self._fixed_frame, camera)
+        tf, rivals = without_rivals(bag, topics, self._told_pose, self._starts(bag), camera)
         topics = replace(topics, tf=tf)
         told = self._fixed_frame is not None or (topics.pose is not None and self._told)
         tree = TransformTree() if told else _links(bag, tf, camera)
@@ -178,6 +178,16 @@ class RosBag(Recording):
         self.notes += assembly.poses.refused()
         if not assembly.made:
             self.notes.append(assembly.stamps())
+
+    def _starts(self, bag: BagFiles) -> Iterator[tuple[str, ...]]:
+        """Frames from one of which TF is to lead to the camera, the better ones first."""
+        if self._fixed_frame is not None:
+            yield (self._fixed_frame,)
+        elif self._told and self.topics.pose:
+            yield (self._body_frame or _body_of(bag, self.topics.pose),)
+        else:
+            yield (*FIXED_FRAMES, WORLD_WITHOUT_UP)
+            yield tuple(body for pose in self.topics.poses if (body := _body_of(bag, pose)))
 
     def _check_depth_camera(self, bag: BagFiles, topics: Topics) -> None:
         """Raises UserError where depth would get another camera's calibration without being told to."""

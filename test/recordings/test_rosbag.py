@@ -257,15 +257,15 @@ def pan(ns):
     return T
 
 
-def write_two_robots(path, views, namespace):
+def write_two_robots(path, views, namespace, robots=("/robot1", "/robot2")):
     """Whose frames are called the same; the second is 50 m ahead. The camera is in this namespace."""
     start = views[0].stamp_ns
     with BagBuilder(path) as bag:
-        for robot, ahead in (("robot1", 0.0), ("robot2", 50.0)):
-            bag.tf(0, ("base_link", "optical", OPTICAL), topic=f"/{robot}/tf_static", log_ns=start)
+        for robot, ahead in zip(robots, (0.0, 50.0)):
+            bag.tf(0, ("base_link", "optical", OPTICAL), topic=f"{robot}/tf_static", log_ns=start)
             for ns in range(0, SECOND, SECOND // 10):
-                bag.tf(start + ns, ("odom", "base_link", shift(ahead + ns / SECOND)), topic=f"/{robot}/tf")
-                bag.odometry(f"/{robot}/odom", start + ns, shift(ahead + ns / SECOND))
+                bag.tf(start + ns, ("odom", "base_link", shift(ahead + ns / SECOND)), topic=f"{robot}/tf")
+                bag.odometry(f"{robot}/odom", start + ns, shift(ahead + ns / SECOND))
         write_images(bag, views, namespace=namespace)
     for view in views:
         view.pose = shift((view.stamp_ns - start) / SECOND) @ OPTICAL
@@ -331,6 +331,33 @@ def test_tf_that_the_camera_hangs_on_is_not_passed_over_for_another(tmp_path):
         "TF has the frame camera_link at two places under base_link: two publishers tell of it, the latest counts, and poses may be wrong or "
         "missing. Let one of them be silent."
     ]
+
+
+def test_the_mount_of_a_camera_is_not_passed_over_where_the_poses_are_an_odometry_s(tmp_path):
+    """A driver tells of the camera's parts, and where they would sit by default; the robot's description knows better."""
+    views = make_views(3)
+    start = views[0].stamp_ns
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.tf(0, ("camera_link", "optical", OPTICAL), topic="/camera/tf_static", log_ns=start)
+        bag.tf(0, ("base", "camera_link", shift(0)), topic="/camera/tf_static", log_ns=start)
+        bag.tf(0, ("base_link", "base", shift(0)), topic="/tf_static", log_ns=start)
+        bag.tf(0, ("base", "camera_link", shift(0, 0, 1)), topic="/tf_static", log_ns=start + 1)
+        for ns in range(0, SECOND, SECOND // 10):
+            bag.odometry("/odom", start + ns, shift(ns / SECOND))
+        write_images(bag, views)
+    for view in views:
+        view.pose = shift((view.stamp_ns - start) / SECOND, 0, 1) @ OPTICAL
+    for told in ({}, {"pose_topic": "/odom"}, {"body_frame": "base_link"}):
+        check_frames(open_recording(tmp_path / "bag", **told), views)
+
+
+@pytest.mark.parametrize("told", [{}, {"fixed_frame": "odom"}, {"pose_topic": "tf"}])
+def test_that_tf_is_told_does_not_mean_the_topic_without_a_namespace(tmp_path, told):
+    views = make_views(3)
+    recording = open_recording(write_two_robots(tmp_path / "bag", views, "/robot1", robots=("", "/robot1")), **told)
+    for view in views:
+        view.pose[0, 3] += 50
+    check_frames(recording, views)
 
 
 @pytest.mark.parametrize("world", ["odom", "world"])
