@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
@@ -18,7 +19,9 @@ FIXED_FRAMES = ("map", "odom", "world")
 MAX_GAP_S = 0.5
 AT_REST_M, AT_REST_DEG = 0.1, 5.0
 """Transforms that differ by no more than this are of a link that rests, as map -> odom, and may be sent seldom."""
-TO_AND_FRO = 5  # times that a link jumps away and back, from which on two publishers tell of it
+TO_AND_FRO, TO_AND_FRO_NS = 5, 10 * SECOND_NS
+"""A link that jumps away and back so often in so long has two publishers."""
+JUMP_NS = SECOND_NS // 10  # away and back in so short a time is no motion, but a jump
 
 
 class Trajectory:
@@ -37,9 +40,7 @@ class Trajectory:
         self._stamps: list[int] = []
         self._poses: list[Array] = []
         self._behind: tuple[int, Array] | None = None  # the last pose, where it is too old to be kept
-        self.jumps = (
-            0  # poses that the next one takes back, or that another of the same stamp contradicts: of two publishers
-        )
+        self._jumps: list[int] = []  # the stamps of the latest poses that the next one takes back: of two publishers
 
     def __len__(self) -> int:
         return len(self._stamps)
@@ -55,15 +56,22 @@ class Trajectory:
             self._stamps, self._poses = [first[0]], [first[1]]
         i = bisect_left(self._stamps, stamp_ns)
         if i < len(self._stamps) and self._stamps[i] == stamp_ns:
-            self.jumps += not nearly_same(self._poses[i], pose)
+            # a SLAM corrects a pose that it has sent, but does not return to the one before
+            if i > 0 and nearly_same(self._poses[i - 1], pose) and not nearly_same(self._poses[i], pose):
+                self._jumped(stamp_ns)
             self._poses[i] = pose
             return
         self._stamps.insert(i, stamp_ns)
         self._poses.insert(i, pose)
-        self.jumps += self._to_and_fro(min(i, len(self._stamps) - 2))
+        if self._to_and_fro(min(i, len(self._stamps) - 2)):
+            self._jumped(stamp_ns)
         if self._keep_ns is not None:
             old = bisect_left(self._stamps, self._stamps[-1] - self._keep_ns)
             del self._stamps[:old], self._poses[:old]
+
+    def to_and_fro(self) -> bool:
+        """Whether the poses have lately jumped away and back so often that two publishers tell of them."""
+        return len(self._jumps) >= TO_AND_FRO
 
     def end(self) -> int:
         """The last stamp."""
@@ -104,9 +112,14 @@ class Trajectory:
             return self._poses[near[0]]
         return None
 
+    def _jumped(self, stamp_ns: int) -> None:
+        """Remember a jump; none of a pose far behind the newest, that replaces what an earlier loop of a bag has left."""
+        if self._stamps[-1] - stamp_ns <= self._max_gap_ns:
+            self._jumps = [jump for jump in self._jumps if abs(stamp_ns - jump) < TO_AND_FRO_NS] + [stamp_ns]
+
     def _to_and_fro(self, i: int) -> bool:
-        """Whether the i-th pose is elsewhere than the one before and the one after it, which agree."""
-        if i < 1 or self._stamps[i + 1] - self._stamps[i - 1] > self._max_gap_ns:
+        """Whether the i-th pose is elsewhere than the one just before and the one just after it, which agree."""
+        if i < 1 or self._stamps[i + 1] - self._stamps[i - 1] > JUMP_NS:
             return False
         before, there, after = self._poses[i - 1 : i + 2]
         return not nearly_same(before, there) and not nearly_same(there, after) and nearly_same(before, after)
@@ -128,17 +141,17 @@ class TransformTree:
     def __init__(self, keep_s: float = 10.0, max_gap_s: float = MAX_GAP_S) -> None:
         self._keep_s, self._max_gap_s = keep_s, max_gap_s
         self._edges: dict[str, tuple[str, Array | Trajectory]] = {}  # child -> parent, T_parent_child
-        self._left: set[tuple[str, str]] = set()  # parent, child: links that gave way to one under another parent
+        self._left: Counter[tuple[str, str]] = Counter()  # (parent, child): how often it gave way to another parent
         self._disputed: dict[str, str] = {}  # child -> what is told of it beside its link
 
     def add(self, parent: str, child: str, stamp_ns: int, T_parent_child: Array, static: bool = False) -> None:
         parent, child = parent.lstrip("/"), child.lstrip("/")
         known = self._edges.get(child)
         if known is not None and known[0] != parent:
-            # a thing may change hands once; what is static has one parent for good
-            if static or not isinstance(known[1], Trajectory) or (parent, child) in self._left:
+            # a thing may change hands; what is static has one parent for good
+            if static or not isinstance(known[1], Trajectory) or self._left[parent, child] >= TO_AND_FRO:
                 self._disputed.setdefault(child, " and ".join(f"under {name}" for name in sorted((known[0], parent))))
-            self._left.add((known[0], child))
+            self._left[known[0], child] += 1
         elif known is not None and _elsewhere(known[1], T_parent_child, static):
             self._disputed.setdefault(child, f"at two places under {parent}")
         if static:
@@ -243,7 +256,7 @@ class TransformTree:
 def _elsewhere(known: Array | Trajectory, T: Array, static: bool) -> bool:
     """Whether what is told of a link contradicts what is known of it: one that moves changes, but does not jump to and fro."""
     if isinstance(known, Trajectory):
-        return known.jumps >= TO_AND_FRO
+        return known.to_and_fro()
     return not (np.allclose(known, T, atol=1e-3) if static else nearly_same(known, T))
 
 

@@ -19,9 +19,9 @@ def without_rivals(
 ) -> tuple[tuple[str, ...], list[str]]:
     """The topics of TF without those that contradict one nearer to the camera, and notes on what was passed over.
 
-    Near is what shares most namespaces with the pose topic that was told ("tf": none), then with depth. But TF still leads to the camera afterwards, from
-    one of the first of `starts` from which it does; where it does so from none, or only through what contradicts itself, nothing is passed
-    over.
+    Near is what shares most namespaces with the pose topic that was told ("tf": none), then with depth. But TF still leads to the camera
+    afterwards, from one of the first of `starts` from which it does; where it does so from none, or only through what contradicts itself,
+    nothing is passed over.
     """
     sources = {topic: topic.removesuffix("_static") for topic in topics.tf}  # /tf and /tf_static are one
     names = sorted(set(sources.values()), key=lambda name: _distance(name, topics.depth, told_pose))

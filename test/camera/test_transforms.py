@@ -208,9 +208,61 @@ def test_publishers_that_agree_or_do_not_matter_to_the_camera_are_not(told):
     assert camera_on_mast(*told).disputed("camera") == ""
 
 
-def test_a_frame_that_changes_hands_once_and_a_map_that_jumps_once_are_not_disputed():
-    tree = TransformTree()
-    for i in range(40):
-        tree.add("map" if i < 20 else "slam", "odom", i * SECOND_NS // 10, turn(0, 3.0 * (i > 10)))
-        tree.add("odom", "head", i * SECOND_NS // 10, turn(40 * np.sin(i / 3)))
+def changes_hands(i):
+    """(parent, child, stamp in ms, T): a SLAM begins, the map jumps once, the head turns."""
+    yield "map" if i < 20 else "slam", "odom", 100 * i, turn(0, 3.0 * (i > 10))
+    yield "odom", "head", 100 * i, turn(40 * np.sin(i / 3))
+
+
+def rides_a_lift(i):
+    yield "lift" if 30 < i % 100 < 60 else "odom", "head", 100 * i, turn(0)
+
+
+def corrects(i):
+    """slam_toolbox: the transform of the latest scan, sent three times, the second time corrected now and then."""
+    for again in range(3):
+        yield "map", "odom", 200 * i, turn(0, 0.3 * ((i + (again > 0)) // 7))
+    yield "odom", "head", 200 * i, turn(0)
+
+
+def sweeps(i):
+    """A camera that turns to and fro by 20 degrees at 60 degrees/s, five poses a second."""
+    yield "odom", "head", 200 * i, turn(12.0 * (i % 2))
+
+
+def glitches(i):
+    """Once in 11 seconds."""
+    yield "odom", "head", 20 * i, turn(0, 5.0 * (i % 550 == 300))
+
+
+def loops(i):
+    """A bag of 15 s is played again, and a SLAM goes on; the new loop's images have not come yet, which begin the poses anew."""
+    yield "map", "odom", 20 * i if i < 750 else 20 * (i - 750) + 3, turn(0, 0.5 * (i >= 750))
+    yield "odom", "head", 20 * (i % 750), turn(0)
+
+
+@pytest.mark.parametrize(
+    ("told", "steps"),
+    [
+        (changes_hands, 40),
+        (rides_a_lift, 300),
+        (corrects, 200),
+        (sweeps, 100),
+        (glitches, 3500),
+        (loops, 757),
+    ],
+)
+def test_what_one_publisher_tells_of_an_ordinary_robot_is_not_disputed(told, steps):
+    tree = TransformTree(keep_s=20.0)
+    for i in range(steps):
+        for parent, child, ms, T in told(i):
+            tree.add(parent, child, ms * SECOND_NS // 1000, T)
     assert tree.disputed("head") == ""
+
+
+def test_two_publishers_that_stamp_alike_are_found_too():
+    tree = TransformTree()
+    for i in range(20):
+        for ahead in (0, 9):
+            tree.add("map", "base", i * SECOND_NS // 10, turn(0, ahead))
+    assert "base at two places under map" in tree.disputed("base")
