@@ -19,6 +19,8 @@ FIXED_FRAMES = ("map", "odom", "world")
 MAX_GAP_S = 0.5
 AT_REST_M, AT_REST_DEG = 0.1, 5.0
 """Transforms that differ by no more than this are of a link that rests, as map -> odom, and may be sent seldom."""
+MOUNT_M, MOUNT_DEG = 0.02, 2.0
+"""A camera's calibration differs by no more than this from where its data sheet has it: static transforms that do are one."""
 TO_AND_FRO, TO_AND_FRO_NS = 5, 10 * SECOND_NS
 """A link that jumps away and back so often in so long has two publishers."""
 JUMP_NS = SECOND_NS // 10  # away and back in so short a time is no motion, but a jump
@@ -72,10 +74,6 @@ class Trajectory:
     def to_and_fro(self) -> bool:
         """Whether the poses have lately jumped away and back so often that two publishers tell of them."""
         return len(self._jumps) >= TO_AND_FRO
-
-    def end(self) -> int:
-        """The last stamp."""
-        return self._stamps[-1]
 
     def knows(self, stamp_ns: int) -> bool:
         """Whether there is a pose at a stamp, without tolerance; it is not interpolated to find out."""
@@ -170,7 +168,7 @@ class TransformTree:
             return False
         if one[0] != two[0]:
             return True
-        ends = [edge.end() for _, edge in (one, two) if isinstance(edge, Trajectory)]
+        ends = [edge.newest for _, edge in (one, two) if isinstance(edge, Trajectory) and edge.newest is not None]
         here, there = (edge.at(min(ends)) if isinstance(edge, Trajectory) else edge for _, edge in (one, two))
         return here is not None and there is not None and not nearly_same(here, there)
 
@@ -188,8 +186,8 @@ class TransformTree:
         if child is None:
             return ""
         return (
-            f"TF has the frame {child} {self._disputed[child]}: two publishers tell of it, the latest counts, and poses may be wrong or "
-            "missing. Let one of them be silent."
+            f"TF has the frame {child} {self._disputed[child]}: two publishers tell of it, or one told it otherwise later. The latest counts, "
+            "and poses may be wrong or missing: let one of them be silent, or correct what is wrong."
         )
 
     def connected(self, one: str, other: str) -> bool:
@@ -257,14 +255,14 @@ def _elsewhere(known: Array | Trajectory, T: Array, static: bool) -> bool:
     """Whether what is told of a link contradicts what is known of it: one that moves changes, but does not jump to and fro."""
     if isinstance(known, Trajectory):
         return known.to_and_fro()
-    return not (np.allclose(known, T, atol=1e-3) if static else nearly_same(known, T))
+    return not (nearly_same(known, T, MOUNT_M, MOUNT_DEG) if static else nearly_same(known, T))
 
 
-def nearly_same(first: Array, second: Array) -> bool:
-    """Whether two poses differ by at most AT_REST_M and AT_REST_DEG."""
+def nearly_same(first: Array, second: Array, within_m: float = AT_REST_M, within_deg: float = AT_REST_DEG) -> bool:
+    """Whether two poses differ by at most so much."""
     cosine = (np.vdot(first[:3, :3], second[:3, :3]) - 1) / 2
     apart_m = np.linalg.norm(first[:3, 3] - second[:3, 3])
-    return bool(apart_m <= AT_REST_M and cosine >= np.cos(np.deg2rad(AT_REST_DEG)))
+    return bool(apart_m <= within_m and cosine >= np.cos(np.deg2rad(within_deg)))
 
 
 def interpolate(first: Array, second: Array, share: float) -> Array:

@@ -182,7 +182,8 @@ def camera_on_mast(*told):
         ([("base", "mast", turn(0), True), ("other", "mast", turn(0), True)], "mast under base and under other"),
         ([("base", "mast", turn(0), True), ("other", "mast", turn(0), False)], "mast under base and under other"),
         ([("base", "mast", turn(0), False), ("other", "mast", turn(0), False)], "mast under base and under other"),
-        ([("base", "mast", turn(0), True), ("base", "mast", turn(0, 0.02), True)], "mast at two places under base"),
+        ([("base", "mast", turn(0), True), ("base", "mast", turn(0, 0.03), True)], "mast at two places under base"),
+        ([("base", "mast", turn(0), True), ("base", "mast", turn(3), True)], "mast at two places under base"),
         ([("base", "mast", turn(0), True), ("base", "mast", turn(30), False)], "mast at two places under base"),
         ([("base", "mast", turn(0), True), ("map", "base", turn(0, 9), False)], "base at two places under map"),
         ([("base", "mast", turn(0), True), ("map", "base", turn(0, 9), True)], "base at two places under map"),
@@ -197,6 +198,7 @@ def test_what_two_publishers_tell_otherwise_of_the_camera_is_said(told, found):
     [
         [("base", "mast", turn(0), True), ("base", "mast", turn(0), True)],  # twice the same
         [("base", "mast", turn(0), True), ("base", "mast", turn(0), False)],
+        [("base", "mast", turn(0), True), ("base", "mast", turn(1, 0.01), True)],  # a data sheet and a calibration
         [
             ("base", "mast", turn(0), True),
             ("a", "hand", turn(0), True),

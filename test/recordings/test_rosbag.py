@@ -328,8 +328,8 @@ def test_tf_that_the_camera_hangs_on_is_not_passed_over_for_another(tmp_path):
     recording = open_recording(tmp_path / "bag")
     check_frames(recording, views)
     assert recording.notes[1:] == [
-        "TF has the frame camera_link at two places under base_link: two publishers tell of it, the latest counts, and poses may be wrong or "
-        "missing. Let one of them be silent."
+        "TF has the frame camera_link at two places under base_link: two publishers tell of it, or one told it otherwise "
+        "later. The latest counts, and poses may be wrong or missing: let one of them be silent, or correct what is wrong."
     ]
 
 
