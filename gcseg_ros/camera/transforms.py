@@ -180,9 +180,13 @@ class TransformTree:
         """All known frames, sorted."""
         return sorted({*self._edges, *(parent for parent, _ in self._edges.values())})
 
-    def disputed(self, frame: str) -> str:
-        """What two publishers tell otherwise of a frame, or of one that it hangs on, in a sentence; empty where none do."""
-        child = next((child for child in self._ancestors(frame.lstrip("/")) if child in self._disputed), None)
+    def disputed(self, target: str, source: str) -> str:
+        """What two publishers tell otherwise between two frames, in a sentence; empty where they agree. Where known frames do not hang
+        together, that is of any frame that the source hangs on."""
+        if not self._disputed or target.lstrip("/") not in {*self.frames(), *(parent for parent, _ in self._left)}:
+            return ""
+        above, below = self._chains(target, source) or ([], self._ancestors(source.lstrip("/")))
+        child = next((child for child in (*below, *above) if child in self._disputed), None)
         if child is None:
             return ""
         return (

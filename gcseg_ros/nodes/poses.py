@@ -63,7 +63,7 @@ class TfPoses:
         self._map_frame_id, self._frame_id, self._gap_s = map_frame_id, frame_id, gap_s
         self._static: dict[str, Any] = {}
         self._asked: str | None = None  # the frame whose pose was asked for
-        self._camera = ""  # the frame that was last asked for, be it the body or what sits on it
+        self._mount: tuple[str, str] | None = None  # the body and the camera on it that were asked for
         self.forget()
 
     def add(self, transforms: Sequence[Any], static: bool) -> None:
@@ -84,7 +84,7 @@ class TfPoses:
 
     def at(self, stamp_ns: int, camera_frame: str) -> Pose | None:
         """See `PoseSource`."""
-        body = self._asked = self._camera = self._frame_id or camera_frame
+        body = self._asked = self._frame_id or camera_frame
         matrix = self._tree.lookup(self._map_frame_id, body, stamp_ns)
         return None if matrix is None else Pose(matrix, self._map_frame_id, body)
 
@@ -98,7 +98,7 @@ class TfPoses:
 
     def unknown_then(self, body: str, camera_frame: str, stamp_ns: int) -> bool:
         """Whether TF connects the two, but does not know how they stand at `stamp_ns`, or not yet."""
-        self._camera = camera_frame
+        self._mount = body, camera_frame
         return self._tree.connected(body, camera_frame) and self.between(body, camera_frame, stamp_ns) is None
 
     def gap_between(self, body: str, camera_frame: str, stamp_ns: int) -> bool:
@@ -114,8 +114,9 @@ class TfPoses:
         return self._tree.frames()
 
     def disputed(self) -> str:
-        """What two publishers tell otherwise of the camera, or of what it hangs on, in a sentence; empty where none do."""
-        return self._tree.disputed(self._camera)
+        """What two publishers tell otherwise of what was asked for, in a sentence; empty where they agree."""
+        pose = "" if self._asked is None else self._tree.disputed(self._map_frame_id, self._asked)
+        return pose or ("" if self._mount is None else self._tree.disputed(*self._mount))
 
     def disconnected(self) -> str:
         """Why no image can have a pose, in a sentence with advice; empty where TF connects the frames, whatever is known when."""

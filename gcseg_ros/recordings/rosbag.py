@@ -513,8 +513,11 @@ class _Poses:
         return self._why((one,), other, stamp)
 
     def disputed(self, frame: str) -> str:
-        """See `TransformTree`."""
-        return self._tree.disputed(frame)
+        """See `TransformTree`: between what the poses are told of and an image's frame."""
+        if self._from_topic:
+            return self._tree.disputed(self._body_frame or "", frame)
+        worlds = (self.world,) if self.world else self._worlds
+        return next((disputed for world in worlds if (disputed := self._tree.disputed(world, frame))), "")
 
     def refused(self) -> list[str]:
         """How many poses were passed over, and why, in a sentence; none if none were."""

@@ -190,7 +190,7 @@ def camera_on_mast(*told):
     ],
 )
 def test_what_two_publishers_tell_otherwise_of_the_camera_is_said(told, found):
-    assert f"TF has the frame {found}: two publishers" in camera_on_mast(*told).disputed("/camera")
+    assert f"TF has the frame {found}: two publishers" in camera_on_mast(*told).disputed("map", "/camera")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_what_two_publishers_tell_otherwise_of_the_camera_is_said(told, found):
     ],
 )
 def test_publishers_that_agree_or_do_not_matter_to_the_camera_are_not(told):
-    assert camera_on_mast(*told).disputed("camera") == ""
+    assert camera_on_mast(*told).disputed("map", "camera") == ""
 
 
 def changes_hands(i):
@@ -259,7 +259,7 @@ def test_what_one_publisher_tells_of_an_ordinary_robot_is_not_disputed(told, ste
     for i in range(steps):
         for parent, child, ms, T in told(i):
             tree.add(parent, child, ms * SECOND_NS // 1000, T)
-    assert tree.disputed("head") == ""
+    assert tree.disputed("map", "head") == ""
 
 
 def test_two_publishers_that_stamp_alike_are_found_too():
@@ -267,4 +267,24 @@ def test_two_publishers_that_stamp_alike_are_found_too():
     for i in range(20):
         for ahead in (0, 9):
             tree.add("map", "base", i * SECOND_NS // 10, turn(0, ahead))
-    assert "base at two places under map" in tree.disputed("base")
+    assert "base at two places under map" in tree.disputed("map", "base")
+
+
+def test_only_what_lies_between_the_frames_is_told():
+    tree = TransformTree()
+    tree.add("base", "camera", 0, turn(0), static=True)
+    for i in range(20):
+        tree.add("map", "odom", i * SECOND_NS // 20, turn(0, 9.0 * (i % 2)))
+        tree.add("odom", "base", i * SECOND_NS // 20, turn(0))
+    assert "odom at two places under map" in tree.disputed("map", "camera")
+    assert "odom at two places under map" in tree.disputed("camera", "map")
+    assert tree.disputed("odom", "camera") == tree.disputed("base", "camera") == ""
+
+
+def test_a_frame_that_another_publisher_takes_from_the_world_is_told():
+    tree = TransformTree()
+    tree.add("map", "base", 0, turn(0))
+    tree.add("other", "base", 0, turn(0), static=True)
+    tree.add("base", "camera", 0, turn(0), static=True)
+    assert "base under map and under other" in tree.disputed("map", "camera")
+    assert tree.disputed("unheard_of", "camera") == ""

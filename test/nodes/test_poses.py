@@ -100,10 +100,39 @@ def test_what_two_publishers_tell_otherwise_of_what_the_camera_hangs_on_is_said(
     poses = TfPoses("map")
     for parent in ("base", "mast"):
         poses.add([transform(0, parent, "mount", 0.0), transform(0, parent, "lidar", 0.0)], static=True)
-    poses.add([transform(0, "mount", "camera", 0.5)], static=True)
+    poses.add([transform(0, "map", "base", 0.0), transform(0, "mount", "camera", 0.5)], static=True)
     assert poses.disputed() == "", "nobody has asked for a camera"
     poses.at(0, "camera")
     assert poses.disputed().startswith("TF has the frame mount under base and under mast: two publishers tell of it")
+
+
+@pytest.mark.parametrize(("frame", "found"), [("map", True), ("odom", False)])
+def test_what_two_publishers_tell_otherwise_of_beyond_the_map_s_frame_is_not_said(frame, found):
+    poses = TfPoses(frame)
+    poses.add([transform(0, "base", "camera", 0.5)], static=True)
+    poses.at(0, "camera")
+    for i in range(20):
+        poses.add(
+            [transform(50 * MS * i, "map", "odom", 9.0 * (i % 2)), transform(50 * MS * i, "odom", "base", 0.0)],
+            static=False,
+        )
+    assert bool(poses.disputed()) == found
+
+
+def test_of_a_topic_s_poses_only_what_is_told_otherwise_of_the_mount_is_said():
+    tf = TfPoses("map")
+    tf.add([transform(0, "base", "camera", 0.5)], static=True)
+    tf.unknown_then("base", "camera", 0)
+    tf.unknown_then("", "camera", 0)
+    for i in range(20):
+        tf.add(
+            [transform(50 * MS * i, "map", "odom", 9.0 * (i % 2)), transform(50 * MS * i, "odom", "base", 0.0)],
+            static=False,
+        )
+    assert tf.disputed() == ""
+    tf.unknown_then("base", "camera", 0)
+    tf.add([transform(0, "base", "camera", 0.0)], static=True)
+    assert "camera at two places under base" in tf.disputed()
 
 
 def test_a_late_transform_of_a_bag_s_last_loop_costs_the_next_loop_no_more_than_its_own_moment():

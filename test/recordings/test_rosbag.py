@@ -351,6 +351,25 @@ def test_the_mount_of_a_camera_is_not_passed_over_where_the_poses_are_an_odometr
         check_frames(open_recording(tmp_path / "bag", **told), views)
 
 
+@pytest.mark.parametrize(
+    ("told", "notes"),
+    [({}, 2), ({"pose_topic": "/odom"}, 1), ({"fixed_frame": "odom"}, 1), ({"fixed_frame": "map"}, 2)],
+)
+def test_two_localisations_are_told_only_where_the_poses_are_theirs(tmp_path, told, notes):
+    views = make_views(10)
+    start = views[0].stamp_ns
+    with BagBuilder(tmp_path / "bag") as bag:
+        bag.tf(0, ("base_link", "optical", OPTICAL), topic="/tf_static", log_ns=start)
+        for i in range(30):
+            ns = i * SECOND // 20
+            bag.tf(start + ns, ("map", "odom", shift(9.0 * (i % 2))), ("odom", "base_link", shift(ns / SECOND)))
+            bag.odometry("/odom", start + ns, shift(ns / SECOND))
+        write_images(bag, views)
+    recording = open_recording(tmp_path / "bag", **told)
+    assert len(list(recording)) == len(views)
+    assert len(recording.notes) == notes
+
+
 @pytest.mark.parametrize("told", [{}, {"fixed_frame": "odom"}, {"pose_topic": "tf"}])
 def test_that_tf_is_told_does_not_mean_the_topic_without_a_namespace(tmp_path, told):
     views = make_views(3)
