@@ -50,8 +50,9 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
     Depth: "depth" in its name; aligned or registered to colour before not, near a colour topic's namespace, raw before
     compressed. Colour: "rgb" or "color" in its name, else the only other kind of image; near depth's namespace, raw before
     compressed, rectified first. Camera: beside depth, beside colour, or the only one. Pose: a topic called
-    `pose` or of a camera, then any, of any beside TF odometry first, and of several robots' that of the one whose depth it is;
-    whether TF leads to the camera, and is better than any of these, or from what an odometry moves, only its messages tell.
+    `pose` or of a camera, then any, of any beside TF odometry first, and of several robots' (namespaces with TF each) that of the
+    one whose depth it is; whether TF leads to the camera, and is better than any of these, or from what an odometry moves, only its
+    messages tell.
     """
 
     def one_of(option: str, allowed: Collection[str], candidates: list[str], expected: str) -> str:
@@ -92,7 +93,11 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
     tf = tuple(name for name, kind in types.items() if kind == TF)
     poses = [name for name, kind in types.items() if kind in POSES and not _words(name) & NO_POSE_WORDS]
     own = [name for name in poses if name.endswith("/pose") or "camera" in name.lower()]
-    of_others = [name for name in poses if (its := _of_depths_robot(name, depth)) != name and its in poses]
+    robots = tuple(
+        name.removesuffix("tf") for name in tf if _of_depths_robot(name, depth) in tf and name.endswith("/tf")
+    )
+    namesakes = [name for name in poses if (its := _of_depths_robot(name, depth)) != name and its in poses]
+    of_others = [name for name in namesakes if name.startswith(robots)]
     tf_first = bool(tf and not own)
     poses.sort(
         key=lambda name: (name in of_others, name not in own, tf_first and types[name] != ODOMETRY, len(name), name)

@@ -292,6 +292,16 @@ def test_of_two_robots_the_tf_and_the_odometry_are_taken_that_are_nearest_to_dep
         check_frames(open_recording(bag, pose_topic=told), first)
 
 
+def test_a_camera_is_no_robot_whose_poses_are_before_another_s(tmp_path):
+    views = make_views(2)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.pose("/slam/pose", view.stamp_ns, view.pose)
+            bag.pose("/camera/pose", view.stamp_ns, shift(0))
+        write_images(bag, views)
+    check_frames(open_recording(tmp_path / "bag"), views)
+
+
 def test_topics_of_tf_that_do_not_contradict_each_other_are_one_robot_s(tmp_path):
     """A SLAM with a namespace of its own, beside a camera whose driver tells where its parts are."""
     views = make_views(3)
