@@ -54,6 +54,7 @@ setup(
         "typer>=0.12",
         "rich>=13",
         "rosbags>=0.11",
+        "backports.zstd>=1.0; python_version < '3.14'",  # later Pythons bring it; rosbags does not before 0.11.7
         "onnxruntime>=1.17",
     ],
     extras_require={

@@ -1,6 +1,7 @@
 """The tree as a whole: what imports what, versions, generated documents, installation."""
 
 import ast
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -21,6 +22,7 @@ ROS = {"rclpy", "sensor_msgs", "geometry_msgs", "nav_msgs", "std_msgs", "std_srv
 ROS |= {"rosgraph_msgs", "diagnostic_msgs", "lifecycle_msgs", "builtin_interfaces", "launch", "launch_ros", "cv_bridge"}
 ROS |= {"rcl_interfaces", "tf2_msgs", "vision_msgs"}
 FROM_PIP = {"numpy", "scipy", "pydantic", "rich", "torch", "yaml"}
+COME_ALONG = {"pydantic_core", "PIL", "hydra", "omegaconf"}  # of pydantic and sam2, which are used through them
 STARTED = {"rviz2", "ros2bag", "rosbag2_storage_default_plugins", "rosbag2_storage_mcap"}
 CLEAN = {
     name: value
@@ -98,6 +100,19 @@ def test_the_ros_packages_that_are_imported_or_started_are_declared_and_no_other
     imported = {module.split(".")[0] for file in files for module in imports(file)} - sys.stdlib_module_names
     ros = {name for name in declared if not name.startswith("python3-")}
     assert ros == imported - FROM_PIP - {"gcseg_ros"} | STARTED
+
+
+def test_what_is_imported_is_asked_for_by_name():
+    """What comes with another package today does not with its other versions."""
+
+    def plain(name):
+        return re.sub(r"[-_.]+", "-", name).lower()
+
+    asked = {plain(name) for name in re.findall(r'"([\w.-]+)', (ROOT / "setup.py").read_text())}
+    bring = importlib.metadata.packages_distributions()
+    for file in ROOT.glob("gcseg_ros/**/*.py"):
+        for name in {module.split(".")[0] for module in imports(file)} - ROS - COME_ALONG - {"gcseg_ros"}:
+            assert name not in bring or asked & {*map(plain, bring[name])}, f"{file} imports {name}"
 
 
 def test_executables_exist():

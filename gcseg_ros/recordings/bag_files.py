@@ -14,11 +14,6 @@ from typing import Any
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd  # comes with rosbags
-
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings.folders import natural
 
@@ -75,7 +70,7 @@ class BagFiles:
                     streams.append(reader.messages(connections=connections))
             for connection, log_ns, raw in heapq.merge(*streams, key=itemgetter(1)):
                 if raw[:4] == ZSTD_MAGIC:  # --compression-mode message, and metadata.yaml, which says so, is lost
-                    raw = zstd.decompress(raw)
+                    raw = unpacked(raw)
                 yield connection.topic, log_ns, self._store.deserialize_cdr(raw, connection.msgtype)
         except Exception as error:
             raise self._broken(error) from None
@@ -114,6 +109,15 @@ class BagFiles:
             f"The bag {self._path} cannot be read ({type(error).__name__}: {' '.join(str(error).split())}): "
             "if its recording was cut off, repair it with `ros2 bag reindex` or `mcap recover`."
         )
+
+
+def unpacked(data: bytes) -> bytes:
+    """What zstd has compressed."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd.decompress(data)
 
 
 def has_metadata(folder: Path) -> bool:

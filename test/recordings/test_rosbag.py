@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
-from gcseg_ros.recordings.bag_files import zstd
+from gcseg_ros.recordings.bag_files import unpacked
 from gcseg_ros.recordings.bag_topics import choose_topics
 
 MS = 10**6
@@ -1135,7 +1135,7 @@ def test_compressed_files_whose_metadata_is_lost_are_to_be_unpacked(tmp_path):
     for path in (tmp_path / "bag", file):
         with pytest.raises(UserError, match=rf"is compressed as files, .* no metadata.yaml, .* `zstd -d {file}`"):
             open_recording(path)
-    file.with_suffix("").write_bytes(zstd.decompress(file.read_bytes()))
+    file.with_suffix("").write_bytes(unpacked(file.read_bytes()))
     check_frames(open_recording(tmp_path / "bag"), views)
 
 
