@@ -21,7 +21,8 @@ class Input:
     """A subscription to `topic` for messages of one of `types` (the first until a publisher shows another one). Raises UserError where
     that is no name of a topic.
 
-    qos_auto  change to best effort when a publisher offers no more, and from transient local to volatile when none offers more
+    qos_auto  change to best effort when a publisher offers no more, unless transient local is asked for and another offers it to reliable
+              readers; and from transient local to volatile when none offers more
     kept      change to what was sent before and is kept (reliable, transient local), when every publisher offers it
     """
 
@@ -53,11 +54,13 @@ class Input:
             kind = kinds[offered[0].topic_type]
         if offered:  # what was changed to is kept only as long as it is offered
             reliability, durability = self._qos.reliability, self._qos.durability
-        if self._qos_auto and any(p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for p in offered):
+        profiles = {(p.qos_profile.reliability, p.qos_profile.durability) for p in offered}
+        keeping = self._qos.durability == DurabilityPolicy.TRANSIENT_LOCAL and KEPT in profiles
+        if self._qos_auto and not keeping and ReliabilityPolicy.BEST_EFFORT in {how for how, _ in profiles}:
             reliability = ReliabilityPolicy.BEST_EFFORT
-        if self._qos_auto and {p.qos_profile.durability for p in offered} == {DurabilityPolicy.VOLATILE}:
+        if self._qos_auto and {kept for _, kept in profiles} == {DurabilityPolicy.VOLATILE}:
             durability = DurabilityPolicy.VOLATILE
-        if self._kept and {(p.qos_profile.reliability, p.qos_profile.durability) for p in offered} == {KEPT}:
+        if self._kept and profiles == {KEPT}:
             reliability, durability = KEPT
         if self._subscription is None or (kind, (reliability, durability)) != (self._kind, self._offered):
             self.close()

@@ -27,3 +27,21 @@ def test_what_one_publisher_keeps_is_heard_beside_a_volatile_one_and_that_one_wh
     ros.until(lambda: reader.adapt() or volatile.get_subscription_count())
     volatile.publish(String(data="now"))
     ros.until(lambda: heard == ["before", "now"])
+
+
+@pytest.mark.parametrize("durability", [DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL])
+def test_what_one_publisher_keeps_is_heard_beside_a_best_effort_one_and_that_one_when_it_is_alone(ros, durability):
+    """DDS sends what is kept only to readers that are reliable."""
+    heard, node = [], ros.helper("camera")
+    keeping = node.create_publisher(String, "x", LATCHED)
+    keeping.publish(String(data="before"))
+    qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, durability=durability)
+    hasty = node.create_publisher(String, "x", qos)
+    listener = ros.helper("listener")
+    ros.until(lambda: len(listener.get_publishers_info_by_topic(f"{ros.namespace}/x")) == 2)
+    reader = Input(listener, "x", "x", [String], lambda message: heard.append(message.data), LATCHED, True)
+    ros.until(lambda: heard == ["before"], timeout_s=10)
+    node.destroy_publisher(keeping)
+    ros.until(lambda: reader.adapt() or hasty.get_subscription_count())
+    hasty.publish(String(data="now"))
+    ros.until(lambda: heard == ["before", "now"])
