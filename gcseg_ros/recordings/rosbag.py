@@ -175,7 +175,7 @@ class RosBag(Recording):
                 f"frame_id {unconnected!r} at any time; TF has the frames "
                 f"{', '.join(assembly.poses.frames()) or 'none'}{'' if static else NO_STATIC}: choose the world with fixed_frame, or a pose_topic."
             )
-        self.notes += assembly.poses.refused()
+        self.notes += assembly.poses.refused(transforms=not assembly.made or bool(self.skipped))
         if not assembly.made:
             self.notes.append(assembly.stamps())
 
@@ -465,7 +465,7 @@ class _Poses:
         self._body_frame = body_frame
         self._trajectory = Trajectory(keep_s=10)
         self._tree = TransformTree(keep_s=10)
-        self._refused, self._why_refused = 0, ""  # poses that were passed over, and why the first was
+        self._refused: dict[str, tuple[int, str]] = {}  # what was passed over -> how often, and why the first was
 
     def add_pose(self, message: Any, stamp: int) -> None:
         if self._body_frame is None:
@@ -474,14 +474,14 @@ class _Poses:
             self._trajectory.add(stamp, pose_matrix(message))
             self.world = message.header.frame_id
         except UserError as error:  # odometry that has not started: images of that time find no pose, and are counted
-            self._refuse(error)
+            self._refuse("Poses", error)
 
     def add_transforms(self, message: Any, static: bool = False) -> None:
         for transform in message.transforms:
             try:
                 T = pose_matrix(transform)
             except UserError as error:
-                self._refuse(error)
+                self._refuse(f"Transforms from {transform.header.frame_id} to {transform.child_frame_id}", error)
                 continue
             self._tree.add(
                 transform.header.frame_id, transform.child_frame_id, stamp_ns(transform.header.stamp), T, static
@@ -519,10 +519,14 @@ class _Poses:
         worlds = (self.world,) if self.world else self._worlds
         return next((disputed for world in worlds if (disputed := self._tree.disputed(world, frame))), "")
 
-    def refused(self) -> list[str]:
-        """How many poses were passed over, and why, in a sentence; none if none were."""
-        told = f"Poses that were passed over: {self._refused}. The first: {self._why_refused}"
-        return [told] if self._refused else []
+    def refused(self, transforms: bool) -> list[str]:
+        """How many poses were passed over, and why the first was, in a sentence; none if none were. The same of each link of TF, if these
+        are asked for: a robot has some that no image needs."""
+        return [
+            f"{kind} that were passed over: {count}. The first: {why}"
+            for kind, (count, why) in self._refused.items()
+            if transforms or kind == "Poses"
+        ]
 
     def frames(self) -> list[str]:
         """What TF has told of, sorted."""
@@ -537,9 +541,9 @@ class _Poses:
         connected = self._asked is not None and any(self._tree.connected(world, self._asked) for world in self._worlds)
         return None if connected else self._asked
 
-    def _refuse(self, error: UserError) -> None:
-        self._refused += 1
-        self._why_refused = self._why_refused or str(error)
+    def _refuse(self, kind: str, error: UserError) -> None:
+        count, why = self._refused.get(kind, (0, str(error)))
+        self._refused[kind] = count + 1, why
 
     def _from_tf(self, frame: str, stamp: int) -> tuple[Array | None, str]:
         self._asked = frame

@@ -182,6 +182,7 @@ def pose_matrix(msg: Any) -> Array:
     """The (4, 4) float64 transform of a Pose or Transform, bare or inside PoseStamped, PoseWithCovarianceStamped, Odometry
     or TransformStamped. It maps points of the child (body) frame to header.frame_id. Raises UserError for a zero or
     non-finite quaternion."""
+    whole = msg
     while not (hasattr(msg, "position") or hasattr(msg, "translation")):
         msg = msg.pose if hasattr(msg, "pose") else msg.transform
     t = msg.position if hasattr(msg, "position") else msg.translation
@@ -190,9 +191,12 @@ def pose_matrix(msg: Any) -> Array:
     T = np.eye(4)
     T[:3, 3] = t.x, t.y, t.z
     if not np.isfinite(T).all() or not abs(np.linalg.norm(quaternion) - 1) < 0.1:
+        kind, hint = "pose", ": the odometry has not started or has lost track"
+        if hasattr(whole, "transform"):
+            kind, hint = "transform", ""
         raise UserError(
-            f"A pose must have a finite position and a unit quaternion; found position {T[:3, 3].tolist()} and "
-            f"quaternion (x y z w) {quaternion.tolist()}: the odometry has not started or has lost track."
+            f"A {kind} must have a finite position and a unit quaternion; found position {T[:3, 3].tolist()} and "
+            f"quaternion (x y z w) {quaternion.tolist()}{hint}."
         )
     T[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
     return T

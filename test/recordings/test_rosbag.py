@@ -633,6 +633,23 @@ def test_a_bag_without_a_usable_pose_says_what_was_wrong_with_them(tmp_path):
         list(open_recording(tmp_path / "bag"))
 
 
+@pytest.mark.parametrize(("link", "told"), [("wheel", False), ("optical", True)])
+def test_a_broken_transform_is_told_of_by_name_where_images_go_without_a_pose(tmp_path, link, told):
+    views = make_views(4)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.tf(view.stamp_ns, ("map", "base_link", view.pose))
+            broken = shift(np.nan) if link == "wheel" or view.number > 1 else np.eye(4)
+            bag.tf(view.stamp_ns, *([("base_link", "optical", np.eye(4))] if link == "wheel" else []))
+            bag.tf(view.stamp_ns, ("base_link", link, broken))
+        write_images(bag, views)
+    recording = open_recording(tmp_path / "bag")
+    assert len(list(recording)) == (2 if told else 4)
+    notes = [note.partition(" must")[0] for note in recording.notes if "passed over" in note]
+    assert notes == ["Transforms from base_link to optical that were passed over: 2. The first: A transform"] * told
+    assert "odometry" not in str(recording.notes)
+
+
 @pytest.mark.parametrize(("source", "late_s"), [("pose", 5), ("tf", 3600), ("depth", 5)])
 def test_a_bag_of_two_clocks_says_how_far_they_are_apart(tmp_path, source, late_s):
     views = make_views(3)
