@@ -42,7 +42,7 @@ TOO_LATE = f"poses end before the image's time, or come later in the bag than an
 NO_STATIC = ", and the bag no /tf_static, which usually says where the camera sits and must be recorded from its start"
 QUEUE = 130  # images of a kind that are held at most: 2 s at 60 Hz
 APART = 0.05  # share of what depth sees, that colour sees; below they are of two cameras that look elsewhere
-STAMPED_WITHIN = 100  # messages: a topic without a stamp in the first of them never has one
+FIRST_FEW = 100  # messages: what none of them has, a stamp or the calibration of a colour camera, a topic never has
 
 
 class RosBag(Recording):
@@ -204,7 +204,7 @@ class RosBag(Recording):
         if topics.rgb_camera_info is None or topics.rgb_camera_info == topics.camera_info:
             return topics
         try:
-            _first_camera(bag, topics.rgb_camera_info)
+            _first_camera(bag, topics.rgb_camera_info, FIRST_FEW)
         except UserError:
             self.notes.append(
                 f"{topics.rgb_camera_info} is that of no calibrated camera: colour is taken for that of {topics.camera_info}."
@@ -225,11 +225,11 @@ def _links(bag: BagFiles, tf: tuple[str, ...], camera: str) -> TransformTree:
     return tree
 
 
-def _first_camera(bag: BagFiles, topic: str) -> Any:
-    """The first camera_info of a topic that tells of a calibrated camera: a driver may send others until it has one. None where there is
-    none at all, raises UserError where none is usable."""
+def _first_camera(bag: BagFiles, topic: str, among: int | None = None) -> Any:
+    """The first camera_info of a topic (among so many) that tells of a calibrated camera: a driver may send others until it has one. None
+    where there is none at all, raises UserError where none is usable."""
     refused: UserError | None = None
-    for _, _, info in bag.messages({topic}):
+    for _, _, info in islice(bag.messages({topic}), among):
         try:
             intrinsics_from_info(info)
             return info
@@ -263,7 +263,7 @@ def _of_another_camera(bag: BagFiles, image: str, info: str) -> str:
 
 def _unstamped(bag: BagFiles, topic: str) -> bool:
     """Whether a driver leaves the stamps of a topic zero; one that is zero among others is the start of a simulator's time."""
-    return not any(stamp_ns(m.header.stamp) for _, _, m in islice(bag.messages({topic}), STAMPED_WITHIN))
+    return not any(stamp_ns(m.header.stamp) for _, _, m in islice(bag.messages({topic}), FIRST_FEW))
 
 
 class _Assembly:

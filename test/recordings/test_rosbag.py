@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
-from gcseg_ros.recordings.bag_files import unpacked
+from gcseg_ros.recordings.bag_files import BagFiles, unpacked
 from gcseg_ros.recordings.bag_topics import choose_topics
 
 MS = 10**6
@@ -828,6 +828,21 @@ def test_a_colour_camera_that_nobody_calibrated_is_taken_for_depth_s(tmp_path):
     )
     with pytest.raises(UserError, match="/camera/color/camera_info: Focal lengths must be positive"):
         list(open_recording(tmp_path / "bag", camera_info_topic="/camera/color/camera_info"))
+
+
+def test_a_bag_is_not_read_to_its_end_for_the_calibration_of_its_colour_camera(tmp_path, monkeypatch):
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in (views := make_views(300)):
+            bag.camera_info("/camera/color/camera_info", view.stamp_ns, np.zeros((3, 3)))
+        for view in views[:2]:
+            bag.image("/camera/color/image_raw", view.stamp_ns, view.colour, "rgb8")
+            bag.image("/camera/depth/image_raw", view.stamp_ns, view.depth_mm, "16UC1")
+            bag.camera_info("/camera/depth/camera_info", view.stamp_ns)
+            bag.pose("/pose", view.stamp_ns, view.pose)
+    read, messages = [], BagFiles.messages
+    monkeypatch.setattr(BagFiles, "messages", lambda *of: (read.append(m[0]) or m for m in messages(*of)))
+    next(iter(open_recording(tmp_path / "bag")))
+    assert 0 < read.count("/camera/color/camera_info") < 150
 
 
 def write_realsense(path, views, depth_frame, info="/camera/color/camera_info"):
