@@ -311,12 +311,14 @@ class _Assembly:
                 self._notes += [] if note in self._notes else [note]
 
     def stamps(self) -> str:
-        """From when to when each topic is stamped, in a sentence, where no frame could be made."""
+        """From when to when each topic is stamped, where no frame could be made, and what that tells of clocks."""
         spans = (
             f"{topic} {first / SECOND_NS:.2f} to {last / SECOND_NS:.2f} s"
             for topic, (first, last) in self._spans.items()
         )
-        return f"Stamps are {', '.join(spans)}: what belongs together must be stamped by one clock."
+        apart = any(one[0] > other[1] for one in self._spans.values() for other in self._spans.values())
+        advice = ": what belongs together must be stamped by one clock" if apart else ""
+        return f"Stamps are {', '.join(spans)}{advice}."
 
     def _see(self, topic: str, log_ns: int, message: Any) -> None:
         if topic in self._cameras:

@@ -671,6 +671,16 @@ def test_a_bag_of_two_clocks_says_how_far_they_are_apart(tmp_path, source, late_
     assert expected in str(raised.value)
 
 
+def test_poses_too_far_apart_are_not_blamed_on_clocks(tmp_path):
+    views = make_views(3)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for away in (-2, 8):
+            bag.pose("/pose", views[0].stamp_ns + away * SECOND, np.eye(4), log_ns=views[0].stamp_ns)
+        write_images(bag, views)
+    with pytest.raises(UserError, match=r"poses further apart than .* /pose 98.00 to 108.00 s, .* 100.20 s\.$"):
+        list(open_recording(tmp_path / "bag"))
+
+
 def test_stamps_that_nearly_fit_are_paired_and_others_counted(tmp_path):
     views = make_views(5)
     offsets = [0, 12 * MS, -12 * MS, 45 * MS, 29 * MS]
