@@ -148,9 +148,10 @@ class MappingNode(ManagedNode):
         super()._cleanup()
         if self._session is not None:
             if unsaved := self._session.frames - self._session.saved:
+                unless = " unless the ~/save that is still at work ends well" if self.busy and self._answering else ""
                 self.get_logger().warning(
-                    f"{unsaved} of {self._session.frames} mapped frames are in no saved map and are gone: call ~/save before the node ends "
-                    "or is cleaned up."
+                    f"{unsaved} of {self._session.frames} mapped frames are in no saved map and are gone{unless}: call ~/save, and wait for its "
+                    "answer, before the node ends or is cleaned up."
                 )
             self.busy |= self._session.busy
             self._session.close()

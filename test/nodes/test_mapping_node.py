@@ -528,6 +528,22 @@ def test_a_map_whose_saving_outlasts_a_shutdown_is_answered_for(ros, camera, fra
     assert answer.result().success, answer.result().message
 
 
+def test_a_map_that_is_still_being_saved_is_not_called_gone(ros, camera, frames, tmp_path, capfd):
+    node, heard = start(ros, output_dir=str(tmp_path / "map")), listen(ros, Image, "labels")
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    at_work, go_on, save = threading.Event(), threading.Event(), node._session.save
+    node._session.save = lambda: (at_work.set(), go_on.wait(60), save())[-1]
+    answer = service_call(ros, camera.node, Trigger, "save")
+    ros.until(at_work.is_set)
+    node.stop_timeout_s = 0.05
+    assert node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
+    assert "1 of 1 mapped frames are in no saved map and are gone unless the ~/save that is" in capfd.readouterr().err
+    go_on.set()
+    ros.until(answer.done)
+    assert answer.result().success, answer.result().message
+
+
 def test_robots_in_one_folder_save_to_folders_of_their_own(ros, camera, frames, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     heard = listen(ros, Image, "labels")
