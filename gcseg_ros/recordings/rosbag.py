@@ -169,13 +169,15 @@ class RosBag(Recording):
             yield from assembly.ready(log_ns)
         yield from assembly.ready(None)
         unconnected = assembly.poses.unconnected()
+        refused = assembly.poses.refused(transforms=not assembly.made or bool(self.skipped))
         if not assembly.made and unconnected is not None:
-            raise UserError(
+            sentence = (
                 f"No frame of {self.path} can be used: TF does not lead from {' or '.join(worlds)} to the images' "
                 f"frame_id {unconnected!r} at any time; TF has the frames "
                 f"{', '.join(assembly.poses.frames()) or 'none'}{'' if static else NO_STATIC}: choose the world with fixed_frame, or a pose_topic."
             )
-        self.notes += assembly.poses.refused(transforms=not assembly.made or bool(self.skipped))
+            raise UserError(" ".join([sentence, *refused]))
+        self.notes += refused
         if not assembly.made:
             self.notes.append(assembly.stamps())
 

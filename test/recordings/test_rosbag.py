@@ -671,6 +671,18 @@ def test_a_bag_of_two_clocks_says_how_far_they_are_apart(tmp_path, source, late_
     assert expected in str(raised.value)
 
 
+def test_a_bag_whose_only_link_to_the_world_is_broken_says_so(tmp_path):
+    views = make_views(3)
+    with BagBuilder(tmp_path / "bag") as bag:
+        for view in views:
+            bag.tf(view.stamp_ns, ("map", "optical", shift(np.nan)))
+        write_images(bag, views)
+    with pytest.raises(
+        UserError, match=r"TF does not lead .* Transforms from map to optical .* passed over: 3\. The first"
+    ):
+        list(open_recording(tmp_path / "bag"))
+
+
 def test_poses_too_far_apart_are_not_blamed_on_clocks(tmp_path):
     views = make_views(3)
     with BagBuilder(tmp_path / "bag") as bag:
