@@ -32,9 +32,9 @@ setup(
     author_email="gcseg-ros@googlegroups.com",
     license="Apache-2.0",
     packages=find_packages(include=[f"{NAME}*", "offline_training*"]),
-    package_data={
-        "gcseg_ros": ["py.typed", "**/*.onnx", "**/*.npz", "**/*.pt", "**/*.yaml", "**/*.html"],
-        "offline_training": ["**/*.yaml"],
+    package_data={  # without **, which setuptools before 62.3 (Ubuntu 22.04 has 59.6) takes for one folder
+        "gcseg_ros": ["py.typed", "*/*.onnx", "*/*.npz", "*/*.pt", "*/*.yaml", "*/*.html"],
+        "offline_training": ["config/*/*.yaml"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),

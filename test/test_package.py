@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from glob import glob
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -226,6 +227,19 @@ def test_a_wheel_holds_everything_that_runs(tmp_path):
             [sys.executable, "-m", "zipfile", "-l", wheel], capture_output=True, text=True, check=True
         ).stdout.split()
     )
-    for file in (source / "gcseg_ros").rglob("*"):
-        if file.suffix in (".py", ".onnx", ".typed", ".yaml"):
-            assert str(file.relative_to(source)) in names
+    for package in ("gcseg_ros", "offline_training"):
+        for file in (source / package).rglob("*"):
+            assert file.is_dir() or str(file.relative_to(source)) in names
+    share = f"gcseg_ros-{gcseg_ros.__version__}.data/data/share/gcseg_ros"
+    for file in (*source.glob("config/*"), *source.glob("launch/*.py"), source / "package.xml"):
+        assert f"{share}/{file.relative_to(source)}" in names
+
+
+def test_old_setuptools_install_everything_that_runs():
+    """Of Ubuntu 22.04, which colcon builds with there: in package_data ** is one folder for them."""
+    words = (node for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())) if isinstance(node, ast.keyword))
+    patterns = next(ast.literal_eval(word.value) for word in words if word.arg == "package_data")
+    for package, of_it in patterns.items():
+        there = {str(file.relative_to(ROOT / package)) for file in (ROOT / package).rglob("*.*") if file.is_file()}
+        data = {name for name in there if not name.endswith((".py", ".pyc", ".nbi", ".nbc"))}
+        assert {name for pattern in of_it for name in glob(pattern, root_dir=ROOT / package)} == data
