@@ -31,6 +31,11 @@ setup(
     author="gcseg_ros maintainers",
     author_email="gcseg-ros@googlegroups.com",
     license="Apache-2.0",
+    classifiers=[
+        "Operating System :: POSIX :: Linux",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+    ],
     packages=find_packages(include=[f"{NAME}*", "offline_training*"]),
     package_data={  # without **, which setuptools before 62.3 (Ubuntu 22.04 has 59.6) takes for one folder
         "gcseg_ros": ["py.typed", "*/*.onnx", "*/*.npz", "*/*.pt", "*/*.yaml", "*/*.html"],

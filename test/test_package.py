@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import xml.etree.ElementTree as ElementTree
 from glob import glob
 from graphlib import TopologicalSorter
@@ -243,3 +244,13 @@ def test_old_setuptools_install_everything_that_runs():
         there = {str(file.relative_to(ROOT / package)) for file in (ROOT / package).rglob("*.*") if file.is_file()}
         data = {name for name in there if not name.endswith((".py", ".pyc", ".nbi", ".nbc"))}
         assert {name for pattern in of_it for name in glob(pattern, root_dir=ROOT / package)} == data
+
+
+def test_a_source_distribution_holds_what_the_readme_names(tmp_path):
+    source = copy_of_the_tree(tmp_path / "source")
+    code = f"from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True, env=CLEAN)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        there = {name.partition("/")[2] for name in packed.getnames()}
+    assert {str(file.relative_to(source)) for file in source.rglob("*") if file.is_file()} <= there
