@@ -72,8 +72,10 @@ def load_truth(path: str | Path, stuff_labels: Sequence[int] | None = None) -> T
     """
     path = Path(path)
     if not path.exists():
+        room = str(path).startswith("synthetic:")
         raise UserError(
             f"There is no file or folder {path}: expected the truth as NPZ, PLY, ScanNet's text or a scene's folder."
+            + (f" A generated room and its truth are written by gcseg synthesize {path} -o FOLDER." if room else "")
         )
     file = path / SCENE_CLOUD if path.is_dir() else path
     if path.is_dir() and not file.is_file():

@@ -133,6 +133,8 @@ def test_wrong_places(tmp_path):
         load_truth(tmp_path / "none.npz")
     with pytest.raises(UserError, match=r"There is no file or folder .*none"):
         load_truth(tmp_path / "none.txt")
+    with pytest.raises(UserError, match="gcseg synthesize synthetic:7:demo -o FOLDER"):
+        load_truth("synthetic:7:demo")
     with pytest.raises(UserError, match="neither PLY nor NPZ"):
         load_cloud(tmp_path / "a.obj")
 
