@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import gcseg_ros
 from gcseg_ros.errors import UserError
 from gcseg_ros.packages import INSTALL, extra, requirements
 from gcseg_ros.ros_types.dds import TRANSPORTS, profiles_given, profiles_variable, transports_given
+from gcseg_ros.share import config_file
 from gcseg_ros.weights import FOLDER_VARIABLE, TABLE, weights_folder
 
 NEEDED = "numpy", "scipy", "numba", "opencv", "pydantic", "pyyaml", "typer", "rich", "rosbags", "onnxruntime"
@@ -231,7 +233,11 @@ def dds_profile() -> Check:
             "DDS profile", f"none, as {TRANSPORTS}={transports} asks: profiles would overrule it", optional=True
         )
     other = f", {' '.join(given)} is: its name in other ROS distributions" if given else ""
-    advice = f"the launch file sets it; for nodes started by hand: export {name}=.../share/gcseg_ros/config/fastdds.xml"
+    try:
+        profile = config_file("fastdds.xml")
+    except UserError as error:
+        return Check("DDS profile", f"{name} is not set{other}", False, str(error), optional=True)
+    advice = f"the launch file sets it; for nodes started by hand: export {name}={shlex.quote(profile)}"
     if given:  # the launch file leaves the matter to the user
         advice = f"export {name} instead"
     return Check("DDS profile", f"{name} is not set{other}", False, advice, optional=True)

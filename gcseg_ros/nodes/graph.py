@@ -16,6 +16,7 @@ from typing import Any
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
 from gcseg_ros.ros_types.dds import profiles_given, profiles_variable, transports_given
+from gcseg_ros.share import config_file
 
 PACKAGE = "gcseg_ros"
 SENSORS = ("realsense_d435i", "azure_kinect", "orbbec", "zed", "oak_d", "phone")
@@ -75,24 +76,6 @@ class Graph:
     nodes: list[NodeSpec]
     processes: list[list[str]] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
-
-
-def share() -> Path:
-    """The folder that holds `config` and `launch`: of the checkout, or where the package was installed."""
-    here = Path(__file__).resolve()
-    candidates = [
-        here.parents[2],
-        *(parent / "share" / PACKAGE for parent in here.parents),
-        Path(sys.prefix, "share", PACKAGE),
-    ]
-    for folder in candidates:
-        if (folder / "config" / "mapping.yaml").is_file():
-            return folder
-    raise UserError(f"The folder config of {PACKAGE} was not found: install the package again.")
-
-
-def config_file(name: str) -> str:
-    return str(share() / "config" / name)
 
 
 COMMON = (
