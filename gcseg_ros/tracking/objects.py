@@ -85,6 +85,10 @@ class Objects:
         """(len + 1,) per id: the index of the keyframe from which on it means what it means now."""
         return self._since[: len(self) + 1]
 
+    def given_since(self, frame: int) -> int:
+        """How many ids were given after the frame with this index, and not taken back since."""
+        return int(np.count_nonzero(self.since > frame))
+
     def counts(self) -> dict[str, int]:
         """State -> number of objects."""
         active, dormant = len(self.active), len(self.dormant)

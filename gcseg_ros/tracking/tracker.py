@@ -21,6 +21,7 @@ from gcseg_ros.tracking.objects import Objects
 from gcseg_ros.views import View
 
 LATELY = 30  # frames; ids of what was seen since are not taken back, and they are not looked through more often
+MANY = 8192  # ids given since they were last looked through, after which they are again
 
 
 class Association(Protocol):
@@ -82,7 +83,8 @@ class Tracker:
         if proposals is None:
             return propagated, False
         self.keyframes += 1
-        if self.objects.run_short and now - self.looked_through >= LATELY:
+        many = self.objects.run_short or self.objects.given_since(self.looked_through) >= MANY
+        if many and now - self.looked_through >= LATELY:
             self._take_back(now)
         in_map = self.voxel_map.look_up(view.depth_m, view)
         self.evidence.add(in_map, proposals, view.depth_m)
@@ -99,8 +101,9 @@ class Tracker:
         return np.zeros(view.depth_m.shape, np.int32)
 
     def _take_back(self, now: int) -> None:
-        """Ids run short: free those of pieces that stayed too small to be part of an instance and were not seen lately.
+        """Free the ids of pieces that stayed too small to be part of an instance and were not seen lately.
 
+        So what is remembered of pieces follows the surface seen, not the time spent looking at it.
         Nobody else knows them: propagation has those of active objects, Algorithm 1 those of active and dormant ones.
         """
         self.looked_through, most = now, len(self.objects)

@@ -108,6 +108,18 @@ def test_the_map_is_the_one_that_more_ids_would_have_given(with_many, with_few):
     assert histories[0] == histories[1]
 
 
+def test_what_is_remembered_of_pieces_does_not_grow_with_the_video(monkeypatch, with_many):
+    """Long before ids run short: those of flickering masks are given anew, and nothing is remembered of what they were."""
+    monkeypatch.setattr("gcseg_ros.tracking.tracker.MANY", 10)
+    m, records = mapper(), []
+    for i in range(FRAMES):
+        m.step(frame(i))
+        records.append(len(m.tracker.objects) + len(m.tracker.evidence))
+    assert m.statistics()["ids"]["taken_back"] > FRAMES // 4
+    assert max(records) <= records[FRAMES // 3] + len(BOXES)
+    assert len(m.instances().objects) == len(with_many.map.objects)
+
+
 def test_label_images_show_what_their_ids_meant_at_the_time(with_many, with_few):
     name = np.zeros(MOST + 1, np.int64)
     name[with_few.map.instance] = with_many.map.instance
