@@ -73,6 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
                 sys.stdout.flush()
             return status if isinstance(status, int) else 0
         except BaseException as error:
+            signals.end()
             if debug:
                 traceback.print_exc()
             # a signal within compiled code may come out as any exception

@@ -30,6 +30,7 @@ def run(command: Callable[..., Any], arguments: list[str] | None = None, interru
                 raise KeyboardInterrupt  # typer has made a status of it
             return status if isinstance(status, int) else 0
         except BaseException as error:
+            signals.end()
             if debug:
                 traceback.print_exc()
             stopped = signals.status or isinstance(error, KeyboardInterrupt)

@@ -1,5 +1,6 @@
 """The command line as people use it: in process for what it says, as a process for signals and exit statuses."""
 
+import io
 import json
 import os
 import re
@@ -544,6 +545,18 @@ def test_aborting_leaves_nothing(long_walk, tmp_path, signals):
     assert "Aborted: nothing unfinished was written." in errors
     assert "Traceback" not in errors
     assert os.listdir(tmp_path) == []
+
+
+def test_ctrl_c_again_while_it_is_said_how_a_command_ends(monkeypatch):
+    class Impatient(io.StringIO):
+        def write(self, text):
+            signal.raise_signal(signal.SIGINT)
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stdout", Impatient())
+    monkeypatch.setattr(sys, "stderr", Impatient())
+    assert main(["config"]) == 130
+    assert sys.stderr.getvalue() == "gcseg: Aborted: nothing unfinished was written.\n"
 
 
 def test_synthesize_writes_a_scene_with_its_truth(tmp_path, capsys):

@@ -34,9 +34,11 @@ def plainly(main: Callable[[], None], interrupted: str = "Interrupted: no figure
                 raise KeyboardInterrupt  # it was lost on the way
             return 0
         except (UserError, *NO_FOLDER) as error:
+            signals.end()
             print(f"error: {explanation(error)}", file=sys.stderr)
             return exit_status(error)
         except BaseException as error:
+            signals.end()
             # a signal within compiled code may come out as any exception
             if not (signals.status or isinstance(error, KeyboardInterrupt)):
                 raise
@@ -83,7 +85,7 @@ class Signals:
     def __init__(self) -> None:
         self.status = 0
         self.aborted = ABORTED
-        self.asked = self._patient = False
+        self.asked = self._patient = self._ended = False
 
     def __enter__(self) -> Signals:
         self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -107,7 +109,13 @@ class Signals:
             raise KeyboardInterrupt
         return self.asked
 
+    def end(self) -> None:
+        """From here on signals are passed over: it has unwound, and what is said of it is said to the end."""
+        self._ended = True
+
     def _receive(self, number: int, _: object) -> None:
+        if self._ended:
+            return
         if number == signal.SIGINT and self._patient and not self.asked:
             self.asked = True
             os.write(2, b"\nInterrupted: finishing the map of the frames so far; Ctrl-C again to abort.\n")
