@@ -12,7 +12,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+
+from gcseg_ros.packages import is_installed
 
 CONSTANTS = (bool, int, float, str, tuple, np.generic, np.ndarray)
 
@@ -36,8 +38,22 @@ def njit(function: Callable | None = None, **options: Any) -> Any:
     return compiled
 
 
+class Place(CompileResultCacheImpl):
+    """Where machine code is kept: beside the code, but of an installed package in the user's cache, where that can be written.
+
+    What pip has not installed it leaves behind, and the folder would be taken for the package when a checkout is installed next.
+    """
+
+    def __init__(self, function: Callable) -> None:
+        if is_installed(inspect.getfile(function)):
+            self._locator_classes = sorted(self._locator_classes, key=lambda place: "InTree" in place.__name__)
+        super().__init__(function)
+
+
 class Cache(FunctionCache):
     """numba's, which may fail: what it cannot read (after a power cut) or write (on a full disk) is forgotten and compiled anew."""
+
+    _impl_class = Place
 
     def load_overload(self, *what: Any) -> Any:
         try:

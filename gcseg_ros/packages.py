@@ -24,6 +24,11 @@ SAM = "torch", "torchvision", "segment_anything"
 SAM2 = "torch", "torchvision", "sam2"
 
 
+def is_installed(file: str) -> bool:
+    """Whether pip or colcon has put this file where it is; else it is of a checkout."""
+    return not {"site-packages", "dist-packages"}.isdisjoint(Path(file).resolve().parts)
+
+
 def requirements(extra: str | None = None) -> dict[str, str]:
     """What this package needs, or an extra of it does: versions by name, such as {"numpy": ">=1.26"}."""
     try:

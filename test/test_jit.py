@@ -50,6 +50,20 @@ def test_a_change_of_another_file_is_compiled_anew(imported):
     assert imported("2.25", "20.50")() == 22.75
 
 
+def test_an_installed_package_has_its_machine_code_in_the_users_cache(tmp_path, monkeypatch):
+    """Beside it pip uninstall would leave it, and a checkout that is installed then would not be found for the folder."""
+    package = tmp_path / "site-packages" / "installed_of_test"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(NOISE.format(noise="1.5", limit="1.0"))
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert importlib.import_module("installed_of_test").noise() == 1.5
+    assert [file.name for file in package.iterdir()] == ["__init__.py"]
+    assert list((tmp_path / "cache").rglob("*.nbc"))
+
+
 @pytest.mark.parametrize("content", [b"", b"\0" * 400, b"whole, but for its end"])
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])
 def test_a_damaged_cache_is_compiled_anew_and_mended(imported, tmp_path, kind, content):

@@ -20,7 +20,7 @@ from rich.markup import escape
 
 import gcseg_ros
 from gcseg_ros.errors import UserError
-from gcseg_ros.packages import INSTALL, extra, requirements
+from gcseg_ros.packages import INSTALL, extra, is_installed, requirements
 from gcseg_ros.ros_types.dds import TRANSPORTS, profiles_given, profiles_variable, transports_given
 from gcseg_ros.share import config_file
 from gcseg_ros.weights import FOLDER_VARIABLE, TABLE, weights_folder
@@ -130,12 +130,11 @@ def coverage() -> list[Check]:
 
 
 def compiler() -> Check:
-    """numba compiles the loops on the first run and keeps them: in NUMBA_CACHE_DIR, beside the package or in the user's cache."""
-    for folder in (
-        os.environ.get("NUMBA_CACHE_DIR"),
-        str(Path(gcseg_ros.__file__).parent),
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"),
-    ):
+    """numba compiles the loops on the first run and keeps them: in NUMBA_CACHE_DIR, beside a checkout's files, or in the user's cache."""
+    places = [str(Path(gcseg_ros.__file__).parent), os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")]
+    if is_installed(gcseg_ros.__file__):
+        places.reverse()
+    for folder in (os.environ.get("NUMBA_CACHE_DIR"), *places):
         if folder and can_be_made(Path(folder)):
             return Check("numba's cache", f"writable in {folder}")
     advice = "set NUMBA_CACHE_DIR to a writable folder, or each run compiles anew (about half a minute)"
