@@ -56,6 +56,7 @@ Overwrite = Annotated[bool, typer.Option(help="Replace an earlier result of gcse
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `gcseg` with these arguments (default: the process's): the exit status. Failures are one sentence on stderr."""
+    own_process = arguments is None
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -81,6 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
             status = signals.status or exit_status(error)
             if sentence:
                 errors.print(f"gcseg: {sentence}", style="red", markup=False, soft_wrap=True)
+            if own_process and signals.status:
+                os._exit(status)  # Python's own end crashes where a compiled package was cut off while it was imported
             return status
 
 

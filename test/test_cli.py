@@ -559,6 +559,16 @@ def test_ctrl_c_again_while_it_is_said_how_a_command_ends(monkeypatch):
     assert sys.stderr.getvalue() == "gcseg: Aborted: nothing unfinished was written.\n"
 
 
+def test_an_aborted_process_ends_at_once():
+    """Python's own end, which goes through all packages, may crash in those that were being imported."""
+    program = (
+        "import atexit, os, signal, sys; from gcseg_ros.cli import main; atexit.register(os.abort); sys.argv[1:] = ['config'];"
+        "sys.stdout.write = lambda text: signal.raise_signal(signal.SIGINT); sys.exit(main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (130, "gcseg: Aborted: nothing unfinished was written.\n")
+
+
 def test_synthesize_writes_a_scene_with_its_truth(tmp_path, capsys):
     assert main(["synthesize", "synthetic:3:demo:2", "-o", str(tmp_path / "room")]) == 0
     assert (tmp_path / "room" / "gt_cloud.npz").is_file()
