@@ -83,6 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
             if sentence:
                 errors.print(f"gcseg: {sentence}", style="red", markup=False, soft_wrap=True)
             if own_process and signals.status:
+                with contextlib.suppress(OSError):  # of a reader that is gone
+                    print(end="", flush=True)
                 os._exit(status)  # Python's own end crashes where a compiled package was cut off while it was imported
             return status
 

@@ -560,12 +560,13 @@ def test_ctrl_c_again_while_it_is_said_how_a_command_ends(monkeypatch):
 
 
 def test_an_aborted_process_ends_at_once():
-    """Python's own end, which goes through all packages, may crash in those that were being imported."""
+    """Python's own end, which goes through all packages, may crash in those that were being imported. What was said before is not lost."""
     program = (
         "import atexit, os, signal, sys; from gcseg_ros.cli import main; atexit.register(os.abort); sys.argv[1:] = ['config'];"
-        "sys.stdout.write = lambda text: signal.raise_signal(signal.SIGINT); sys.exit(main())"
+        "say = sys.stdout.write; sys.stdout.write = lambda text: (say('said'), signal.raise_signal(signal.SIGINT)); sys.exit(main())"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ended.stdout.startswith("said")
     assert (ended.returncode, ended.stderr) == (130, "gcseg: Aborted: nothing unfinished was written.\n")
 
 
