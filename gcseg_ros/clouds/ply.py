@@ -205,7 +205,17 @@ def read_ascii_rows(file: BinaryIO, element: Element, names: list[str], path: Pa
             f"{path} is truncated: its header promises {element.count} points with {len(names)} numbers each; found {table.shape[0]} "
             f"with {table.shape[1]}."
         )
-    return {name: table[:, i] for i, name in enumerate(names)}
+    kinds = [kind for _, kind, _ in element.properties]
+    return {name: as_declared(column, np.dtype(kind)) for name, kind, column in zip(names, kinds, table.T)}
+
+
+def as_declared(column: npt.NDArray[np.float64], dtype: np.dtype) -> npt.NDArray[Any]:
+    """Numbers of a text as the header's integers, where they are such."""
+    if dtype.kind not in "iu" or not np.isfinite(column).all():
+        return column
+    limit = np.iinfo(dtype)
+    fits = (column == np.rint(column)) & (column >= limit.min) & (column <= limit.max)
+    return column.astype(dtype) if fits.all() else column
 
 
 def skip_element(file: BinaryIO, element: Element, order: str, size: int, path: Path) -> None:

@@ -209,7 +209,7 @@ class RosBag(Recording):
             _first_camera(bag, topics.rgb_camera_info, FIRST_FEW)
         except UserError:
             self.notes.append(
-                f"{topics.rgb_camera_info} is that of no calibrated camera: colour is taken for that of {topics.camera_info}."
+                f"{topics.rgb_camera_info} is that of no calibrated camera in its first {FIRST_FEW} messages: colour is taken for that of {topics.camera_info}."
             )
             return replace(topics, rgb_camera_info=None)
         return topics

@@ -185,14 +185,28 @@ def test_colours_from_0_to_1_may_end_a_little_beyond(tmp_path):
 
 
 @pytest.mark.parametrize("scale", [1, 257])
-def test_colours_of_16_bits_are_scaled_where_they_use_them(tmp_path, scale):
-    rows = np.zeros(2, [("points", "<f4", 3), ("colours", "<u2", 3)])
-    rows["colours"] = np.array([[0, 10, 128], [7, 254, 255]]) * scale
-    properties = "".join(f"property ushort {name}\n" for name in ("red", "green", "blue"))
-    found = read_cloud(
-        write(tmp_path / "a.ply", f"{BINARY}element vertex 2\n{XYZ}{properties}end_header\n", rows.tobytes())
-    )
-    np.testing.assert_array_equal(found["colours"], rows["colours"] // scale)
+@pytest.mark.parametrize("form", ["ascii", "binary"])
+def test_colours_of_16_bits_are_scaled_where_they_use_them(tmp_path, form, scale):
+    colours = np.array([[0, 10, 128], [7, 254, 255]]) * scale
+    found = read_cloud(write(tmp_path / "a.ply", *coloured(form, "ushort", "<u2", colours)))
+    np.testing.assert_array_equal(found["colours"], colours // scale)
+
+
+@pytest.mark.parametrize("form", ["ascii", "binary"])
+def test_colours_of_8_bits_that_are_nearly_black_stay_so(tmp_path, form):
+    found = read_cloud(write(tmp_path / "a.ply", *coloured(form, "uchar", "<u1", np.array([[0, 1, 1], [1, 0, 0]]))))
+    np.testing.assert_array_equal(found["colours"], [[0, 1, 1], [1, 0, 0]])
+
+
+def coloured(form, kind, dtype, colours):
+    """Header and body of a PLY whose points are all at the origin."""
+    properties = "".join(f"property {kind} {name}\n" for name in ("red", "green", "blue"))
+    rows = np.zeros(len(colours), [("points", "<f4", 3), ("colours", dtype, 3)])
+    rows["colours"] = colours
+    body = "".join(f"0 0 0 {red} {green} {blue}\n" for red, green, blue in colours).encode()
+    begin = ASCII if form == "ascii" else BINARY
+    header = f"{begin}element vertex {len(colours)}\n{XYZ}{properties}end_header\n"
+    return header, body if form == "ascii" else rows.tobytes()
 
 
 MALFORMED = {
