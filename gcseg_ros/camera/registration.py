@@ -30,6 +30,11 @@ def as_fine_as_colour(
     return nearest_pixels(depth_m, fine.height, fine.width), fine
 
 
+def apart(T_colour_depth: Array) -> Array | None:
+    """The transform between two cameras; None if they are at one place."""
+    return None if np.allclose(T_colour_depth, np.eye(4), atol=1e-4) else T_colour_depth
+
+
 def registered(
     colour: npt.NDArray[np.uint8],
     camera: CameraIntrinsics,

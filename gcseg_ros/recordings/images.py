@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.camera.encoded_images import decode
+from gcseg_ros.camera.registration import apart
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres, rigid
 
@@ -78,10 +79,9 @@ def read_matrix(path: Path, sides: tuple[int, ...] = (3, 4)) -> Array:
 def offset(T_colour_depth: Array) -> Array | None:
     """A (4, 4) transform between two cameras; None if they are at one place, or it is left empty (no rigid transform)."""
     try:
-        T = rigid(T_colour_depth)
+        return apart(rigid(T_colour_depth))
     except UserError:
         return None
-    return None if np.allclose(T, np.eye(4), atol=1e-4) else T
 
 
 def camera(matrix: Array, image: npt.NDArray, what: str) -> CameraIntrinsics:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.camera.lens import Lens
-from gcseg_ros.camera.registration import as_fine_as_colour, narrow_colour, registered, share_in_colour
+from gcseg_ros.camera.registration import apart, as_fine_as_colour, narrow_colour, registered, share_in_colour
 from gcseg_ros.camera.transforms import FIXED_FRAMES, MAX_GAP_S, SECOND_NS, Trajectory, TransformTree
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import WORLD_WITHOUT_UP, Array, CameraIntrinsics, Frame, is_z_up
@@ -309,8 +309,7 @@ class _Assembly:
             try:
                 self.add_camera(topic, message)
             except UserError as error:
-                note = f"{error} The calibration before or after it is taken instead."
-                self._notes += [] if note in self._notes else [note]
+                self._note(f"{error} The calibration before or after it is taken instead.")
 
     def stamps(self) -> str:
         """From when to when each topic is stamped, where no frame could be made, and what that tells of clocks."""
@@ -425,7 +424,7 @@ class _Assembly:
         )
         if T is None:
             self._note(note)
-        return None if T is None or np.allclose(T, np.eye(4), atol=1e-4) else T
+        return None if T is None else apart(T)
 
     def _registered(
         self,

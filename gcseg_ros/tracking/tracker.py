@@ -83,8 +83,9 @@ class Tracker:
         if proposals is None:
             return propagated, False
         self.keyframes += 1
-        many = self.objects.run_short or self.objects.given_since(self.looked_through) >= MANY
-        if many and now - self.looked_through >= LATELY:
+        if now - self.looked_through >= LATELY and (
+            self.objects.run_short or self.objects.given_since(self.looked_through) >= MANY
+        ):
             self._take_back(now)
         in_map = self.voxel_map.look_up(view.depth_m, view)
         self.evidence.add(in_map, proposals, view.depth_m)
