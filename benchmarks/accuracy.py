@@ -33,7 +33,6 @@ from gcseg_ros.recordings.synthetic import HELD_OUT_STYLES, export
 
 VARIANTS = {
     "default": [],
-    "network": ["finishing.joining=network"],
     "given_poses": ["poses.refine=false"],
     "geometric": ["masks.generator=geometric"],
     "algorithm1": ["tracking.association=algorithm1", "tracking.granularity=persistent"],

@@ -75,10 +75,8 @@ def main() -> None:
 
     console = Console()
     names = training_rooms(options.rooms, options.invented, options.frames, options.seed)
-    rooms = [
-        room.labelled(None)
-        for (room,) in track(mapped_rooms(names, options.folder / "rooms"), "rooms", total=len(names), console=console)
-    ]
+    found = mapped_rooms(names, options.folder / "rooms")
+    rooms = [room for (room,) in track(found, "rooms", total=len(names), console=console)]
     designed = [style for style in TRAINING_STYLES if style not in INVENTED_STYLES]
     order = np.random.default_rng(0).permutation(designed).tolist()
     part = np.array([order.index(s) % options.parts if s in order else -1 for s in (n.split(":")[2] for n in names)])

@@ -227,12 +227,12 @@ class FinishingConfig(Part):
         "auto",
         description="votes: find walls, floor and ceiling as planes; auto: where the masks do not tell them themselves",
     )
-    joining: Literal["auto", "network", "learned", "votes"] = Field(
+    joining: Literal["auto", "learned", "votes"] = Field(
         "auto",
-        description="how pieces are joined: by a learned decision, with what the 3D segmenter says of the map (needs torch) or without, or by the masks' votes; auto: learned with learned masks",
+        description="how pieces are joined: by a learned decision or by the masks' votes; auto: learned with learned masks",
     )
     join_probability: float = Field(
-        0.5, gt=0, le=1, description="learned, network: least probability of being one object that joins two pieces"
+        0.5, gt=0, le=1, description="learned: least probability of being one object that joins two pieces"
     )
     join_things: float = Field(
         0.4, gt=0, le=1, description="votes, and the live cloud: share of votes that joins two touching pieces"

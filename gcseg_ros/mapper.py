@@ -27,7 +27,6 @@ from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
 from gcseg_ros.masks import Proposals, build_generator
 from gcseg_ros.propagation import build_propagator
 from gcseg_ros.retrieval.gatherer import ViewGatherer
-from gcseg_ros.segmentation import require_torch
 from gcseg_ros.state import Saved, Stateful, read_state, write_state
 from gcseg_ros.tracking.objects import MOST_OBJECTS
 from gcseg_ros.tracking.tracker import Tracker
@@ -82,11 +81,9 @@ class Mapper:
         self._of_tracked: npt.NDArray[np.int64] = np.zeros(1, np.int64)
         self._asked = 0  # frames mapped when that was asked for
         joining = self.config.finishing.joining
-        if joining == "network":
-            require_torch()
-        if joining in ("network", "learned") or (joining == "auto" and self.config.masks.generator == "learned"):
+        if joining == "learned" or (joining == "auto" and self.config.masks.generator == "learned"):
             # if it cannot be read, that is told now, not when the map is to be finished
-            shipped_model(joining)
+            shipped_model()
         self._build_view = ViewBuilder(self.config.input)
         self._left_out = LeftOut(self.config.input.depth_max_m)
         self.voxel_map = VoxelMap(self.config.map)
@@ -173,14 +170,6 @@ class Mapper:
                 surface, self.tracker.evidence, self.tracker.borders, self.config.finishing
             )
             return self._instance_map(surface, instance, confidence, of_tracked)
-
-    def finished(self) -> tuple[InstanceMap, UserError | None]:
-        """`instances()`, and None; where they cannot be had (`finishing.joining: network`, and the map is too large for it), `cloud()`,
-        and why."""
-        try:
-            return self.instances(), None
-        except UserError as error:
-            return self.cloud(), error
 
     def save_state(self, path: str | Path) -> None:
         """Write everything that `resume` needs as one file, in one step: the map of the frames that were tracked. Raises UserError where

@@ -44,8 +44,7 @@ def map_recording(
 
     Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it was. Where
     only a later part of the recording is broken, a network fails at a later frame (the GPU's memory is full), or the disk has become
-    full, the map of the frames before that is written first, as if interrupted there, without label images if only so it fits; where
-    only the finishing fails (finishing.joining=network, and the map is too large for it), the map joined by votes is.
+    full, the map of the frames before that is written first, as if interrupted there, without label images if only so it fits.
     """
     start = time.perf_counter()
     mapper = Mapper(config)
@@ -71,10 +70,7 @@ def map_recording(
                 f"it has {len(recording)}."
             )
         left = f"the map of the {mapped} frames" + (" before that" if problems else "")
-        instances, unfinished = mapper.finished()
-        if unfinished is not None:
-            problems.insert(0, unfinished)
-            left = f"the map of the {mapped} frames, its pieces joined by votes"
+        instances = mapper.instances()
         summary = {
             "recording": str(recording.path),
             "format": recording.format,

@@ -12,7 +12,8 @@ from gcseg_ros.config import InputConfig, load_config
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.truth import carry
-from gcseg_ros.finishing.joining import WEIGHTS, shipped_model
+from gcseg_ros.finishing import joining
+from gcseg_ros.finishing.joining import shipped_model
 from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper, labels_of
 from gcseg_ros.mapping.pose_refinement import moved
@@ -403,7 +404,7 @@ def test_images_of_any_size_are_mapped(width, height, working_width):
 def test_broken_joining_weights_are_told_of_before_the_first_frame(monkeypatch, tmp_path):
     broken = tmp_path / "joining.npz"
     broken.write_bytes(b"half a file")
-    monkeypatch.setitem(WEIGHTS, "learned", broken)
+    monkeypatch.setattr(joining, "WEIGHTS", broken)
     shipped_model.cache_clear()
     with pytest.raises(UserError, match=r"joining\.npz cannot be used"):
         Mapper()

@@ -262,23 +262,6 @@ def test_a_disk_that_is_full_in_the_end_takes_the_map_without_label_images(frame
     assert "Label images are left out" in summary["notes"][-1]
 
 
-def test_a_map_too_large_for_the_3d_segmenter_is_written_by_votes(frames, tmp_path, monkeypatch):
-    segmenter = pytest.importorskip("gcseg_ros.segmentation.segmenter")
-    monkeypatch.setattr(segmenter, "MOST_VOXELS", 10)
-    config, out = load_config(None, [*FAST, "finishing.joining=network"]), tmp_path / "out"
-    with pytest.raises(
-        UserError, match=r"voxels .* are possible: .*; .*out holds the map of the 9 frames, its pieces joined by votes"
-    ):
-        map_recording(Walk(frames), out, config)
-    assert read_instance_map(out).objects
-    summary = read_json(out / "summary.json")
-    assert (summary["complete"], summary["frames"]) == (False, len(frames))
-    assert "are possible" in summary["notes"][0]
-    mapper = Mapper(load_config(None, FAST))
-    mapper.resume(out)
-    assert mapper.instances().objects
-
-
 def test_generators_remember_nothing(frames):
     """Else their memory would have to be saved as well."""
     for kind in ("geometric", "learned"):

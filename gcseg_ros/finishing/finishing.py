@@ -11,7 +11,6 @@ from scipy.spatial import cKDTree
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.finishing.described_pieces import with_appearance
 from gcseg_ros.finishing.joining import shipped_model
-from gcseg_ros.finishing.masked_pieces import seen_by_network
 from gcseg_ros.finishing.piece_graph import piece_graph
 from gcseg_ros.finishing.votes import Ids, Joined, by_votes
 from gcseg_ros.jit import njit
@@ -34,7 +33,7 @@ def finish(
         return tracked, surface.share, np.zeros(1, np.int64)
     with ThreadPoolExecutor(1) as pool:  # a second processor has something to do while pieces are joined
         neighbours = pool.submit(_neighbours, surface.points)
-        if config.joining in ("learned", "network") or (config.joining == "auto" and len(borders)):
+        if config.joining == "learned" or (config.joining == "auto" and len(borders)):
             instance, confidence = _by_learned_decision(surface, evidence, borders, config)
         else:
             instance, confidence = by_votes(surface, evidence, config)
@@ -47,10 +46,8 @@ def finish(
 
 def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig) -> Joined:
     pieces, piece = piece_graph(surface, evidence, borders)
-    model = shipped_model(config.joining)
-    network = config.joining == "network"
-    graph = seen_by_network(pieces, surface, piece) if network else with_appearance(pieces, evidence)
-    joined, roots, iou = model.join(graph, config.join_probability)
+    graph = with_appearance(pieces, evidence)
+    joined, roots, iou = shipped_model().join(graph, config.join_probability)
     # an object goes by the label that its root is a facet of; where several do, only the largest of them
     taken: set[int] = set()
     name, fresh = np.zeros(len(graph) + 1, np.int64), int(surface.label.max()) + 1

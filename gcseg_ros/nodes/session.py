@@ -127,7 +127,7 @@ class MappingSession:
         return self._mapper.statistics()
 
     def save(self) -> tuple[InstanceMap, str]:
-        """Write the finished map to `output_dir`, joined by votes where it cannot be finished; gives it and a sentence. Raises UserError."""
+        """Write the finished map to `output_dir`; gives it and a sentence. Raises UserError."""
         if not self.frames:
             raise UserError("There is nothing to save: no frame has been mapped yet.")
         with OutputFolder(self._config.output_dir) as output:
@@ -136,14 +136,12 @@ class MappingSession:
                 with suppress(OSError):  # somebody removes it
                     output.add_file(file)
                     labels += 1
-            instances, unfinished = self._mapper.finished()
+            instances = self._mapper.instances()
             mapped, seconds = self.frames - self._resumed, self._ended_s - self._started_s
             summary = summarise(self._mapper, instances, mapped, seconds)
             output.add_state(self._mapper.save_state)
             output.add_views(self._mapper.gatherer.views)
             notes = self._mapper.notes()
-            if unfinished is not None:
-                notes.append(f"The pieces are joined by votes: {unfinished}")
             if self._config.save_labels and labels < mapped:
                 notes.append(
                     f"The labels of {mapped - labels} of {mapped} frames are lost: the folder for temporary files (TMPDIR) was full "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -13,21 +11,13 @@ from scipy.spatial.distance import squareform
 
 from gcseg_ros.joining.agglomeration import Floats, Ids
 from gcseg_ros.joining.model import JoiningModel
-from gcseg_ros.joining.query_masks import together_of
-from gcseg_ros.networks.runtime import memory_errors
 from gcseg_ros.segmentation.network import ScenePrediction
+from gcseg_ros.segmentation.query_masks import together_of
 from gcseg_ros.segmentation.segment_graph import segment_graph
-from gcseg_ros.segmentation.segments import SegmentedCloud, middles
-
-if TYPE_CHECKING:
-    from gcseg_ros.segmentation.segmenter import Segmenter
+from gcseg_ros.segmentation.segments import SegmentedCloud
 
 QUERIES_AT_ONCE = 16
 """Dense masks are held for this many queries."""
-QUERIES_BESIDES = 200
-"""Queries for a map besides one in each of its pieces."""
-POINTS_OF_A_PIECE = 100
-"""So many at most stand for a piece of a map."""
 
 Mask = tuple[float, npt.NDArray[np.int64], npt.NDArray[np.float32]]
 """A mask's score without the share of its voxels' probabilities, its voxels and their probabilities."""
@@ -104,29 +94,3 @@ def coverage_of(
         rows = slice(first, first + QUERIES_AT_ONCE)
         coverage[rows] = torch.sigmoid(step.embeddings[likely[rows]].float() @ features).cpu().numpy() @ shares
     return objectness[likely].cpu().numpy().astype(np.float64), coverage
-
-
-@memory_errors("this cloud", "cut it into rooms, or free some")
-def masks_of_pieces(
-    segmenter: Segmenter, points: npt.NDArray, colours: npt.NDArray[np.uint8], piece: Ids
-) -> tuple[Floats, Floats]:
-    """What a segmenter's masks say of pieces of a cloud, as `coverage_of`: the means are over a sample of each piece.
-
-    piece (P,): of each point, -1 = none. A query starts in the middle of each, QUERIES_BESIDES more elsewhere.
-    Raises UserError.
-    """
-    inside = np.flatnonzero(piece >= 0)
-    if not len(inside):
-        return np.zeros(0), np.zeros((0, 0))
-    of = piece[inside]
-    seen = segmenter.predict(points, colours, QUERIES_BESIDES, inside[middles(points[inside].astype(np.float64), of)])
-    chosen = inside[sampled(of, POINTS_OF_A_PIECE)]
-    return coverage_of(seen.prediction, seen.rows[chosen], piece[chosen], segmenter.settings.min_score)
-
-
-def sampled(piece: Ids, most: int) -> Ids:
-    """Rows of points, of each piece (P,) at most `most` and one at least, evenly over its points."""
-    order = np.argsort(piece, kind="stable")
-    sizes = np.bincount(piece)
-    rank = np.arange(len(piece)) - np.repeat(sizes.cumsum() - sizes, sizes)
-    return np.sort(order[rank % -(-sizes // most)[piece[order]] == 0])

@@ -24,7 +24,7 @@ from gcseg_ros.joining.agglomeration import (
     sums_of_pairs,
     symmetric,
 )  # fmt: skip
-from gcseg_ros.joining.query_masks import QueryMasks, voted_pairs
+from gcseg_ros.segmentation.query_masks import QueryMasks, voted_pairs
 from gcseg_ros.segmentation.segments import SegmentedCloud
 
 TOUCH_VOXELS = 1.8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -117,14 +116,10 @@ class Segmenter:
         points: npt.NDArray,
         colours: npt.NDArray[np.uint8] | None = None,
         queries: int | None = None,
-        starts: npt.NDArray[np.int64] | None = None,
     ) -> Prediction:
-        """What the network says of a cloud of finite points, before anything is made of its masks. As `__call__`.
-
-        starts  (A,) points that queries start from as well, instead of the middles of geometric segments, which are not looked for
-        """
+        """What the network says of a cloud of finite points, before anything is made of its masks. As `__call__`."""
         x, positions, rows = self._voxelised(points, colours)
-        config, use = self.network.config, self.settings.segments if starts is None else "off"
+        config, use = self.network.config, self.settings.segments
         centres = positions.cpu().numpy().astype(np.float64)
         shown, cloud, anchors = x.features[:, :COLOUR], None, None
         if config.channels == COLOUR_AND_NORMAL or use != "off":
@@ -134,10 +129,8 @@ class Segmenter:
             x = x.with_features(torch.cat([shown, directions], 1))
         if use != "off":
             cloud = SegmentedCloud.of(centres, normals, shown.cpu().numpy(), config.voxel_m)
-        if starts is not None:
-            anchors = torch.unique(rows[torch.from_numpy(starts).to(self.device)])
-        elif cloud is not None and use == "join":
-            anchors = torch.from_numpy(middles(centres, cloud.segments)).to(self.device)
+            if use == "join":
+                anchors = torch.from_numpy(middles(centres, cloud.segments)).to(self.device)
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             (prediction,) = self.network(x, positions, queries, anchors=anchors)
@@ -171,12 +164,6 @@ class Segmenter:
         relative = torch.from_numpy((points - points.min(0)).astype(np.float32)).to(self.device)
         positions = voxel_means(relative, rows, len(x.level))
         return x, positions, rows
-
-
-@cache
-def shipped_segmenter() -> Segmenter:
-    """With the checkpoint that comes with the package, on the processor: the same everywhere."""
-    return Segmenter.load(None, device="cpu")
 
 
 def over_points(masks: csr_array, voxel: npt.NDArray, points: npt.NDArray, count: int) -> csr_array:

@@ -36,32 +36,23 @@ def main(
         ),
     ] = 2,
     networks: Annotated[int, typer.Option(min=1, help="of other seeds, in each of the models")] = 1,
-    network: Annotated[
-        bool, typer.Option(help="for joining: network, with what the shipped 3D segmenter says")
-    ] = False,
 ) -> None:
     """Train the decision that joins pieces, on generated rooms. Same settings, same result. Mapped rooms are kept: resumable."""
     require_packages("Training", ("sklearn", "torch"), "train")
     from gcseg_ros.config import FinishingConfig
-    from gcseg_ros.finishing.joining import WEIGHTS, Joining, save_model
+    from gcseg_ros.finishing.joining import WEIGHTS, save_model
     from gcseg_ros.joining.model import JoiningModel
     from offline_training.joining.labelled import LabelledGraph
     from offline_training.joining.rooms import mapped_rooms, room_names, training_rooms
     from offline_training.joining.training import Settings, measure, train
 
     console, finishing = Console(), FinishingConfig()
-    joining: Joining = "network" if network else "learned"
-    segmenter = None
-    if network:
-        from gcseg_ros.segmentation import Segmenter
-
-        segmenter = Segmenter.load(device="cpu")
     names = training_rooms(rooms, invented, frames, seed) + room_names(rooms + test_rooms, frames, seed)[rooms:]
     count, poses = rooms + invented, POSES[:models]
     graphs: list[list[LabelledGraph]] = [[] for _ in poses]
     for room in track(mapped_rooms(names, output / "rooms", poses), "mapping", total=len(names), console=console):
         for kind, mapped in zip(graphs, room):
-            kind.append(mapped.labelled(segmenter))
+            kind.append(mapped)
     settings = Settings(
         finishing.join_probability, finishing.min_voxels, rounds=rounds, epochs=epochs, networks=networks
     )
@@ -71,9 +62,9 @@ def main(
         learned.append(train(graphs[i % len(poses)][:count], own, console.print))
     model = JoiningModel.mean(learned)
     figures = measure(graphs[0][count:], model.trees)
-    file = output / WEIGHTS[joining].name
+    file = output / WEIGHTS.name
     with atomic_path(file) as part, open(part, "wb") as out:
-        save_model(model, out, joining)
+        save_model(model, out)
     write_json_atomic(file.with_suffix(".json"), {"rooms": names[:count], "test": names[count:], **figures})
     console.print(figures)
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 import gcseg_ros
 from gcseg_ros.config import Config, FinishingConfig, ViewsConfig
 from gcseg_ros.errors import UserError
-from gcseg_ros.finishing.described_pieces import DescribedPieceGraph, with_appearance
-from gcseg_ros.finishing.masked_pieces import with_masks
+from gcseg_ros.finishing.described_pieces import with_appearance
 from gcseg_ros.finishing.piece_graph import piece_graph
-from gcseg_ros.joining.agglomeration import Ids
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.pose_refinement import moved
 from gcseg_ros.masks import boundary_network
@@ -27,9 +24,6 @@ from gcseg_ros.recordings.synthetic import INVENTED_STYLES, TRAINING_STYLES, Syn
 from gcseg_ros.recordings.synthetic.recording import DRIFTING, EXACT, TruthBuilder
 from gcseg_ros.state import Saved
 from offline_training.joining.labelled import LabelledGraph
-
-if TYPE_CHECKING:
-    from gcseg_ros.segmentation.segmenter import Segmenter
 
 INVENTED_SEED = 500  # after the seed of the others
 TRUTH_STRIDE = 3  # every third pixel each way is enough to know what a voxel of 3 cm is
@@ -48,33 +42,7 @@ def training_rooms(rooms: int, invented: int, frames: int, seed: int) -> list[st
     return room_names(rooms, frames, seed) + room_names(invented, frames, seed + INVENTED_SEED, INVENTED_STYLES)
 
 
-@dataclass(frozen=True)
-class MappedRoom:
-    """The pieces of a mapped room.
-
-    graph            of the pieces, with their appearance
-    truth            (n, instances) voxels of each piece that belong to each true instance, column 0 = to none
-    points, colours  (v, 3) m, uint8 RGB: the map's voxels
-    piece            (v,) of each voxel, -1 = none
-    """
-
-    graph: DescribedPieceGraph
-    truth: Ids
-    points: npt.NDArray[np.float32]
-    colours: npt.NDArray[np.uint8]
-    piece: Ids
-
-    def labelled(self, segmenter: Segmenter | None) -> LabelledGraph:
-        """With what a segmenter says of the pieces, if there is one."""
-        if segmenter is None:
-            return LabelledGraph(self.graph, self.truth)
-        from gcseg_ros.segmentation.joining import masks_of_pieces
-
-        masks = masks_of_pieces(segmenter, self.points, self.colours, self.piece)
-        return LabelledGraph(with_masks(self.graph, *masks), self.truth)
-
-
-def mapped_rooms(names: list[str], cache: Path, poses: Sequence[str] = (EXACT,)) -> Iterator[list[MappedRoom]]:
+def mapped_rooms(names: list[str], cache: Path, poses: Sequence[str] = (EXACT,)) -> Iterator[list[LabelledGraph]]:
     """Map the rooms one after the other, each with exact and drifting `poses`, or one of these; what is in the cache already is read
     from there. Raises UserError."""
     cache.mkdir(parents=True, exist_ok=True)
@@ -110,15 +78,15 @@ def map_room(name: str, files: Mapping[str, Path]) -> None:
         mapper.save_state(files[kind])
 
 
-def mapped_room(file: Path) -> MappedRoom:
-    """What has been mapped into a file, in pieces. Raises UserError."""
+def mapped_room(file: Path) -> LabelledGraph:
+    """What has been mapped into a file, in pieces with their appearance. Raises UserError."""
     mapper, truth = _mapper_and_truth()
     mapper.resume(file)
     surface = mapper.voxel_map.surface()
     graph, piece = piece_graph(surface, mapper.tracker.evidence, mapper.tracker.borders)
     counts = np.zeros((len(graph), int(truth.instance.max(initial=0)) + 1), np.int64)
     np.add.at(counts, (piece[piece >= 0], truth.instance[piece >= 0]), 1)
-    return MappedRoom(with_appearance(graph, mapper.tracker.evidence), counts, surface.points, surface.colours, piece)
+    return LabelledGraph(with_appearance(graph, mapper.tracker.evidence), counts)
 
 
 class TrueInstances:

@@ -10,7 +10,6 @@ from pathlib import Path
 import gcseg_ros
 from gcseg_ros.finishing import joining
 from gcseg_ros.masks import boundary_network
-from gcseg_ros.segmentation import require_torch
 from gcseg_ros.weights import locate
 from gcseg_ros.weights.store import sha256
 from offline_training.labelling.scene import Labelling
@@ -41,9 +40,4 @@ def weights(settings: Labelling) -> Iterator[tuple[str, Path]]:
     if config.propagation.method == "sam2":
         yield "propagation", locate(config.propagation.sam2.weights, folder)
     if config.finishing.joining != "votes":
-        yield "joining", joining.WEIGHTS[joining.joining_of(config.finishing.joining)]
-    if config.finishing.joining == "network":
-        require_torch()
-        from gcseg_ros.segmentation import checkpoint
-
-        yield "segmenter", checkpoint.find(None)
+        yield "joining", joining.WEIGHTS

@@ -11,9 +11,9 @@ from toy_surfaces import VOXEL_M, graph, patch, strip, surface
 
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.errors import UserError
-from gcseg_ros.finishing.described_pieces import with_appearance
+from gcseg_ros.finishing.described_pieces import DescribedPieceGraph, with_appearance
 from gcseg_ros.finishing.finishing import finish
-from gcseg_ros.finishing.joining import GRAPHS, load_model, save_model, shipped_model
+from gcseg_ros.finishing.joining import load_model, save_model, shipped_model
 from gcseg_ros.finishing.piece_columns import ONE_LABEL, VOTES
 from gcseg_ros.finishing.piece_features import PieceGraph
 from gcseg_ros.finishing.piece_graph import piece_graph
@@ -266,7 +266,7 @@ def test_it_does_not_matter_which_piece_comes_first_nor_where_they_are(seed):
 
 def test_trees_say_what_scikit_learn_says(tmp_path):
     rng = np.random.default_rng(3)
-    kind = GRAPHS["learned"]
+    kind = DescribedPieceGraph
     x = rng.normal(size=(600, len(kind.NAMES)))
     x[rng.random(x.shape) < 0.1] = np.nan
     y = np.nansum(x[:, :3], axis=1) > 0
@@ -275,8 +275,8 @@ def test_trees_say_what_scikit_learn_says(tmp_path):
     assert as_trees(model)(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
     with open(tmp_path / "model.npz", "wb") as file:
         network = network_that_says(2.0, 0.3, kind)
-        save_model(JoiningModel(as_trees(model), network, step(2, 1.0, 0.4, 0.7)), file, "learned")
-    read = load_model(tmp_path / "model.npz", "learned")
+        save_model(JoiningModel(as_trees(model), network, step(2, 1.0, 0.4, 0.7)), file)
+    read = load_model(tmp_path / "model.npz")
     assert read.trees(x) == pytest.approx(model.predict_proba(x)[:, 1], abs=1e-12)
     assert read.confidence.total(np.array([[9.0, 9, 1, *[0] * 14], [0, 0, 2, *[0] * 14]])).tolist() == [0.4, 0.7]
     same, quality = read.network(np.zeros((1, len(kind.PIECE_NAMES))), np.array([[0, 0]]), x[:1])
@@ -291,7 +291,7 @@ def test_weights_that_are_no_weights(tmp_path, content):
     else:
         file.write_bytes(content)
     with pytest.raises(UserError, match="joining weights"):
-        load_model(file, "learned")
+        load_model(file)
 
 
 def test_joining_goes_as_far_as_it_is_probable():
@@ -434,7 +434,7 @@ def test_the_shipped_decision_tells_a_box_on_the_floor_from_the_floor():
     seen = surface([(floor, 1), (box, 2)])  # type: ignore[list-item]
     g, piece = piece_graph(seen, evidence, Borders())
     assert len(g) == 6
-    root = shipped_model("learned").join(with_appearance(g, evidence), 0.4)[0].groups()
+    root = shipped_model().join(with_appearance(g, evidence), 0.4)[0].groups()
     assert len(set(root[piece[len(floor[0]) :]].tolist())) == 1
     assert len(set(root.tolist())) == 2
 

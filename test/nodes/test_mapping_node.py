@@ -385,24 +385,6 @@ def test_a_map_that_goes_unsaved_is_told_of(ros, camera, frames, tmp_path, capfd
     assert capfd.readouterr().err == "", "it is said once"
 
 
-def test_a_map_too_large_for_the_3d_segmenter_is_saved_by_votes(ros, camera, frames, tmp_path, monkeypatch):
-    segmenter = pytest.importorskip("gcseg_ros.segmentation.segmenter")
-    monkeypatch.setattr(segmenter, "MOST_VOXELS", 10)
-    heard = listen(ros, Image, "labels")
-    start(ros, output_dir=str(tmp_path / "map"), finishing__joining="network")
-    camera.wait().send(frames[0])
-    ros.until(lambda: heard)
-    saved = ros.call(ros.helper("client"), "mapping_node/save")
-    assert saved.success, saved.message
-    assert "The pieces are joined by votes: The cloud fills" in saved.message
-    assert read_instance_map(tmp_path / "map").objects
-    (note,) = json.loads((tmp_path / "map" / "summary.json").read_text())["notes"]
-    assert "are possible" in note
-    resumed = Mapper()
-    resumed.resume(tmp_path / "map")
-    assert resumed.statistics()["frames"] == 1
-
-
 def test_a_map_of_nothing_is_told_of(ros, camera, frames, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(session, "TELL_EVERY", 2)
     heard = listen(ros, Image, "labels")

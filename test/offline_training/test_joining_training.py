@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.finishing import joining
 from gcseg_ros.finishing.described_pieces import DescribedPieceGraph
-from gcseg_ros.finishing.joining import WEIGHTS, load_model, shipped_model
+from gcseg_ros.finishing.joining import load_model, shipped_model
 from gcseg_ros.recordings import synthetic
 from offline_training.commands import run
 from offline_training.joining.__main__ import main
@@ -35,13 +36,13 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     mapped = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()}
     assert len(mapped) == 4
 
-    first = load_model(tmp_path / "joining.npz", "learned")
+    first = load_model(tmp_path / "joining.npz")
     main(tmp_path, **arguments)
     after = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "rooms").iterdir()}
     assert after.items() >= mapped.items(), "what is there is not mapped again"
     drifting = {name.replace("_pose_", "_pose_noisy_") for name in mapped}
     assert set(after) == set(mapped) | drifting  # which the second model learned from
-    model = load_model(tmp_path / "joining.npz", "learned")
+    model = load_model(tmp_path / "joining.npz")
     half = len(first.trees.feature)
     assert (len(first.trees.roots), len(model.trees.roots)) == (200, 400)
     for name in ("feature", "threshold", "left"):
@@ -50,7 +51,7 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     assert (model.network.weights["same.out"][:1] == first.network.weights["same.out"]).all()
     assert (model.network.weights["same.out"][1] != first.network.weights["same.out"]).any()
 
-    room = next(mapped_rooms(room_names(1, 3, 40), tmp_path / "rooms"))[0].labelled(None)
+    room = next(mapped_rooms(room_names(1, 3, 40), tmp_path / "rooms"))[0]
     pairs = room.graph.pairs
     truth = room.truth[:, 1:].argmax(1)
     both_known = (room.truth[pairs][:, :, 1:].max(2) > 0).all(1)
@@ -73,7 +74,7 @@ def test_the_truth_of_drifting_poses_is_where_things_are_mapped(tmp_path):
 
 def test_rooms_are_mapped_without_the_weights_that_are_to_be_learned_from_them(tmp_path, monkeypatch):
     """After a change of the features the shipped ones cannot be read, and only this command makes others."""
-    monkeypatch.setitem(WEIGHTS, "learned", tmp_path / "none.npz")
+    monkeypatch.setattr(joining, "WEIGHTS", tmp_path / "none.npz")
     shipped_model.cache_clear()
     map_room("synthetic:40:house:3", {"pose": tmp_path / "room.npz"})
     assert len(mapped_room(tmp_path / "room.npz").graph) > 0

@@ -119,16 +119,6 @@ def test_the_protocol_tells_which_weights_are_used(tmp_path):
         versions(Labelling(stage=1, mapping=elsewhere))
 
 
-def test_the_3d_segmenter_is_of_the_protocol_where_it_joins():
-    pytest.importorskip("torch")
-    by = {
-        how: versions(Labelling(stage=2, mapping=load_config(None, [f"finishing.joining={how}"])))
-        for how in ("auto", "network")
-    }
-    assert by["auto"]["joining"] != by["network"]["joining"]
-    assert by["network"].keys() - by["auto"].keys() == {"segmenter"}
-
-
 @pytest.mark.parametrize(
     "arguments",
     [["--stage", "1", "--complete", "--every", "7"], ["--stage", "2", "--keyframe-stride", "10"]],

@@ -14,11 +14,11 @@ from gcseg_ros.joining.agglomeration import AREA, Agglomeration  # noqa: E402
 from gcseg_ros.joining.boosted_trees import Trees  # noqa: E402
 from gcseg_ros.joining.graph_network import ranges, shapes  # noqa: E402
 from gcseg_ros.joining.model import OF_NETWORK, JoiningModel, Linear  # noqa: E402
-from gcseg_ros.joining.query_masks import together_of  # noqa: E402
 from gcseg_ros.segmentation import Segmenter, checkpoint  # noqa: E402
 from gcseg_ros.segmentation.joining import joined  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
 from gcseg_ros.segmentation.post_processing import PostProcessing  # noqa: E402
+from gcseg_ros.segmentation.query_masks import together_of  # noqa: E402
 from gcseg_ros.segmentation.segment_graph import SegmentGraph, segment_graph  # noqa: E402
 from gcseg_ros.segmentation.segments import SegmentedCloud  # noqa: E402
 from offline_training.joining.labelled import LabelledGraph  # noqa: E402

@@ -25,7 +25,6 @@ from gcseg_ros.files import write_json_atomic  # noqa: E402
 from gcseg_ros.networks.runtime import read_parameters  # noqa: E402
 from gcseg_ros.segmentation import checkpoint, require_torch  # noqa: E402
 from gcseg_ros.segmentation.instances import Instances  # noqa: E402
-from gcseg_ros.segmentation.joining import masks_of_pieces  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
 from gcseg_ros.segmentation.post_processing import (  # noqa: E402
     PostProcessing,
@@ -119,8 +118,6 @@ def test_full_memory_is_one_sentence(network, full):
     segmenter.network.register_forward_pre_hook(lambda *_: full())
     with pytest.raises(UserError, match="memory is too small for this cloud"):
         segmenter(*surface())
-    with pytest.raises(UserError, match="memory is too small for this cloud"):
-        masks_of_pieces(segmenter, *surface(), np.zeros(1500, np.int64))
 
 
 def test_colours_must_belong_to_the_points(segmenter):

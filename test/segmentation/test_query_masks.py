@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gcseg_ros.joining.query_masks import MOST_VOTES, QueryMasks, together_of, voted_pairs
+from gcseg_ros.segmentation.query_masks import MOST_VOTES, QueryMasks, together_of, voted_pairs
 
 
 @pytest.fixture
