@@ -1,4 +1,4 @@
-"""Speed of the synthetic generator: `python benchmarks/synthetic.py [--views N]`.
+"""Speed of the synthetic generator: `python benchmarks/synthetic.py [--views N] [--json FILE]`.
 
 One thread a measurement; the first views are left out (compilation).
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 from gcseg_ros.commands.endings import plainly
+from gcseg_ros.files import write_json_atomic
 from gcseg_ros.recordings.synthetic import TRAINING_STYLES, build_room, random_view, render, training_view
 from gcseg_ros.recordings.synthetic.recording import CAMERA
 from gcseg_ros.recordings.synthetic.sensor import SENSORS, ColourSensor, sense_colour, sense_depth
@@ -21,7 +23,8 @@ def main() -> None:
     """Print a table of milliseconds a step and frames a second."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--views", type=int, default=240, help="training views to time")
-    views = arguments.parse_args().views
+    arguments.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = arguments.parse_args()
     training_view(0)
     spent = dict.fromkeys(
         ("room", "viewpoint", "render 320x240", "render 640x480", "depth sensor", "colour sensor"), 0.0
@@ -44,12 +47,16 @@ def main() -> None:
             timed("depth sensor", sense_depth, view, SENSORS["kinect"], rng)
             timed("colour sensor", sense_colour, view.colour, ColourSensor(), rng)
         timed("render 640x480", render, room, CAMERA, pose)
-    for name, seconds in spent.items():
-        print(f"{name:16s} {1000 * seconds / count[name]:7.1f} ms")
+    steps_ms = {name: 1000 * seconds / count[name] for name, seconds in spent.items()}
+    for name, step_ms in steps_ms.items():
+        print(f"{name:16s} {step_ms:7.1f} ms")
     start = time.perf_counter()
-    for seed in range(24_000, 24_000 + views):
+    for seed in range(24_000, 24_000 + options.views):
         training_view(seed)
-    print(f"training_view    {views / (time.perf_counter() - start):7.1f} frames/s (one thread, 320x240, everything)")
+    rate = options.views / (time.perf_counter() - start)
+    print(f"training_view    {rate:7.1f} frames/s (one thread, 320x240, everything)")
+    if options.json:
+        write_json_atomic(options.json, {"steps_ms": steps_ms, "training_views_per_second": rate})
 
 
 if __name__ == "__main__":

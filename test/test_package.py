@@ -166,9 +166,23 @@ def test_commands_in_documents_exist(document, capsys):
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
 def test_links_in_documents_lead_somewhere(document):
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+    for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
         if "://" not in target:
-            assert (document.parent / target).exists(), target
+            file, _, heading = target.partition("#")
+            page = document.parent / file if file else document
+            assert page.exists(), target
+            assert not heading or heading in headings(page.read_text()), target
+
+
+def headings(text: str) -> set[str]:
+    """Of a page in Markdown, as GitHub makes them part of an address."""
+    found = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_every_benchmark_is_on_the_page_of_benchmarks():
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
+    assert {file.name for file in (ROOT / "benchmarks").glob("*.py")} == set(re.findall(r"benchmarks/(\w+\.py)", page))
 
 
 def test_no_machine_or_secret_in_the_tree():
