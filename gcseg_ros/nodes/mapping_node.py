@@ -37,6 +37,7 @@ from gcseg_ros.nodes.parameters import MappingNodeConfig, read
 from gcseg_ros.nodes.poses import MountedPoses, TfPoses, TopicPoses, matrix_from_xyz_quaternion
 from gcseg_ros.nodes.session import MappingSession, Unusable, warm_up
 from gcseg_ros.nodes.synchroniser import FrameSet, Pose, PoseSource, Synchroniser
+from gcseg_ros.nodes.views import ViewOutputs
 from gcseg_ros.nodes.worker import Worker
 from gcseg_ros.ros_types.messages import stamp_ns
 from gcseg_ros.viewer.overlay import overlay
@@ -111,8 +112,8 @@ class MappingNode(ManagedNode):
         self._markers = self._advertise(MarkerArray, "~/instances", LATCHED)
         if Detection3DArray is not None:
             self._detections = self._advertise(Detection3DArray, "~/detections", LATCHED)
-        self._advertise_views()
-        self._made.append(self._withdraw_views)
+        self._views = ViewOutputs(self, config.views.most)
+        self._made.append(lambda: self._views.withdraw())
         live = config.mode == "live"
         self._worker: Worker[FrameSet] = Worker(
             process=partial(self._guarded, self._process),
@@ -156,25 +157,6 @@ class MappingNode(ManagedNode):
             self.busy |= self._session.busy
             self._session.close()
             self._session = None
-
-    def _advertise_views(self) -> None:
-        """For query_node, also one that comes late: DDS keeps the latest of those sent. No lifecycle publishers: a reset makes them anew
-        in the worker's thread, while a transition may go through those."""
-        most = max(1, self._config.views.most)
-        qos = QoSProfile(depth=most, reliability=RELIABLE.reliability, durability=LATCHED.durability)
-        self._views: list[Any] = [
-            self.create_publisher(kind, f"~/views/{name}", qos) for name, kind in messages.VIEW.items()
-        ]
-        self._view_stamps: dict[str, int] = {}  # of the views that were sent and are still kept
-        self._views_sent = self._view_stamp = 0  # how many in all; stamp of the last
-        self._viewers = 0
-        self._map_began = messages.time_message(time.time_ns())  # tells the views of one map from those of the next
-
-    def _withdraw_views(self) -> None:
-        """With all that DDS keeps of them."""
-        for publisher in self._views:
-            self.destroy_publisher(publisher)
-        self._views = []
 
     # -- in: executor thread -------------------------------------------------------------------------------------------
 
@@ -372,26 +354,9 @@ class MappingNode(ManagedNode):
 
     def _publish_what_is_due(self) -> None:
         if self._may_publish():
-            self._publish_views()
+            self._views.publish(self._session.views(), self._stamp_ns, self._camera_frame_id, self._map_frame_id)
             self._send_map()
             self._publish_map_if_due()
-
-    def _publish_views(self) -> None:
-        """What query_node needs: the views that are new, and all that are kept where a reader has come and DDS has others for it. The
-        messages of a view have one stamp, always the same, those of no other view the same."""
-        before, self._viewers = self._viewers, self._views[-1].get_subscription_count()
-        again = self._viewers > before and self._views_sent > self._config.views.most
-        sent, self._view_stamps = self._view_stamps, {}
-        for view in self._session.views():
-            if view.name not in sent:
-                self._view_stamp = max(self._stamp_ns, self._view_stamp + 1)
-                self._views_sent += 1
-            stamp = self._view_stamps[view.name] = sent.get(view.name, self._view_stamp)
-            if view.name in sent and not again:
-                continue
-            frame, world = messages.header(stamp, self._camera_frame_id), messages.header(stamp, self._map_frame_id)
-            for publisher, message in zip(self._views, messages.view_messages(view, frame, world, self._map_began)):
-                publisher.publish(message)
 
     def _publish_map_if_due(self) -> None:
         rate_hz, now_s = self._config.cloud_rate_hz, time.monotonic()
@@ -427,8 +392,8 @@ class MappingNode(ManagedNode):
 
     def _reset_now(self) -> str:
         self._session.reset()
-        self._withdraw_views()
-        self._advertise_views()
+        self._views.withdraw()
+        self._views = ViewOutputs(self, self._config.views.most)
         self._statistics = {}
         self._publish_map(self._session.cloud())
         self._publishing_s = 0.0

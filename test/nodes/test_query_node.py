@@ -190,7 +190,7 @@ def test_a_late_reader_has_the_views_that_are_kept_and_not_only_the_last_ones(ro
         depth_m = frame.depth_m if i == 0 else frame.depth_m / i
         camera.send(replace(frame, depth_m=depth_m, pose=away @ frame.pose if i == 0 else frame.pose))
         ros.until(lambda i=i: len(heard) == i + 1)
-    ros.until(lambda: mapper._views_sent > 2)
+    ros.until(lambda: mapper._views.sent > 2)
     late = start(ros)
     kept = {view.jpeg + view.png for view in mapper._session.views()}
     assert len(kept) == 2
