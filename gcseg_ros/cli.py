@@ -18,7 +18,7 @@ from gcseg_ros import __version__
 from gcseg_ros.commands.endings import INTERRUPTED, Signals, exit_status, explanation
 from gcseg_ros.commands.query import query
 from gcseg_ros.commands.weights import app as weights
-from gcseg_ros.consoles import console, errors, print_table
+from gcseg_ros.consoles import console, errors, print_line, print_table
 from gcseg_ros.errors import UserError
 
 app = typer.Typer(
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
             sentence = signals.aborted if signals.status else explanation(error)
             status = signals.status or exit_status(error)
             if sentence:
-                errors.print(f"gcseg: {sentence}", style="red", markup=False, soft_wrap=True)
+                print_line(f"gcseg: {sentence}", "red", errors)
             if own_process and signals.status:
                 with contextlib.suppress(OSError):  # of a reader that is gone
                     print(end="", flush=True)
@@ -154,21 +154,17 @@ def map_(
             raise UserError(
                 "Out of memory: map fewer frames (--max-frames) or larger voxels (--set map.voxel_m=0.05)."
             ) from None
-    console.print(
+    print_line(
         f"{summary['instances']} instances from {summary['frames']} frames in {summary['wall_seconds']:.1f} s "
-        f"({summary['frames_per_second']:.1f} frames/s, {summary['peak_memory_mb']:.0f} MB): {output}",
-        markup=False,
-        soft_wrap=True,
+        f"({summary['frames_per_second']:.1f} frames/s, {summary['peak_memory_mb']:.0f} MB): {output}"
     )
     for note in summary["notes"]:
-        console.print(note, markup=False, soft_wrap=True)
+        print_line(note)
     for sentence in source.left_out(sum(source.skipped.values()) + summary["frames"]):
-        errors.print(sentence, markup=False)
+        print_line(sentence, to=errors)
     if not summary["complete"]:
-        errors.print(
-            f"Interrupted: {output} holds the map of the first {summary['frames']} of {total} frames.",
-            markup=False,
-            soft_wrap=True,
+        print_line(
+            f"Interrupted: {output} holds the map of the first {summary['frames']} of {total} frames.", to=errors
         )
         return INTERRUPTED
     return 0
@@ -194,7 +190,7 @@ def evaluate(
     else:
         print_table(report.table(result))
     if result.remark:
-        errors.print(result.remark, style="yellow", markup=False, soft_wrap=True)
+        print_line(result.remark, "yellow", errors)
 
 
 @app.command()
@@ -226,17 +222,17 @@ def view(
         from gcseg_ros.viewer.picture import write_picture
 
         write_picture(instances, png)
-        console.print(f"Wrote {png}.", markup=False, soft_wrap=True)
+        print_line(f"Wrote {png}.")
     if rrd:
         from gcseg_ros.viewer.rerun import write_rrd
 
         write_rrd(instances, rrd)
-        console.print(f"Wrote {rrd}: open it with `rerun --bind 127.0.0.1 {rrd}`.", markup=False, soft_wrap=True)
+        print_line(f"Wrote {rrd}: open it with `rerun --bind 127.0.0.1 {rrd}`.")
     if html:
         from gcseg_ros.viewer.page import write_page
 
         write_page(instances, html, output.resolve().name)
-        console.print(f"Wrote {html}: open it in a browser.", markup=False, soft_wrap=True)
+        print_line(f"Wrote {html}: open it in a browser.")
     if not (png or rrd or html):
         from gcseg_ros.viewer.table import objects_table
 
@@ -270,9 +266,9 @@ def segment(
         wanted = {"segments": segments, "min_score": min_score}
         changes = {name: value for name, value in wanted.items() if value is not None}
         result, remark = segment_file(cloud, output, checkpoint, changes, device, up)
-    console.print(f"{len(result.objects)} instances: {output}", markup=False, soft_wrap=True)
+    print_line(f"{len(result.objects)} instances: {output}")
     if remark:
-        errors.print(remark, style="yellow", markup=False, soft_wrap=True)
+        print_line(remark, "yellow", errors)
 
 
 @app.command()
@@ -292,7 +288,7 @@ def bag(
     source = open_recording(recording, **_options(poses, options))
     with _progress("writing") as advance:
         count = write_bag(source, output, storage, compressed, overwrite, advance)
-    console.print(f"{count} frames: {output}", markup=False, soft_wrap=True)
+    print_line(f"{count} frames: {output}")
 
 
 @app.command()
@@ -307,7 +303,7 @@ def synthesize(
 
     with _progress("rendering") as advance:
         export(spec, output, progress=advance)
-    console.print(f"Wrote {output}.", markup=False, soft_wrap=True)
+    print_line(f"Wrote {output}.")
 
 
 @app.command("config")

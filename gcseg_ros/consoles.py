@@ -13,6 +13,11 @@ console = Console(highlight=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
 
 
+def print_line(text: str, style: str = "", to: Console = console) -> None:
+    """As it is: nothing in it is markup, and no line is broken."""
+    to.print(text, style=style, markup=False, soft_wrap=True)
+
+
 def print_table(table: Table) -> None:
     """On stdout; in a file or a pipe as wide as it is by nature."""
     if not console.is_terminal:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gcseg_ros.consoles import errors, print_table
+from gcseg_ros.consoles import errors, print_line, print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.report import labels_of, load_instances
 from gcseg_ros.evaluation.scannet_text import write_masks
@@ -60,7 +60,7 @@ def main(
         chosen = names or (scene_names(truth) if truth else folder_names(points))
         for name in chosen:
             count = write_scene(output_of(outputs, name), mesh_of(points, name), write / f"{name}.txt", label)
-            errors.print(f"{name}: {count} instances written", markup=False)
+            print_line(f"{name}: {count} instances written", to=errors)
     if truth is None:
         return
     stuff = exclude_stuff or stuff_labels is not None

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gcseg_ros.config import load_config
-from gcseg_ros.consoles import errors
+from gcseg_ros.consoles import errors, print_line
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import sole_writer
 from gcseg_ros.recordings import parse_options
@@ -85,15 +85,15 @@ def main(
             for scene, result in results:
                 if isinstance(result, str):
                     failures.append(f"{scene}: {result}")
-                    errors.print(f"Not labelled: {scene}: {result}", markup=False, soft_wrap=True)
+                    print_line(f"Not labelled: {scene}: {result}", to=errors)
                 else:
                     for note in result.notes:
-                        errors.print(f"{scene}: {note}", markup=False, soft_wrap=True)
+                        print_line(f"{scene}: {note}", to=errors)
                     entries += result.entries
                     entries.sort(key=lambda entry: order.get(entry.scene, -1))  # Ray's scenes are ready in any order
                     write_index(output, entries)
                     if not any(entry.file for entry in result.entries):
-                        errors.print(f"{scene} has no instances: it gives no sample.", markup=False, soft_wrap=True)
+                        print_line(f"{scene} has no instances: it gives no sample.", to=errors)
                 bar.scene()
     if failures:
         raise UserError(

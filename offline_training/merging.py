@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from gcseg_ros.config import load_config
-from gcseg_ros.consoles import errors
+from gcseg_ros.consoles import errors, print_line
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.merging import SHARE, VOXEL_M, as_map, keyframe_clouds, merged_bottom_up
 from gcseg_ros.output import OutputFolder
@@ -57,7 +57,7 @@ def main(
             {**protocol, "voxel_m": voxel_m, "share": share, "instances": len(found.objects), "wall_seconds": seconds},
         )
     for sentence in source.notes + source.left_out(len(source)):
-        errors.print(sentence, markup=False, soft_wrap=True)
+        print_line(sentence, to=errors)
     print(f"{len(found.objects)} instances: {output}")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from gcseg_ros.clouds.ply import read_cloud
-from gcseg_ros.consoles import console, errors
+from gcseg_ros.consoles import console, errors, print_line
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap
 from gcseg_ros.evaluation.scannet200 import (
@@ -60,7 +60,7 @@ def main(
     encoder = OpenClip.load(model, weights, device)
     found = []
     for i, scene in enumerate(scenes):
-        errors.print(f"{i + 1}/{len(scenes)} {scene}", markup=False)
+        print_line(f"{i + 1}/{len(scenes)} {scene}", to=errors)
         cloud = instances / f"{scene}.ply" if instances else None
         found.append(evaluate_scene(maps / scene, cloud, truths[scene].load(), encoder))
     report = class_report(found)
@@ -125,7 +125,7 @@ def evaluate_scene(out: Path, cloud: Path | None, truth: Truth, encoder: Encoder
     try:
         retrieval = Retrieval.load(out, encoder, cloud=cloud)
     except NothingSeenError as reason:
-        errors.print(f"{out.name} has no predictions: {reason}", style="yellow", markup=False, soft_wrap=True)
+        print_line(f"{out.name} has no predictions: {reason}", "yellow", errors)
         return overlaps_by_class(truth.instance, np.zeros((0, len(truth.instance)), bool), np.zeros(0, np.int64))
     labels = assigned(retrieval.query(prompts()))
     carried, _ = carry(retrieval.instances.points, retrieval.instances.instance, truth.points)

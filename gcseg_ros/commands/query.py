@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gcseg_ros.consoles import errors, print_table
+from gcseg_ros.consoles import errors, print_line, print_table
 from gcseg_ros.errors import UserError
 
 
@@ -69,9 +69,9 @@ def query(
         for answer in found:
             print_table(answers.answers_table(answer, top))
     for file in files:
-        errors.print(f"Wrote {file}.", markup=False, soft_wrap=True)
+        print_line(f"Wrote {file}.", to=errors)
     for remark in retrieval.remarks([*texts, *(negatives or [])]):
-        errors.print(remark, style="yellow", markup=False, soft_wrap=True)
+        print_line(remark, "yellow", errors)
 
 
 def heat_files(output: Path, answers: int, reads: Iterable[Path] = ()) -> list[Path]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from gcseg_ros.consoles import console, errors, print_table
+from gcseg_ros.consoles import errors, print_line, print_table
 from gcseg_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def list_(folder: Folder = None) -> None:
         checksum = "SHA-256" if entry.sha256 else "size only" if entry.size else "none"
         table.add_row(entry.name, here, size, checksum, entry.licence, entry.what)
     print_table(table)
-    console.print(f"They are kept in {escape(str(where))}.", soft_wrap=True)
+    print_line(f"They are kept in {where}.")
 
 
 @app.command("fetch")
@@ -63,13 +62,13 @@ def fetch_(
             task = bar.add_task(entry.name, total=entry.size)
             file, state = fetch(entry, folder, partial(_show, bar, task))
         known = "checked" if state is State.WHOLE else "its checksum is nowhere published, so it could not be checked"
-        console.print(f"{entry.name}: {escape(str(file))} ({known}).", soft_wrap=True)
+        print_line(f"{entry.name}: {file} ({known}).")
     where = weights_folder(folder).resolve()
     usual = None
     with suppress(UserError):  # a user without a home
         usual = weights_folder().resolve()
     if where != usual:
-        console.print(f"To have them found: export {FOLDER_VARIABLE}={escape(shlex.quote(str(where)))}", soft_wrap=True)
+        print_line(f"To have them found: export {FOLDER_VARIABLE}={shlex.quote(str(where))}")
 
 
 @app.command("verify")
@@ -86,7 +85,7 @@ def verify(
     where = weights_folder(folder)
     entries = [named(name) for name in names] if names else [e for e in TABLE if (where / e.file).is_file()]
     if not entries:
-        console.print(f"There are no weights in {escape(str(where))}.", soft_wrap=True)
+        print_line(f"There are no weights in {where}.")
     bad = 0
     for entry in entries:
         file = where / entry.file
@@ -94,7 +93,7 @@ def verify(
         bad += state not in (State.WHOLE, State.UNCONFIRMED)
         note = f", SHA-256 {sha256(file)}" if state is State.UNCONFIRMED else ""
         advice = "" if state in (State.WHOLE, State.UNCONFIRMED) else f": gcseg weights fetch {entry.name}"
-        console.print(f"{entry.name}: {state.value}{note} ({escape(str(file))}){advice}", soft_wrap=True)
+        print_line(f"{entry.name}: {state.value}{note} ({file}){advice}")
     return 1 if bad else 0
 
 

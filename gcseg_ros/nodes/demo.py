@@ -20,7 +20,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gcseg_ros.commands.endings import INTERRUPTED
-from gcseg_ros.consoles import console, errors
+from gcseg_ros.consoles import console, errors, print_line
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import graph
 from gcseg_ros.output import check_replaceable
@@ -44,16 +44,16 @@ def main(arguments: list[str] | None = None) -> int:
         check_replaceable(output)
         recording = open_recording(given.recording)
         if not ros_is_installed():
-            console.print("rclpy is not installed (its wheels need Python 3.11 to 3.13): mapping without ROS.")
+            print_line("rclpy is not installed (its wheels need Python 3.11 to 3.13): mapping without ROS.")
             map_in_process(recording, output)
         else:
             map_over_ros(given.recording, output, len(recording), given.domain_id)
         report(recording, output)
     except UserError as error:
-        errors.print(f"demo: {error}", style="red", markup=False, soft_wrap=True)
+        print_line(f"demo: {error}", "red", errors)
         return 2
     except KeyboardInterrupt:
-        errors.print("demo: interrupted; everything that was started has ended.")
+        print_line("demo: interrupted; everything that was started has ended.", to=errors)
         return INTERRUPTED
     return 0
 
@@ -75,7 +75,7 @@ def map_over_ros(recording: str, output: Path, frames: int, domain_id: int | Non
     arguments = {"recording": recording, "output_dir": str(output), "log_level": "warn"}
     planned = graph.replay(arguments, diagnostics_rate_hz=4.0, warn_after_s=30.0)
     join(planned, domain_id)
-    console.print("starting replay_node and mapping_node (the first run on a machine compiles for a minute)")
+    print_line("starting replay_node and mapping_node (the first run on a machine compiles for a minute)")
     with processes(planned) as running, Watcher() as watcher:
         mapping, replay = running["mapping_node"], running["replay_node"]
         with progress("mapping over ROS 2", frames) as advance:
@@ -86,9 +86,9 @@ def map_over_ros(recording: str, output: Path, frames: int, domain_id: int | Non
             if replay.returncode != 0:
                 raise UserError(f"replay_node ended with status {replay.returncode}: see its message above.")
             advance(frames)
-        console.print("saving the map")
+        print_line("saving the map")
         saved = watcher.save(lambda: check_alive("mapping_node", mapping))
-        console.print(saved, markup=False, soft_wrap=True)
+        print_line(saved)
     for name, process in running.items():
         if process.returncode != 0:
             raise UserError(f"{name} ended with status {process.returncode} instead of 0: see its message above.")
@@ -203,10 +203,10 @@ def report(recording: Recording, output: Path) -> None:
 
     mapped = read_json(output / "summary.json")["frames"]
     if mapped != len(recording):
-        console.print(f"{mapped} of {len(recording)} frames were mapped; the others had no pose or could not be read.")
+        print_line(f"{mapped} of {len(recording)} frames were mapped; the others had no pose or could not be read.")
     truth = truth_of(recording, output)
     if truth is None:
-        console.print(f"{recording.name} has no truth to compare with.", markup=False)
+        print_line(f"{recording.name} has no truth to compare with.")
         return
     console.print(table(evaluate(output, truth)))
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from gcseg_ros.consoles import errors
+from gcseg_ros.consoles import errors, print_line
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.truth import SCENE_CLOUD
 from gcseg_ros.files import atomic_path, read_json, write_json_atomic
@@ -68,7 +68,7 @@ def main(
                 failures.append(str(error))
                 with suppress(OSError):
                     (output / scene.name).rmdir()  # only where it is empty
-                errors.print(f"Not prepared: {scene.name}: {error}", markup=False, soft_wrap=True)
+                print_line(f"Not prepared: {scene.name}: {error}", to=errors)
             write_index(output, protocol, entries)
             bar.advance(task)
     if failures:
