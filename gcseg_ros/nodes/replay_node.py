@@ -24,7 +24,7 @@ from gcseg_ros.frames import Frame
 from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.mapping_node import POSE_TYPES
 from gcseg_ros.nodes.parameters import ReplayNodeConfig, declare, read
-from gcseg_ros.recordings import open_recording, prefetch
+from gcseg_ros.recordings import open_recording, parse_options, prefetch
 from gcseg_ros.ros_types.messages import nanoseconds, stamp_ns
 
 STEP_S = 0.02
@@ -46,8 +46,7 @@ class ReplayNode(Node):
         self.config = config = read(self, ReplayNodeConfig)
         if not config.recording:
             raise UserError("The parameter recording must name a folder, a bag or synthetic:SEED; it is empty.")
-        options = [option.partition("=") for option in config.recording_options.split()]
-        self._recording = open_recording(config.recording, **{name: value for name, _, value in options})
+        self._recording = open_recording(config.recording, **parse_options(config.recording_options.split()))
         self.done: Future = Future()
         self._stopped, self._sent_or_seen = threading.Event(), threading.Condition()
         self._in_flight: deque[int] = deque()  # stamps that were sent and are not mapped yet

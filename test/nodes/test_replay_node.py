@@ -142,6 +142,7 @@ def test_the_reader_goes_away(ros, recording, capfd):
         ({"recording": "/nowhere/at/all"}, "no such file or folder"),
         ({"rate": -1.0}, "rate must be a number >= 0, <= 1000"),
         ({"recording_options": "pose=x"}, "has no option 'pose'"),
+        ({"recording_options": "poses"}, "is written name=value; found 'poses'"),
     ],
 )
 def test_wrong_parameters(ros, recording, parameters, sentence):
