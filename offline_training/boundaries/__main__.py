@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gcseg_ros.errors import UserError
-from gcseg_ros.packages import extra
+from gcseg_ros.packages import require_packages
 from offline_training.commands import run
 
 CACHE = Path(tempfile.gettempdir()) / "gcseg_views"
@@ -22,7 +21,7 @@ def main(
     rate: Annotated[float, typer.Option(min=0, help="highest learning rate")] = 2e-3,
     seed: Annotated[int, typer.Option(min=0, help="of weights, views and augmentation")] = 0,
     pool: Annotated[int, typer.Option(min=1, help="different generated views")] = 8000,
-    fresh: Annotated[float, typer.Option(min=0, help="new views a example until the pool is full")] = 0.3,
+    fresh: Annotated[float, typer.Option(min=0, help="new views an example, until the pool is full")] = 0.3,
     cache: Annotated[Path, typer.Option(help="folder that keeps generated views")] = CACHE,
     workers: Annotated[int, typer.Option(min=0, help="processes that prepare examples")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="threads of the training itself")] = 1,
@@ -31,21 +30,16 @@ def main(
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="a GPU wants --workers for every processor")] = "cpu",
 ) -> None:
     """Train the boundary network on generated rooms and export it. Same settings, same result."""
-    try:
-        import torch
-    except ImportError:
-        raise UserError(f"Training needs torch, which is not installed: {extra('train')}.") from None
+    require_packages("Training", ("torch",), "train")
+    import torch
+
+    from gcseg_ros.networks.runtime import device_of
     from offline_training.boundaries.training import Settings, train
 
-    if device not in ("cpu", "cuda"):
-        raise UserError(f"--device must be cpu or cuda; found {device!r}.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "PyTorch finds no GPU here: choose --device cpu, or install a driver and a PyTorch built for it."
-        )
+    trained_on = device_of(device, "--device")
     torch.set_num_threads(threads)
     settings = Settings(steps, batch, rate, seed, pool, fresh)
-    print(train(settings, output, cache, resume, workers, validate_every, held_out, torch.device(device)))
+    print(train(settings, output, cache, resume, workers, validate_every, held_out, trained_on))
 
 
 if __name__ == "__main__":

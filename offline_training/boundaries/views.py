@@ -100,7 +100,7 @@ class Examples(Dataset):
     """Augmented examples by number: features, and the targets as `targets` gives them.
 
     pool   how many different views there are
-    fresh  new views a example until the pool is full: the rest repeats views made before, augmented differently
+    fresh  new views an example, until the pool is full: the rest repeats views made before, augmented differently
     """
 
     def __init__(self, cache: ViewCache, seed: int, pool: int, fresh: float) -> None:

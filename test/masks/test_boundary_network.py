@@ -284,7 +284,7 @@ class TestTraining:
         from offline_training.commands import run
 
         assert run(main, ["--output", str(tmp_path), "--device", "tpu"]) == 2
-        assert "must be cpu or cuda; found 'tpu'" in capsys.readouterr().err
+        assert "--device must be auto, cpu, cuda or cuda:N; found 'tpu'" in capsys.readouterr().err
         if not self.torch.cuda.is_available():
             assert run(main, ["--output", str(tmp_path), "--device", "cuda"]) == 2
             assert "finds no GPU" in capsys.readouterr().err
