@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.nodes.diagnostics import InputState
 from gcseg_ros.nodes.inputs import Input
 from gcseg_ros.nodes.managed import LATCHED, ManagedNode
+from gcseg_ros.nodes.worker import Worker
 from gcseg_ros.ros_types.clouds import PointCloud, to_point_cloud
 
 
@@ -23,6 +25,16 @@ class CloudNode(ManagedNode):
 
     def _cloud_input(self) -> Input:
         return Input(self, "cloud", self._config.topics.cloud, [PointCloud2], self._take_cloud, LATCHED, True)
+
+    def _cloud_worker(self, idle: Callable[[], None]) -> Worker[PointCloud2]:
+        """What works on one cloud after the other, the latest of those that wait, and is `idle` in between."""
+        return Worker(
+            process=partial(self._guarded, self._process),
+            idle=partial(self._guarded, idle),
+            size=1,
+            policy="drop_oldest",
+            drop=lambda message: self._drops("replaced by a newer cloud"),
+        )
 
     def _take_cloud(self, message: PointCloud2) -> None:
         """Executor thread. A newer cloud takes the place of one that waits; the first without points, of a map that was reset, is

@@ -30,10 +30,7 @@ from gcseg_ros.ros_types.messages import intrinsics_from_info, pose_matrix, stam
 from gcseg_ros.viewer.colours import instance_colours
 
 IMAGES = {"rgb8": (np.uint8, 3), "16UC1": (np.uint16, 1), "32FC1": (np.float32, 1)}
-CLOUD = np.dtype(
-    [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("instance_id", "<u4"), ("confidence", "<f4")]
-)
-HEAT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("instance_id", "<u4"), ("score", "<f4")])
+CLOUD = [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("instance_id", "<u4")]
 FIELD_TYPES = {"<f4": PointField.FLOAT32, "<u4": PointField.UINT32}
 
 
@@ -114,27 +111,23 @@ def tf_message(matrix: Array, head: Header, child_frame_id: str) -> Any:
 
 def cloud_message(instances: InstanceMap, head: Header, colours: Literal["instance", "camera"]) -> PointCloud2:
     """x y z rgb instance_id confidence; instance_id 0 is no instance, rgb is the instance's colour or the camera's."""
-    rgb = (instance_colours(instances.instance) if colours == "instance" else instances.colours).astype(np.uint32)
-    points = np.empty(len(instances.points), CLOUD)
-    points["x"], points["y"], points["z"] = instances.points.T
-    points["rgb"] = rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
-    points["instance_id"] = instances.instance.clip(0)
-    points["confidence"] = instances.confidence
-    return _cloud(points, head)
+    rgb = instance_colours(instances.instance) if colours == "instance" else instances.colours
+    return _cloud(instances, rgb, "confidence", instances.confidence, head)
 
 
 def heat_message(instances: InstanceMap, scores: npt.NDArray[np.float32], head: Header) -> PointCloud2:
     """x y z rgb instance_id score: scores (N,) from green through yellow to red; grey and NaN where there is none."""
-    rgb = heat_colours(scores).astype(np.uint32)
-    points = np.empty(len(instances.points), HEAT)
+    return _cloud(instances, heat_colours(scores), "score", scores, head)
+
+
+def _cloud(
+    instances: InstanceMap, colours: npt.NDArray[np.uint8], name: str, values: npt.NDArray[np.float32], head: Header
+) -> PointCloud2:
+    """x y z rgb instance_id, and the values (N,) by this name."""
+    points, rgb = np.empty(len(instances.points), [*CLOUD, (name, "<f4")]), colours.astype(np.uint32)
     points["x"], points["y"], points["z"] = instances.points.T
     points["rgb"] = rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
-    points["instance_id"], points["score"] = instances.instance.clip(0), scores
-    return _cloud(points, head)
-
-
-def _cloud(points: npt.NDArray[np.void], head: Header) -> PointCloud2:
-    """Structured (N,), one field of the message for each of its own."""
+    points["instance_id"], points[name] = instances.instance.clip(0), values
     fields = [
         # RViz and PCL read the packed colour as a float's bits
         PointField(

@@ -27,7 +27,6 @@ from gcseg_ros.nodes.inputs import Input
 from gcseg_ros.nodes.managed import LATCHED, RELIABLE
 from gcseg_ros.nodes.parameters import QueryNodeConfig, read
 from gcseg_ros.nodes.views import ViewInputs
-from gcseg_ros.nodes.worker import Worker
 from gcseg_ros.retrieval import OpenClip, Retrieval, ViewGatherer
 from gcseg_ros.retrieval.answers import Answer, as_json
 from gcseg_ros.retrieval.cached_encoder import CachedEncoder
@@ -71,13 +70,7 @@ class QueryNode(CloudNode):
         self._waiting: deque[str] = deque()
         self._answered = 0
         self._query_s = 0.0
-        self._worker: Worker[PointCloud2] = Worker(
-            process=partial(self._guarded, self._process),
-            idle=partial(self._guarded, self._refresh_if_due),
-            size=1,
-            policy="drop_oldest",
-            drop=lambda message: self._drops("replaced by a newer cloud"),
-        )
+        self._worker = self._cloud_worker(self._refresh_if_due)
         self._heatmap = self._advertise(PointCloud2, "~/heatmap", LATCHED)
         self._result = self._advertise(MarkerArray, "~/result", LATCHED)
         self._scores = self._advertise(String, "~/scores", LATCHED)

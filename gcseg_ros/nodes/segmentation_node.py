@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import Any
 
 from gcseg_ros.nodes.run import run  # first: says in one sentence that rclpy is missing
@@ -24,7 +23,6 @@ from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.cloud_node import CloudNode
 from gcseg_ros.nodes.managed import LATCHED
 from gcseg_ros.nodes.parameters import SegmentationNodeConfig, read
-from gcseg_ros.nodes.worker import Worker
 from gcseg_ros.ros_types.clouds import PointCloud
 from gcseg_ros.viewer.colours import instance_colours
 
@@ -51,13 +49,7 @@ class SegmentationNode(CloudNode):
         self._segmented_s = float("-inf")
         self._statistics: dict[str, Any] = {}
         self._publications = 0
-        self._worker: Worker[PointCloud2] = Worker(
-            process=partial(self._guarded, self._process),
-            idle=partial(self._guarded, self._segment_if_due),
-            size=1,
-            policy="drop_oldest",
-            drop=lambda message: self._drops("replaced by a newer cloud"),
-        )
+        self._worker = self._cloud_worker(self._segment_if_due)
         self._cloud = self._advertise(PointCloud2, "~/cloud", LATCHED)
         self._markers = self._advertise(MarkerArray, "~/instances", LATCHED)
 
