@@ -26,22 +26,19 @@ class TopicPoses:
 
     def __init__(self, exact: bool, slop_s: float, gap_s: float) -> None:
         self._slop_s, self._gap_s = (0.0, 0.0) if exact else (slop_s, gap_s)
-        self._newest = -1
         self.forget()
 
-    def add(self, msg: Any) -> int:
-        """Remember a PoseStamped, PoseWithCovarianceStamped or Odometry; gives its stamp in ns. Raises UserError."""
-        stamp, matrix = stamp_ns(msg.header.stamp), pose_matrix(msg)
+    def add(self, msg: Any) -> None:
+        """Remember a PoseStamped, PoseWithCovarianceStamped or Odometry. Raises UserError."""
+        matrix = pose_matrix(msg)
         self._frame_id = msg.header.frame_id.lstrip("/")
         self._child_frame_id = getattr(msg, "child_frame_id", "").lstrip("/")
-        self._trajectory.add(stamp, matrix)
-        self._newest = max(stamp, self._newest)
-        return stamp
+        self._trajectory.add(stamp_ns(msg.header.stamp), matrix)
 
     def at(self, stamp_ns: int, camera_frame: str) -> Pose | None:
         """See `PoseSource`."""
         # beyond the newest pose a better one may come: no tolerance yet
-        matrix = self._trajectory.at(stamp_ns, self._slop_s if self._newest >= stamp_ns else 0.0)
+        matrix = self._trajectory.at(stamp_ns, 0.0 if self._trajectory.ends_before(stamp_ns) else self._slop_s)
         return None if matrix is None else Pose(matrix, self._frame_id, self._child_frame_id)
 
     def in_gap(self, stamp_ns: int) -> bool:
@@ -50,7 +47,7 @@ class TopicPoses:
 
     def forget(self) -> None:
         """See `PoseSource`."""
-        self._trajectory, self._newest = Trajectory(KEPT_S, max_gap_s=self._gap_s), -1
+        self._trajectory = Trajectory(KEPT_S, max_gap_s=self._gap_s)
 
 
 class TfPoses:
