@@ -202,8 +202,6 @@ def test_colours_go_from_green_through_yellow_to_red():
     assert min(middle[:2]) > 200 > middle[2]
     assert high[0] > 200 > high[1:].max()
     assert len(set(none.tolist())) == 1
-    np.testing.assert_array_equal(heat_colours(np.array([0.2]), 0.1, 0.3)[0], middle)
-    np.testing.assert_array_equal(heat_colours(np.array([-5.0, 5.0]), 0.1, 0.3), [low, high])
     assert heat_colours(np.full((2, 3), np.nan)).shape == (2, 3, 3)
     np.testing.assert_array_equal(heat_colours(np.array([0.2, 0.2])), [low, low])
     assert heat_colours(np.zeros(0)).shape == (0, 3)
