@@ -1,7 +1,6 @@
-"""A frame at working resolution: decimated depth, temporally filtered depth, normals.
+"""A frame at working resolution: turned upright, its depth reduced and filtered over time, with normals.
 
-Everything here is per pixel and independent of the length of the video: only the previous view is kept.
-`camera` is (fx, fy, cx, cy) at working resolution; transforms are (4, 4) float64.
+Only the previous view is kept, however long the video.
 """
 
 from __future__ import annotations

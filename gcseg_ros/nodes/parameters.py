@@ -130,7 +130,7 @@ class ReplayNodeConfig(Part):
     wait_for_subscribers_s: float = Field(
         600.0, ge=0, description="wait so long until every topic has a subscriber; 0 = do not wait"
     )
-    flow_control: bool = Field(False, description="send on only when `labels` says that frames have been mapped")
+    flow_control: bool = Field(False, description="wait for the labels of mapped frames, so that none is lost")
     labels_topic: str = Field("mapping_node/labels", description="flow control: where the labels of mapped frames come")
     in_flight: int = Field(8, ge=1, le=1000, description="flow control: frames sent and not yet mapped")
     stall_timeout_s: float = Field(120.0, gt=0, description="flow control: go on after so long without any label")
@@ -143,7 +143,7 @@ class ReplayNodeConfig(Part):
     )
     frame_id: FrameName = Field("camera_optical_frame", description="the camera's optical frame")
     clock: bool = Field(True, description="publish /clock")
-    publish_tf: bool = Field(False, description="publish the poses on /tf as well (needs tf2_ros)")
+    publish_tf: bool = Field(False, description="publish the poses on /tf as well (needs tf2_msgs)")
 
 
 class CloudTopic(Part):
@@ -179,7 +179,10 @@ class SegmentationNodeConfig(Part):
 class QueryTopics(CloudTopic):
     """Names of the topics that are read; remapping works as well."""
 
-    views: str = Field("mapping_node/views", description="where colour, depth, camera_info, depth_info and pose come")
+    views: str = Field(
+        "mapping_node/views",
+        description="where the topics colour, depth, camera_info, depth_info, pose and map of its views are",
+    )
 
 
 class QueryNodeConfig(Part):

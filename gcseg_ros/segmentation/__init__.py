@@ -2,7 +2,7 @@
 
 coordinates -> kernel_maps -> convolution -> backends (the engine); sparse_tensor, layers -> res16unet (the backbone);
 features, attention, positions, windows -> network (the mask decoder and the whole); checkpoint; segments -> segment_graph -> joining
-(objects made of geometric segments) -> post_processing -> segmenter (what people call); fusion with tracked objects; command.
+(objects made of geometric segments) -> post_processing -> segmenter (what people call); fusion with tracked objects.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ def main(
     chosen = [s for s in source.scenes() if split in ("all", s.split) and (not scenes or s.name in scenes)]
     missing = sorted(set(scenes or []) - {scene.name for scene in chosen})
     if missing or not chosen:
-        what = f"the scenes {', '.join(missing)}" if missing else "scenes"
-        raise UserError(f"{root} has none of {what} of the split {split}: see docs/datasets.md for what to download.")
+        what = f"has none of the scenes {', '.join(missing)}" if missing else "has no scenes"
+        raise UserError(f"{root} {what} of the split {split}: see docs/datasets.md for what to download.")
     entries: dict[str, dict[str, Any]] = {e["scene"]: e for e in known_entries(output)}
     write_index(output, protocol, entries)
     failures = []

@@ -254,7 +254,7 @@ SCAN = "scans/scene0000_00/scene0000_00"
         (without(f"{SCAN}.sens"), ["--frames", "1"], "--type .sens"),
         (with_text(f"{SCAN}.sens", "hello"), ["--frames", "1"], "download it again"),
         (None, ["--scene", "scene0007_00"], "scene0007_00"),
-        (None, ["--split", "train"], "has none of scenes"),
+        (None, ["--split", "train"], "has no scenes"),
     ],
 )
 def test_what_is_missing_is_one_sentence(tmp_path, capsys, damage, arguments, words):
