@@ -103,9 +103,8 @@ def warp(depth, weight, normals, motion, last_camera, camera):
                     at = offset / slope
                     if abs(at - Z) > 0.05 * Z:
                         at = Z
-                near = (1 - abs(x - i)) * (
-                    1 - abs(y - j)
-                ) + 1e-3  # on a pixel's middle its neighbours have little, not nothing
+                # on a pixel's middle its neighbours have little, not nothing
+                near = (1 - abs(x - i)) * (1 - abs(y - j)) + 1e-3
                 if out[j, i] == 0 or at < out[j, i] - reach:
                     out[j, i], out_weight[j, i], share[j, i] = at, weight[v, u], near
                 elif at < out[j, i] + reach:

@@ -15,10 +15,8 @@ PIXELS = np.s_[::16, ::16]  # those looked at: a keyframe of 640x480 takes some 
 OCTAVE, OCTAVES, NEARER = 8, 30, 56
 FIRST = np.log2(NEAREST_M) - NEARER / OCTAVE
 MOST_LEFT_OUT = 0.8  # a share of depth beyond the limit, or too near, that is told of
-BLANK, MOST_BLANK = (
-    3.0,
-    0.5,
-)  # standard deviation of an image's values that show nothing, and the share of such images that is told of
+BLANK = 3.0  # standard deviation of an image's values, below which it shows nothing
+MOST_BLANK = 0.5  # share of such images that is told of
 
 
 class LeftOut:

@@ -124,9 +124,8 @@ def _sam_of_shapes(state: dict[str, Tensor]) -> Any:
     grid = state["image_encoder.pos_embed"].shape[1]
     out = state["image_encoder.neck.0.weight"].shape[0]
     depth = 1 + max(int(name.split(".")[2]) for name in state if name.startswith("image_encoder.blocks."))
-    reach = [
-        state[f"image_encoder.blocks.{i}.attn.rel_pos_h"].shape for i in range(depth)
-    ]  # (2 * side - 1, width of a head)
+    # (2 * side - 1, width of a head)
+    reach = [state[f"image_encoder.blocks.{i}.attn.rel_pos_h"].shape for i in range(depth)]
     everywhere = tuple(i for i in range(depth) if reach[i][0] == 2 * grid - 1)
     windows = {(rows + 1) // 2 for rows, _ in reach if rows != 2 * grid - 1}
     layers = {int(name.split(".")[3]) for name in state if name.startswith("mask_decoder.transformer.layers.")}

@@ -87,9 +87,8 @@ class MappingNode(ManagedNode):
         self._refused = ""  # why the latest frame could not be mapped
         self._latency_s = self._delay_s = 0.0
         self._statistics: dict[str, Any] = {}
-        waits = (
-            self._session.frames and config.pose_source == "topic"
-        )  # a map of unknown frame is published when a pose names it
+        # a map of unknown frame is published when a pose names it
+        waits = self._session.frames and config.pose_source == "topic"
         known = config.map_frame_id or self._session.frame.id
         self._map_frame_id, self._camera_frame_id = known or ("" if waits else "map"), ""
         self._stamp_ns, self._published_s = self.get_clock().now().nanoseconds, 0.0

@@ -74,9 +74,8 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
             if executor is not None:
                 executor.shutdown()  # else its __del__ may come after ROS's end, and print a traceback
         rclpy.try_shutdown()
-    if getattr(
-        node, "busy", False
-    ):  # the interpreter's end would tear that thread out of a library's code, which aborts
+    if getattr(node, "busy", False):
+        # the interpreter's end would tear that thread out of a library's code, which aborts
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -22,9 +22,8 @@ def export(network: BoundaryUNet, scale: float, bias: float, mean: Floats, compo
     model = Calibrated(network, scale, bias, *known).eval()
     temporary = path.with_name(path.name + ".tmp")
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # the tracing exporter is all that is needed, without onnxscript
+        # the tracing exporter is all that is needed, without onnxscript
+        warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             model,
             (torch.zeros(1, CHANNELS, 240, 320),),

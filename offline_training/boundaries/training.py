@@ -225,9 +225,7 @@ def restore(
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         step, found = int(state["step"]), state["settings"]
-    except (
-        Exception
-    ):  # torch has an exception type for every kind of broken file, and its advice is not for whoever trains
+    except Exception:  # torch has no common type for broken files, and its advice is not for whoever trains
         raise UserError(
             f"The checkpoint {path} cannot be read, it is damaged or of another version: delete it, or give a new folder."
         ) from None
