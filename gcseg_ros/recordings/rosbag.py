@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from gcseg_ros.camera.lens import Lens
-from gcseg_ros.camera.registration import apart, as_fine_as_colour, narrow_colour, registered, share_in_colour
-from gcseg_ros.camera.transforms import FIXED_FRAMES, MAX_GAP_S, SECOND_NS, Trajectory, TransformTree
+from gcseg_ros.camera.transforms import FIXED_FRAMES, TransformTree
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import WORLD_WITHOUT_UP, Array, CameraIntrinsics, Frame, is_z_up
-from gcseg_ros.recordings import Recording, why_unusable
+from gcseg_ros.frames import WORLD_WITHOUT_UP, Frame
+from gcseg_ros.recordings import Recording
 from gcseg_ros.recordings.bag_files import BagFiles, has_metadata, is_storage, storage_files
+from gcseg_ros.recordings.bag_frames import Assembly
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, camera_info_beside, choose_topics
 from gcseg_ros.recordings.bag_transforms import without_rivals
-from gcseg_ros.ros_types.messages import (
-    bends,
-    intrinsics_from_info,
-    lens_from_info,
-    pose_matrix,
-    seconds,
-    stamp_ns,
-    to_depth_m,
-    to_rgb,
-)
+from gcseg_ros.ros_types.messages import bends, intrinsics_from_info, stamp_ns
 
-PAIR_TOLERANCE_NS = 30_000_000
-POSE_TOLERANCE_S = 0.02
-WAIT_NS = 2 * SECOND_NS  # an image waits this long, in the bag's time, for its partner and its pose
-IN_GAP = f"poses further apart than {MAX_GAP_S:g} s at the image's time"
-TOO_LATE = f"poses end before the image's time, or come later in the bag than an image waits, {WAIT_NS / SECOND_NS:g} s"
 NO_STATIC = ", and the bag no /tf_static, which usually says where the camera sits and must be recorded from its start"
-QUEUE = 130  # images of a kind that are held at most: 2 s at 60 Hz
-APART = 0.05  # share of what depth sees, that colour sees; below they are of two cameras that look elsewhere
 FIRST_FEW = 100  # messages: what none of them has, a stamp or the calibration of a colour camera, a topic never has
 
 
@@ -118,6 +98,33 @@ class RosBag(Recording):
             yield from self._frames_of(bag)
 
     def _frames_of(self, bag: BagFiles) -> Iterator[Frame | str]:
+        topics, worlds = self._chosen(bag)
+        unstamped = frozenset(
+            topic for topic in (topics.rgb, topics.depth, topics.pose) if topic and _unstamped(bag, topic)
+        )
+        assembly = Assembly(topics, worlds, self._body_frame, self._rectify, unstamped, self.notes)
+        cameras = sorted({topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic})
+        static = {topic for topic in topics.tf if topic.endswith("tf_static")}
+        for camera in cameras:
+            if info := _first_camera(bag, camera):
+                assembly.add_camera(camera, info)
+                if bends(info) and not self._rectify and "rect" not in topics.rgb:
+                    self.notes.append(
+                        f"{camera} tells of lens distortion: if its images are raw, map them with --option rectify=yes."
+                    )
+        for _, _, message in bag.messages(static):
+            assembly.poses.add_transforms(message, static=True)
+        if topics.pose and not self._body_frame and not _body_of(bag, topics.pose):
+            self.notes.append(_of_unknown_body(topics, assembly.poses.frames()))
+        streamed = {topics.rgb, topics.depth, *cameras, *topics.tf} - static
+        for topic, log_ns, message in bag.messages(streamed | {topics.pose} if topics.pose else streamed):
+            assembly.add(topic, log_ns, message)
+            yield from assembly.ready(log_ns)
+        yield from assembly.ready(None)
+        self._tell_what_was_missing(assembly, worlds, "" if static else NO_STATIC)
+
+    def _chosen(self, bag: BagFiles) -> tuple[Topics, tuple[str, ...]]:
+        """The topics to read and the frames from which TF may lead to the camera; notes what was chosen."""
         topics, camera = self.topics, bag.frame_id(self.topics.depth)
         tf, rivals = without_rivals(bag, topics, self._told_pose, self._starts(bag), camera)
         topics = replace(topics, tf=tf)
@@ -136,45 +143,21 @@ class RosBag(Recording):
             topics = replace(topics, pose=pose)
         self._check_depth_camera(bag, topics)
         topics = self._calibrated(bag, topics)
-        unstamped = frozenset(
-            topic for topic in (topics.rgb, topics.depth, topics.pose) if topic and _unstamped(bag, topic)
-        )
-        assembly = _Assembly(topics, worlds, self._body_frame, self._rectify, unstamped, self.notes)
         self.notes.append(
             f"Colour is {topics.rgb}, depth {topics.depth}, calibration {topics.camera_info}, poses are {poses}."
         )
         self.notes += rivals
-        cameras = sorted({topic for topic in (topics.camera_info, topics.rgb_camera_info) if topic})
-        static = {topic for topic in topics.tf if topic.endswith("tf_static")}
-        for camera in cameras:
-            if info := _first_camera(bag, camera):
-                assembly.add_camera(camera, info)
-                if bends(info) and not self._rectify and "rect" not in topics.rgb:
-                    self.notes.append(
-                        f"{camera} tells of lens distortion: if its images are raw, map them with --option rectify=yes."
-                    )
-        for _, _, message in bag.messages(static):
-            assembly.poses.add_transforms(message, static=True)
-        if topics.pose and not self._body_frame and not _body_of(bag, topics.pose):
-            hint = "record TF, which says where the camera sits"
-            if topics.tf:
-                mounts = f" (TF has {', '.join(frames)})" if (frames := assembly.poses.frames()) else ""
-                hint = f"name its frame with --option body_frame=FRAME{mounts}"
-            self.notes.append(
-                f"{topics.pose} does not say of what it is the pose: it is taken for the camera's optical frame; if it is a robot's, {hint}."
-            )
-        streamed = {topics.rgb, topics.depth, *cameras, *topics.tf} - static
-        for topic, log_ns, message in bag.messages(streamed | {topics.pose} if topics.pose else streamed):
-            assembly.add(topic, log_ns, message)
-            yield from assembly.ready(log_ns)
-        yield from assembly.ready(None)
+        return topics, worlds
+
+    def _tell_what_was_missing(self, assembly: Assembly, worlds: tuple[str, ...], no_static: str) -> None:
+        """At the end of the bag. Raises UserError where there is no frame because TF leads to the camera at no time."""
         unconnected = assembly.poses.unconnected()
         refused = assembly.poses.refused(transforms=not assembly.made or bool(self.skipped))
         if not assembly.made and unconnected is not None:
             sentence = (
                 f"No frame of {self.path} can be used: TF does not lead from {' or '.join(worlds)} to the images' "
                 f"frame_id {unconnected!r} at any time; TF has the frames "
-                f"{', '.join(assembly.poses.frames()) or 'none'}{'' if static else NO_STATIC}: choose the world with fixed_frame, or a pose_topic."
+                f"{', '.join(assembly.poses.frames()) or 'none'}{no_static}: choose the world with fixed_frame, or a pose_topic."
             )
             raise UserError(" ".join([sentence, *refused]))
         self.notes += refused
@@ -253,6 +236,15 @@ def _body_of(bag: BagFiles, pose: str) -> str:
     return getattr(bag.first(pose), "child_frame_id", "")
 
 
+def _of_unknown_body(topics: Topics, frames: list[str]) -> str:
+    """What to tell of a pose topic that does not say of what it is the pose; `frames` are TF's."""
+    hint = "record TF, which says where the camera sits"
+    if topics.tf:
+        mounts = f" (TF has {', '.join(frames)})" if frames else ""
+        hint = f"name its frame with --option body_frame=FRAME{mounts}"
+    return f"{topics.pose} does not say of what it is the pose: it is taken for the camera's optical frame; if it is a robot's, {hint}."
+
+
 def _of_another_camera(bag: BagFiles, image: str, info: str) -> str:
     """How a camera_info that is not recorded beside an image tells that it is not of its camera; else empty."""
     if info == camera_info_beside(image):
@@ -266,306 +258,3 @@ def _of_another_camera(bag: BagFiles, image: str, info: str) -> str:
 def _unstamped(bag: BagFiles, topic: str) -> bool:
     """Whether a driver leaves the stamps of a topic zero; one that is zero among others is the start of a simulator's time."""
     return not any(stamp_ns(m.header.stamp) for _, _, m in islice(bag.messages({topic}), FIRST_FEW))
-
-
-class _Assembly:
-    """Puts frames together from the messages of a bag, in order of stamps; of `unstamped` topics the log time is the stamp."""
-
-    def __init__(
-        self,
-        topics: Topics,
-        worlds: tuple[str, ...],
-        body_frame: str | None,
-        rectify: bool,
-        unstamped: frozenset[str],
-        notes: list[str],
-    ) -> None:
-        self.topics = topics
-        self._unstamped = unstamped
-        self._notes = notes  # for the user; gets what the messages tell
-        self.poses = _Poses(topics, worlds, body_frame)
-        self._rectify = rectify
-        self._share: float | None = None  # of what depth sees, that colour sees; None: not known yet
-        self._cameras: dict[str, dict[int, tuple[CameraIntrinsics, Lens | None]]] = {}
-        self._colours: list[tuple[int, Any]] = []  # (stamp, message), by stamp
-        self._depths: list[tuple[int, int, Any]] = []  # (stamp, log time, message), by stamp
-        self._number = 0  # of the next depth image
-        self.made = 0  # frames
-        self._spans: dict[str, tuple[int, int]] = {}  # topic -> its first and last stamp, until a frame is made
-
-    def add(self, topic: str, log_ns: int, message: Any) -> None:
-        if not self.made:
-            self._see(topic, log_ns, message)
-        if topic == self.topics.rgb:
-            insort(self._colours, (self._stamp(topic, log_ns, message), message), key=itemgetter(0))
-            del self._colours[:-QUEUE]
-        elif topic == self.topics.depth:
-            insort(self._depths, (self._stamp(topic, log_ns, message), log_ns, message), key=itemgetter(0))
-        elif topic == self.topics.pose:
-            self.poses.add_pose(message, self._stamp(topic, log_ns, message))
-        elif topic in self.topics.tf:
-            self.poses.add_transforms(message)
-        else:
-            try:
-                self.add_camera(topic, message)
-            except UserError as error:
-                self._note(f"{error} The calibration before or after it is taken instead.")
-
-    def stamps(self) -> str:
-        """From when to when each topic is stamped, where no frame could be made, and what that tells of clocks."""
-        spans = (
-            f"{topic} {first / SECOND_NS:.2f} to {last / SECOND_NS:.2f} s"
-            for topic, (first, last) in self._spans.items()
-        )
-        apart = any(one[0] > other[1] for one in self._spans.values() for other in self._spans.values())
-        advice = ": what belongs together must be stamped by one clock" if apart else ""
-        return f"Stamps are {', '.join(spans)}{advice}."
-
-    def _see(self, topic: str, log_ns: int, message: Any) -> None:
-        if topic in self._cameras:
-            return
-        parts = message.transforms if topic in self.topics.tf else [message]
-        for stamp in (self._stamp(topic, log_ns, part) for part in parts):
-            first, last = self._spans.get(topic, (stamp, stamp))
-            self._spans[topic] = min(first, stamp), max(last, stamp)
-
-    def _stamp(self, topic: str, log_ns: int, message: Any) -> int:
-        return log_ns if topic in self._unstamped else stamp_ns(message.header.stamp)
-
-    def add_camera(self, topic: str, info: Any) -> None:
-        cameras = self._cameras.setdefault(topic, {})
-        try:
-            lens = lens_from_info(info) if self._rectify and bends(info) else None
-            cameras[stamp_ns(info.header.stamp)] = intrinsics_from_info(info), lens
-        except UserError as error:
-            raise UserError(f"{topic}: {error}") from None
-        if len(cameras) > QUEUE:
-            del cameras[next(iter(cameras))]
-
-    def ready(self, now_ns: int | None) -> Iterator[Frame | str]:
-        """Frames that are complete, and reasons for those that cannot be any more; None: nothing comes after this."""
-        while self._depths:
-            stamp, log_ns, depth = self._depths[0]
-            full = len(self._depths) > QUEUE or len(self._colours) - self._first_colour(stamp) >= QUEUE
-            expired = now_ns is None or now_ns - log_ns > WAIT_NS or full
-            i = self._partner(stamp)
-            if not expired and (i is None or not (self._colours[i][0] == stamp or self._colours[-1][0] > stamp)):
-                return
-            pose, reason = None, f"no colour image within {PAIR_TOLERANCE_NS / SECOND_NS:g} s"
-            if i is not None:
-                pose, reason = self.poses.at(depth.header.frame_id, stamp, expired)
-                self._note(self.poses.disputed(depth.header.frame_id))
-                if missing := self.poses.missing(
-                    self._colours[i][1].header.frame_id, depth.header.frame_id, stamp, expired
-                ):
-                    pose, reason = None, reason or missing
-                if pose is None and not expired:
-                    return
-            self._depths.pop(0)
-            self._number += 1
-            if i is None or pose is None:
-                yield reason
-            elif far := why_unusable(pose):
-                yield far
-            else:
-                self.made += 1
-                yield self._frame(stamp, self._colours[i][1], depth, pose)
-                del self._colours[: i + 1]
-            del self._colours[: self._first_colour(stamp)]
-
-    def _first_colour(self, stamp: int) -> int:
-        """Index of the first colour image that a depth image of this stamp, or of a later one, may go with."""
-        return bisect_left(self._colours, stamp - PAIR_TOLERANCE_NS, key=itemgetter(0))
-
-    def _partner(self, stamp: int) -> int | None:
-        """Index of the colour image nearest to a stamp, within the tolerance."""
-        i = bisect_left(self._colours, stamp, key=itemgetter(0))
-        near = [j for j in (i - 1, i) if 0 <= j < len(self._colours)]
-        near = [j for j in near if abs(self._colours[j][0] - stamp) <= PAIR_TOLERANCE_NS]
-        return min(near, key=lambda j: abs(self._colours[j][0] - stamp), default=None)
-
-    def _frame(self, stamp: int, colour: Any, depth: Any, pose: Array) -> Frame:
-        name = f"{self._number - 1:06d}"
-        topic = self.topics.depth
-        try:
-            depth_m = to_depth_m(depth)
-            camera, lens = self._camera(self.topics.camera_info, stamp)
-            height, width = depth_m.shape
-            if (camera.width, camera.height) != (width, height):
-                raise UserError(
-                    f"the images are {width}x{height}, but {self.topics.camera_info} describes "
-                    f"{camera.width}x{camera.height}: choose the one that belongs to depth with camera_info_topic."
-                )
-            if lens is not None:
-                depth_m = lens.straightened_depth(depth_m)
-            topic = self.topics.rgb
-            mount = self._mount(colour.header.frame_id, depth.header.frame_id, stamp)
-            rgb = to_rgb(colour)
-            depth_m, camera = as_fine_as_colour(depth_m, camera, rgb)
-            rgb = self._registered(rgb, depth_m, camera, mount, stamp)
-        except UserError as error:
-            raise UserError(f"{topic} at {seconds(stamp)} s: {error}") from None
-        return Frame(name, seconds(stamp), rgb, depth_m, camera, pose, is_z_up(self.poses.world))
-
-    def _note(self, note: str) -> None:
-        """Tell the user once."""
-        if note and note not in self._notes:
-            self._notes.append(note)
-
-    def _mount(self, colour: str, depth: str, stamp: int) -> Array | None:
-        """T_colour_depth of the two images' frames; None if they are at one place, or (with a note) TF does not tell."""
-        colour, depth = colour.lstrip("/"), depth.lstrip("/")
-        if colour == depth or not colour or not depth:
-            return None
-        T = self.poses.between(colour, depth, stamp)
-        note = (
-            f"TF does not say where {colour} (colour) stands beside {depth} (depth): they are taken to be at one place; if they are "
-            "not, record /tf_static, or align depth to colour."
-        )
-        if T is None:
-            self._note(note)
-        return None if T is None else apart(T)
-
-    def _registered(
-        self,
-        colour: npt.NDArray[np.uint8],
-        depth_m: npt.NDArray[np.float32],
-        target: CameraIntrinsics,
-        T_colour_depth: Array | None,
-        stamp: int,
-    ) -> npt.NDArray[np.uint8]:
-        """Colour in depth's pixels, by its own camera_info, else by depth's."""
-        source, lens = self._camera(self.topics.rgb_camera_info or self.topics.camera_info, stamp)
-        height, width = colour.shape[:2]
-        source = source.resized(width, height, "their camera_info")
-        if lens is not None:
-            colour = lens.straightened(colour)
-        if self._share is None:
-            self._share = share_in_colour(source, depth_m, target, T_colour_depth)
-            if self._share is not None and self._share < APART:
-                raise UserError(
-                    f"it sees almost nothing of what {self.topics.depth} sees: choose rgb_topic or depth_topic."
-                )
-            self._notes += narrow_colour(self._share)
-        return registered(colour, source, depth_m, target, T_colour_depth)
-
-    def _camera(self, topic: str, stamp: int) -> tuple[CameraIntrinsics, Lens | None]:
-        """The camera_info of this stamp, else the latest; with its lens, if that is to be straightened."""
-        cameras = self._cameras.get(topic)
-        if not cameras:
-            raise UserError(f"{topic} holds no camera_info: choose another with camera_info_topic.")
-        return cameras.get(stamp) or next(reversed(cameras.values()))
-
-
-class _Poses:
-    """The camera's pose at a stamp, from a pose topic (and TF for its mount) or from TF alone."""
-
-    def __init__(self, topics: Topics, worlds: tuple[str, ...], body_frame: str | None) -> None:
-        self._from_topic = topics.pose is not None
-        self._worlds = worlds
-        self.world = ""  # the frame of reference of the last pose
-        self._asked: str | None = None  # the images' frame, where TF is to lead to it
-        self._body_frame = body_frame
-        self._trajectory = Trajectory(keep_s=10)
-        self._tree = TransformTree(keep_s=10)
-        self._refused: dict[str, tuple[int, str]] = {}  # what was passed over -> how often, and why the first was
-
-    def add_pose(self, message: Any, stamp: int) -> None:
-        if self._body_frame is None:
-            self._body_frame = getattr(message, "child_frame_id", None) or None
-        try:
-            self._trajectory.add(stamp, pose_matrix(message))
-            self.world = message.header.frame_id
-        except UserError as error:  # odometry that has not started: images of that time find no pose, and are counted
-            self._refuse("Poses", error)
-
-    def add_transforms(self, message: Any, static: bool = False) -> None:
-        for transform in message.transforms:
-            try:
-                T = pose_matrix(transform)
-            except UserError as error:
-                self._refuse(f"Transforms from {transform.header.frame_id} to {transform.child_frame_id}", error)
-                continue
-            self._tree.add(
-                transform.header.frame_id, transform.child_frame_id, stamp_ns(transform.header.stamp), T, static
-            )
-
-    def at(self, frame: str, stamp: int, expired: bool) -> tuple[Array | None, str]:
-        """(4, 4) camera-to-world of an image's frame_id; else None and the reason. `expired`: no better one will come."""
-        if not self._from_topic:
-            return self._from_tf(frame, stamp)
-        pose = self._trajectory.at(stamp, POSE_TOLERANCE_S if expired else 0)
-        if pose is None:
-            return None, _why(
-                self._trajectory.in_gap(stamp), self._trajectory.ends_before(stamp), "no pose at the image's time"
-            )
-        if self._body_frame is None or self._body_frame == frame:
-            return pose, ""
-        mount = self._tree.lookup(self._body_frame, frame, stamp)
-        if mount is None:
-            return None, self._why((self._body_frame,), frame, stamp)
-        return pose @ mount, ""
-
-    def missing(self, one: str, other: str, stamp: int, expired: bool) -> str:
-        """Why TF, which connects two frames, does not tell how they stand at a stamp; empty where it does, or never can: what it told of
-        once, and not for good, is no gap."""
-        if not self._tree.connected(one, other) or self._tree.lookup(one, other, stamp) is not None:
-            return ""
-        if expired and not self._tree.in_gap(one, other, stamp):
-            return ""
-        return self._why((one,), other, stamp)
-
-    def disputed(self, frame: str) -> str:
-        """See `TransformTree`: between what the poses are told of and an image's frame."""
-        if self._from_topic:
-            return self._tree.disputed(self._body_frame or "", frame)
-        worlds = (self.world,) if self.world else self._worlds
-        return next((disputed for world in worlds if (disputed := self._tree.disputed(world, frame))), "")
-
-    def refused(self, transforms: bool) -> list[str]:
-        """How many poses were passed over, and why the first was, in a sentence; none if none were. The same of each link of TF, if these
-        are asked for: a robot has some that no image needs."""
-        return [
-            f"{kind} that were passed over: {count}. The first: {why}"
-            for kind, (count, why) in self._refused.items()
-            if transforms or kind == "Poses"
-        ]
-
-    def frames(self) -> list[str]:
-        """What TF has told of, sorted."""
-        return self._tree.frames()
-
-    def between(self, one: str, other: str, stamp: int) -> Array | None:
-        """T_one_other of two frames; None if TF does not tell."""
-        return self._tree.lookup(one, other, stamp)
-
-    def unconnected(self) -> str | None:
-        """The images' frame, where TF is to lead to it and does so from no world at any time; else None."""
-        connected = self._asked is not None and any(self._tree.connected(world, self._asked) for world in self._worlds)
-        return None if connected else self._asked
-
-    def _refuse(self, kind: str, error: UserError) -> None:
-        count, why = self._refused.get(kind, (0, str(error)))
-        self._refused[kind] = count + 1, why
-
-    def _from_tf(self, frame: str, stamp: int) -> tuple[Array | None, str]:
-        self._asked = frame
-        for world in self._worlds:
-            pose = self._tree.lookup(world, frame, stamp)
-            if pose is not None:
-                self.world = world
-                return pose, ""
-        return None, self._why(self._worlds, frame, stamp)
-
-    def _why(self, targets: tuple[str, ...], frame: str, stamp: int) -> str:
-        """Why TF does not lead from any of the targets to a frame at a stamp."""
-        in_gap = any(self._tree.in_gap(target, frame, stamp) for target in targets)
-        late = any(self._tree.ends_before(target, frame, stamp) for target in targets)
-        return _why(
-            in_gap, late, f"no transform from {' or '.join(targets)} to {frame or 'an image without frame_id'} on TF"
-        )
-
-
-def _why(in_gap: bool, late: bool, otherwise: str) -> str:
-    """Why an image has no pose."""
-    return IN_GAP if in_gap else TOO_LATE if late else otherwise
