@@ -17,13 +17,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gcseg_ros.camera.registration import as_fine_as_colour
+from gcseg_ros.camera.registration import as_fine_as_colour, register_colour
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.truth import carry
 from gcseg_ros.files import write_json_atomic
-from gcseg_ros.frames import CameraIntrinsics, Frame, nearest_pixels, register_colour
+from gcseg_ros.frames import CameraIntrinsics, Frame, nearest_pixels
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.synthetic.recording import CAMERA, SyntheticRecording, TruthBuilder

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
@@ -191,25 +190,6 @@ def depth_to_metres(raw: npt.NDArray, unit_m: float | None = None) -> npt.NDArra
         return raw.astype(np.float32) * np.float32(unit_m or 0.001)
     depth = raw.astype(np.float32) * np.float32(unit_m or 1.0)
     return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
-
-
-def register_colour(
-    colour: npt.NDArray[np.uint8], camera: CameraIntrinsics, target: CameraIntrinsics
-) -> npt.NDArray[np.uint8]:
-    """Colour (H, W, 3) resampled from its own camera into a `target` at the same place (the depth camera's pixels): (h, w, 3)."""
-    if camera == target:
-        return colour
-    scaled = camera.scaled(target.width, target.height)
-    if scaled.width < camera.width:
-        resized = cv2.resize(colour, (scaled.width, scaled.height), interpolation=cv2.INTER_AREA)
-        colour, camera = np.asarray(resized, np.uint8), scaled
-    sx, sy = camera.fx / target.fx, camera.fy / target.fy
-    warp = np.array([[sx, 0, camera.cx - sx * target.cx], [0, sy, camera.cy - sy * target.cy]])
-    size = (target.width, target.height)
-    if np.allclose(warp, [[1, 0, 0], [0, 1, 0]], atol=1e-3) and (camera.width, camera.height) == size:
-        return colour
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(colour, warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def nearest_pixels(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:

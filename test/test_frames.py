@@ -1,4 +1,4 @@
-"""Back-projection and its inverse (Eq. 3-4), depth conventions (REP-118), colour registration, pose checks."""
+"""Back-projection and its inverse (Eq. 3-4), depth conventions (REP-118), pose checks."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from gcseg_ros.frames import (
     back_project,
     depth_to_metres,
     project,
-    register_colour,
     rigid,
 )
 
@@ -104,26 +103,6 @@ def test_depth_conventions():
 def test_scaling_keeps_the_rays():
     half = CameraIntrinsics(640, 480, 525, 525, 319.5, 239.5).scaled(320, 240)
     assert (half.fx, half.cx, half.cy) == (262.5, 159.5, 119.5)
-
-
-def test_colour_of_another_size_lands_on_the_same_rays():
-    """A colour camera with four times the pixels and its own principal point; colour encodes the ray."""
-    colour_camera = CameraIntrinsics(256, 192, 200, 200, 130, 90)
-    depth_camera = CameraIntrinsics(64, 48, 50, 50, 31, 23)
-    v, u = np.mgrid[:192, :256]
-    ramp = np.stack([(u - 130) / 200 * 150 + 128, (v - 90) / 200 * 150 + 128, 0 * u], -1)
-    registered = register_colour(ramp.round().astype(np.uint8), colour_camera, depth_camera)
-    assert registered.shape == (48, 64, 3)
-    v, u = np.mgrid[5:43, 5:59]
-    expected = np.stack([(u - 31) / 50 * 150 + 128, (v - 23) / 50 * 150 + 128], -1)
-    assert np.abs(registered[5:43, 5:59, :2] - expected).max() < 2.5
-
-
-def test_colour_of_the_same_camera_with_other_rows_is_cropped():
-    """16:10 colour over 16:9 depth, one matrix: the rows that depth lacks are cut off."""
-    colour = np.random.default_rng(0).integers(0, 256, (10, 16, 3), np.uint8)
-    colour_camera, depth_camera = CameraIntrinsics(16, 10, 14, 14, 7.5, 4), CameraIntrinsics(16, 9, 14, 14, 7.5, 4)
-    np.testing.assert_array_equal(register_colour(colour, colour_camera, depth_camera), colour[:9])
 
 
 def test_a_frame_checks_its_images():

@@ -1,4 +1,4 @@
-"""Colour brought into the pixels of a depth camera that stands beside the colour camera (an unaligned RealSense)."""
+"""Colour brought into the pixels of a depth camera, of another resolution or standing beside the colour camera (an unaligned RealSense)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.frames import Array, CameraIntrinsics, back_project, nearest_pixels, project, register_colour
+from gcseg_ros.frames import Array, CameraIntrinsics, back_project, nearest_pixels, project
 
 DEFAULT_DEPTH_M = 2.0  # for pixels without depth, in an image without any
 SIDES_PX = 640, 320  # of depth's longer side, where it has less than the least, and colour has more
@@ -72,6 +72,25 @@ def narrow_colour(share: float | None) -> list[str]:
         f"Colour sees only {share:.0%} of what depth sees, and beyond that its border is repeated: align depth to colour, or "
         "record a wider colour mode."
     ]
+
+
+def register_colour(
+    colour: npt.NDArray[np.uint8], camera: CameraIntrinsics, target: CameraIntrinsics
+) -> npt.NDArray[np.uint8]:
+    """Colour (H, W, 3) resampled from its own camera into a `target` at the same place (the depth camera's pixels): (h, w, 3)."""
+    if camera == target:
+        return colour
+    scaled = camera.scaled(target.width, target.height)
+    if scaled.width < camera.width:
+        resized = cv2.resize(colour, (scaled.width, scaled.height), interpolation=cv2.INTER_AREA)
+        colour, camera = np.asarray(resized, np.uint8), scaled
+    sx, sy = camera.fx / target.fx, camera.fy / target.fy
+    warp = np.array([[sx, 0, camera.cx - sx * target.cx], [0, sy, camera.cy - sy * target.cy]])
+    size = (target.width, target.height)
+    if np.allclose(warp, [[1, 0, 0], [0, 1, 0]], atol=1e-3) and (camera.width, camera.height) == size:
+        return colour
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(colour, warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def reproject_colour(

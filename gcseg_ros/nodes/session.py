@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.camera.registration import as_fine_as_colour
+from gcseg_ros.camera.registration import as_fine_as_colour, register_colour
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import CameraIntrinsics, Frame, is_z_up, register_colour
+from gcseg_ros.frames import CameraIntrinsics, Frame, is_z_up
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.mapper import Mapper, TrackedFrame
 from gcseg_ros.nodes.kept_labels import KeptLabels

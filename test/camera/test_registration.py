@@ -3,11 +3,31 @@
 import numpy as np
 import pytest
 
-from gcseg_ros.camera.registration import as_fine_as_colour, reproject_colour, share_in_colour
-from gcseg_ros.frames import CameraIntrinsics, register_colour
+from gcseg_ros.camera.registration import as_fine_as_colour, register_colour, reproject_colour, share_in_colour
+from gcseg_ros.frames import CameraIntrinsics
 
 CAMERA = CameraIntrinsics(64, 48, 60.0, 60.0, 31.5, 23.5)
 RAMP = np.repeat(np.tile(np.arange(64, dtype=np.uint8) * 2, (48, 1))[..., None], 3, 2)
+
+
+def test_colour_of_another_size_lands_on_the_same_rays():
+    """A colour camera with four times the pixels and its own principal point; colour encodes the ray."""
+    colour_camera = CameraIntrinsics(256, 192, 200, 200, 130, 90)
+    depth_camera = CameraIntrinsics(64, 48, 50, 50, 31, 23)
+    v, u = np.mgrid[:192, :256]
+    ramp = np.stack([(u - 130) / 200 * 150 + 128, (v - 90) / 200 * 150 + 128, 0 * u], -1)
+    registered = register_colour(ramp.round().astype(np.uint8), colour_camera, depth_camera)
+    assert registered.shape == (48, 64, 3)
+    v, u = np.mgrid[5:43, 5:59]
+    expected = np.stack([(u - 31) / 50 * 150 + 128, (v - 23) / 50 * 150 + 128], -1)
+    assert np.abs(registered[5:43, 5:59, :2] - expected).max() < 2.5
+
+
+def test_colour_of_the_same_camera_with_other_rows_is_cropped():
+    """16:10 colour over 16:9 depth, one matrix: the rows that depth lacks are cut off."""
+    colour = np.random.default_rng(0).integers(0, 256, (10, 16, 3), np.uint8)
+    colour_camera, depth_camera = CameraIntrinsics(16, 10, 14, 14, 7.5, 4), CameraIntrinsics(16, 9, 14, 14, 7.5, 4)
+    np.testing.assert_array_equal(register_colour(colour, colour_camera, depth_camera), colour[:9])
 
 
 def test_without_a_baseline_it_is_the_plain_registration():
