@@ -153,15 +153,20 @@ class ManagedNode(LifecycleNode, ABC):
         return FAILURE if self.busy else SUCCESS  # what goes on must not meet what is configured next
 
     def _attempt(self, step: Callable[[], None], undo: Callable[[], None]) -> TransitionCallbackReturn | None:
-        """None if it went well; a failure is logged (rclpy keeps exceptions to itself), a sentence where the user can help it."""
+        """None if it went well; a failure is logged (rclpy keeps exceptions to itself), a sentence where the user can help it.
+
+        Raises KeyboardInterrupt where it failed because a signal has ended ROS meanwhile.
+        """
         try:
             step()
             return None
-        except UserError as error:
-            self.get_logger().error(str(error))
-            undo()
-            return FAILURE
-        except Exception:
+        except Exception as error:
+            if not self.context.ok():
+                raise KeyboardInterrupt from error
+            if isinstance(error, UserError):
+                self.get_logger().error(str(error))
+                undo()
+                return FAILURE
             self.get_logger().error(traceback.format_exc())
             return ERROR
 

@@ -35,12 +35,13 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
     A node with a method `start` is started, one with `stop` is stopped; one with a future `done` ends when that holds its
     exit status; one that says `busy` then has a thread that is not waited for. Exit status: 0 after a signal, 2 after UserError.
     """
-    node, executor, status = None, None, 0
+    node, executor, status, initialised = None, None, 0, False
     try:
         if signal.getsignal(signal.SIGINT) is leave:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.update(environment())
         rclpy.init()
+        initialised = True
         node = make()
         if hasattr(node, "start"):
             node.start()
@@ -54,12 +55,15 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except SystemExit as exit_:
-        status = exit_.code if isinstance(exit_.code, int) else 1
+        if rclpy.ok():  # else a start failed because a signal came
+            status = exit_.code if isinstance(exit_.code, int) else 1
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         status = 2
-    except rclpy_implementation.RCLError as error:
-        if node is None or node.context.ok():  # else a signal came between two calls
+    except Exception as error:
+        if not initialised or rclpy.ok():  # else a signal came between two calls
+            if not isinstance(error, rclpy_implementation.RCLError):
+                raise
             print(f"{name}: ROS refused: {' '.join(str(error).split())}", file=sys.stderr)
             status = 2
     finally:

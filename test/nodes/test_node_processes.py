@@ -78,6 +78,17 @@ def test_a_wrong_parameter_ends_with_a_sentence(started):
     assert node.log.read_text() == "mapping_node: The parameter map.voxel_m must be a number > 0; found 'thick'.\n"
 
 
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_prepares_ends_it_quietly(started, told):
+    node = started("mapping_node")
+    wait_for(node, "Preparing the mapper")
+    node.send_signal(told)
+    assert node.wait(DEADLINE_S) == 0, node.log.read_text()
+    said = node.log.read_text()
+    assert "Traceback" not in said
+    assert "ERROR" not in said
+
+
 def test_a_missing_params_file_ends_with_a_sentence(started):
     node = started("replay_node", "--ros-args", "--params-file", "nowhere.yaml")
     assert node.wait(DEADLINE_S) == 2
