@@ -12,6 +12,7 @@ from gcseg_ros.ros_types.dds import profiles_variable
 
 WARN_EVERY_S = 10.0
 APART_S = 2.0  # latest stamps that differ by more are of two clocks, or of a stream that has stopped
+STOPPED_S = 2.0  # a stream that has sent nothing for so long has stopped
 
 
 class Rate:
@@ -25,6 +26,10 @@ class Rate:
         """`now_s` is monotonic time."""
         self.count += 1
         self._times.append(now_s)
+
+    def silent_s(self, now_s: float) -> float:
+        """Since the last one; 0 before the first."""
+        return now_s - self._times[-1] if self._times else 0.0
 
     def hz(self, now_s: float) -> float:
         recent = [t for t in tuple(self._times) if now_s - t <= self._window_s]
@@ -76,7 +81,10 @@ class PublisherState:
 
 @dataclass(frozen=True)
 class InputState:
-    """A topic that is read, and what is known about it."""
+    """A topic that is read, and what is known about it.
+
+    silent_s  since its last message; 0 if there was none, or if one is enough
+    """
 
     name: str
     resolved: str
@@ -85,10 +93,18 @@ class InputState:
     received: int
     publishers: list[PublisherState] = field(default_factory=list)
     alike: list[str] = field(default_factory=list)
+    silent_s: float = 0.0
+
+    @property
+    def stopped(self) -> bool:
+        return self.silent_s > STOPPED_S
 
     def line(self) -> str:
         """One line of the silence report: what came, and if nothing did, why."""
         head = f"  {self.name}: {self.resolved}, {self.received} messages"
+        if self.stopped:
+            ended = "" if self.publishers else ": nobody publishes it any more"
+            return f"{head}, the last {self.silent_s:.0f} s ago{ended}."
         if self.received:
             return f"{head}."
         if not self.publishers:
@@ -127,11 +143,16 @@ def silence_report(
     """
     lines = [f"{node}: no complete frame for {seconds:.0f} s. Needed are, {sync}:"]
     lines += [state.line() for state in inputs]
-    silent = [state for state in inputs if not state.received]
-    if silent:
+    stopped = [state.name for state in inputs if state.stopped]
+    if not all(state.received for state in inputs):
         lines.append(
             "  Check the names with `ros2 topic list -t`, give them as launch arguments (rgb_topic:=...) or remap them, and check "
             "that the camera's registered (aligned) depth is on."
+        )
+    elif stopped:
+        lines.append(
+            f"  Nothing comes any more of {', '.join(stopped)}: is the driver's process still at work, its cable in, the bag paused? "
+            "Mapping goes on with the same map when it comes again."
         )
     else:
         guesses = (

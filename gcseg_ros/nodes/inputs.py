@@ -23,7 +23,7 @@ class Input:
 
     qos_auto  change to best effort when a publisher offers no more, unless transient local is asked for and another offers it to reliable
               readers; and from transient local to volatile when none offers more
-    kept      change to what was sent before and is kept (reliable, transient local), when every publisher offers it
+    kept      one message is enough; change to what was sent before and is kept (reliable, transient local), when every publisher offers it
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class Input:
             received=self.received.count,
             publishers=publishers,
             alike=sorted(alike),
+            silent_s=0.0 if self._kept else self.received.silent_s(time.monotonic()),
         )
 
     def _others_publish(self, topic: str) -> bool:

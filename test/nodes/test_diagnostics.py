@@ -25,6 +25,8 @@ def publisher(type=IMAGE, best_effort=False):
     ("given", "expected"),
     [
         ({"received": 7}, "7 messages."),
+        ({"received": 7, "silent_s": 9.0, "publishers": [publisher()]}, "7 messages, the last 9 s ago."),
+        ({"received": 7, "silent_s": 9.0}, "the last 9 s ago: nobody publishes it any more."),
         ({}, "nobody publishes it."),
         ({"alike": ["/a", "/b"]}, "topics of this type: /a, /b"),
         ({"publishers": [publisher("std_msgs/msg/String")]}, f"camera publishes std_msgs/msg/String, expected {IMAGE}"),
@@ -54,6 +56,14 @@ def test_when_all_topics_arrive_it_shows_what_was_dropped():
     report = silence_report("mapping_node", 5, [state(received=3)], "exactly", drops)
     assert "colour without depth: 1" in report
     assert "sync_slop_s" in report
+
+
+def test_what_has_stopped_is_not_said_to_arrive():
+    states = [state(received=3, silent_s=9.0), state(name="pose", received=9)]
+    report = silence_report("mapping_node", 5, states, "exactly", Drops(print), "The latest stamps are apart.")
+    assert "Nothing comes any more of depth: " in report
+    assert "All topics arrive" not in report
+    assert "apart" not in report
 
 
 def test_what_is_known_is_said_instead_of_guesses():
@@ -122,8 +132,10 @@ def test_one_thread_may_count_while_another_one_asks():
 def test_rate():
     rate = Rate(window_s=1.0)
     assert rate.hz(0.0) == 0
+    assert rate.silent_s(9.0) == 0
     for i in range(31):
         rate.tick(i / 30)
     assert rate.hz(1.0) == pytest.approx(30)
     assert rate.count == 31
     assert rate.hz(100.0) == 0
+    assert rate.silent_s(100.0) == 99

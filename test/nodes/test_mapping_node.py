@@ -25,7 +25,7 @@ from visualization_msgs.msg import MarkerArray
 
 from gcseg_ros.instances.export import read_instance_map
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.nodes import mapping_node, session
+from gcseg_ros.nodes import diagnostics, mapping_node, session
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.nodes.messages import header
 from gcseg_ros.ros_types.messages import nanoseconds, stamp_ns
@@ -712,6 +712,13 @@ def test_diagnostics_and_the_silence_warning(ros, camera, frames, capfd):
     assert float(status(heard)["latency_s"]) < 60
     assert any(message.status[0].level == b"\x00" for message in heard)  # silence is a warning again 0.3 s later
     assert node._session.frames == int(status(heard)["frames"])
+
+
+def test_a_camera_that_stops_is_told_of_but_not_its_calibration(ros, camera, frames, capfd, monkeypatch):
+    monkeypatch.setattr(diagnostics, "STOPPED_S", 0.2)
+    start(ros, warn_after_s=0.3)
+    camera.wait().send(frames[0])
+    ros.until(lambda: "Nothing comes any more of colour, depth, pose: " in capfd.readouterr().err)
 
 
 def test_poses_of_another_clock_are_told_of(ros, camera, frames, capfd):
