@@ -127,9 +127,19 @@ def stamps_apart(latest: Mapping[str, int]) -> str:
     ]
     if not told:
         return ""
+    if unset := [name for name, stamp in latest.items() if stamp == 0]:
+        return without_stamp(*unset)
     return (
         f"The latest stamps are apart: {', '.join(told)} {next(iter(latest))}: have all that publish use one clock (use_sim_time; "
         "between machines chrony or PTP), or see which of them has stopped."
+    )
+
+
+def without_stamp(*names: str) -> str:
+    """That messages of these streams do not say when they were made, in a sentence with advice."""
+    return (
+        f"Messages of {', '.join(names)} have no stamp (it is 0), and what belongs together is found by stamps: have the driver set them; "
+        "one with use_sim_time sets 0 as long as nobody publishes /clock."
     )
 
 

@@ -30,7 +30,7 @@ except ModuleNotFoundError:
 from gcseg_ros.errors import UserError
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.nodes import messages
-from gcseg_ros.nodes.diagnostics import WARN_EVERY_S, InputState, Rate, silence_report, stamps_apart
+from gcseg_ros.nodes.diagnostics import WARN_EVERY_S, InputState, Rate, silence_report, stamps_apart, without_stamp
 from gcseg_ros.nodes.inputs import Input
 from gcseg_ros.nodes.managed import LATCHED, RELIABLE, ManagedNode
 from gcseg_ros.nodes.parameters import MappingNodeConfig, read
@@ -191,9 +191,16 @@ class MappingNode(ManagedNode):
         return Input(self, name, self._config.topics.tf, [TFMessage], partial(self._take_tf, False), MANY, True)
 
     def _take_image(self, stream: str, message: Any) -> None:
-        head = message.header
-        self._synchroniser.add(stream, stamp_ns(head.stamp), head.frame_id.lstrip("/"), message)
+        frame_id = message.header.frame_id.lstrip("/")
+        self._synchroniser.add(stream, self._stamp_of(stream, message), frame_id, message)
         self._release()
+
+    def _stamp_of(self, stream: str, message: Any) -> int:
+        """In ns. That it is 0 is told of, but not of the first: simulated time may begin there."""
+        stamp = stamp_ns(message.header.stamp)
+        if stamp == 0 and self._synchroniser.newest.get(stream) == 0:
+            self._say_once(without_stamp(stream))
+        return stamp
 
     def _take_camera_info(self, message: CameraInfo) -> None:
         self._synchroniser.camera_info = message
@@ -201,7 +208,7 @@ class MappingNode(ManagedNode):
 
     def _take_pose(self, message: Any) -> None:
         try:
-            self._synchroniser.watch("pose", stamp_ns(message.header.stamp))
+            self._synchroniser.watch("pose", self._stamp_of("pose", message))
             self._topic_poses.add(message)
         except UserError as error:
             self._drops("pose not usable", str(error))

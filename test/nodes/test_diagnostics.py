@@ -6,7 +6,15 @@ from threading import Event, Thread
 
 import pytest
 
-from gcseg_ros.nodes.diagnostics import Drops, InputState, PublisherState, Rate, silence_report, stamps_apart
+from gcseg_ros.nodes.diagnostics import (
+    Drops,
+    InputState,
+    PublisherState,
+    Rate,
+    silence_report,
+    stamps_apart,
+    without_stamp,
+)
 
 IMAGE = "sensor_msgs/msg/Image"
 
@@ -79,6 +87,11 @@ def test_latest_stamps_that_are_far_apart_are_told():
     assert "depth 3.0 s after, tf 3600.0 s after colour" in said
     assert not stamps_apart({"colour": 100 * second, "depth": 101 * second})
     assert not stamps_apart({})
+
+
+def test_stamps_that_nobody_has_set_are_not_called_another_clock():
+    assert stamps_apart({"colour": 0, "depth": 0, "pose": 10**18}) == without_stamp("colour", "depth")
+    assert not stamps_apart({"colour": 0, "depth": 0, "pose": 0}), "simulated time may begin there"
 
 
 @pytest.mark.parametrize("name", ["pose", "tf"])

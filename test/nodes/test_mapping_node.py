@@ -721,6 +721,30 @@ def test_a_camera_that_stops_is_told_of_but_not_its_calibration(ros, camera, fra
     ros.until(lambda: "Nothing comes any more of colour, depth, pose: " in capfd.readouterr().err)
 
 
+@pytest.mark.parametrize("posed", [True, False])
+def test_messages_without_stamps_are_told_of(ros, camera, frames, capfd, posed):
+    node = start(ros)
+    camera.wait()
+    for frame in frames[:2]:
+        messages = camera.messages(frame)
+        for message in messages if posed else messages[:3]:
+            message.header.stamp = header(0, "").stamp
+        camera.publish(*messages)
+    said = []
+    ros.until(lambda: said.append(capfd.readouterr().err) or "depth have no stamp" in "".join(said))
+    ros.until(lambda: node._session.frames == 2 * posed)
+    assert "".join(said).count("colour have no stamp") == 1
+
+
+def test_simulated_time_may_begin_at_0(ros, camera, frames, capfd):
+    node = start(ros)
+    camera.wait()
+    for i, frame in enumerate(frames):
+        camera.send(replace(frame, stamp_s=i / 10))
+    ros.until(lambda: node._session.frames == len(frames))
+    assert "stamp" not in capfd.readouterr().err
+
+
 def test_poses_of_another_clock_are_told_of(ros, camera, frames, capfd):
     start(ros, warn_after_s=0.3)
     camera.wait()
