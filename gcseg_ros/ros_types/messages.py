@@ -28,6 +28,13 @@ DISTORTIONS = {
 """Models of sensor_msgs/CameraInfo, and how many coefficients they may have."""
 LEAST_DISTORTION = 1e-3
 
+# OpenCV names a pattern by its second row
+BAYER = {
+    "rggb": cv2.COLOR_BayerBG2RGB,
+    "bggr": cv2.COLOR_BayerRG2RGB,
+    "gbrg": cv2.COLOR_BayerGR2RGB,
+    "grbg": cv2.COLOR_BayerGB2RGB,
+}
 # encoding -> (dtype, channels, OpenCV conversion to RGB or None)
 COLOUR_ENCODINGS: dict[str, tuple[str, int, int | None]] = {
     "rgb8": ("u1", 3, None),
@@ -39,16 +46,24 @@ COLOUR_ENCODINGS: dict[str, tuple[str, int, int | None]] = {
     "mono8": ("u1", 1, cv2.COLOR_GRAY2RGB),
     "8UC1": ("u1", 1, cv2.COLOR_GRAY2RGB),
     "mono16": ("u2", 1, cv2.COLOR_GRAY2RGB),
+    "rgb16": ("u2", 3, None),
+    "bgr16": ("u2", 3, cv2.COLOR_BGR2RGB),
+    "rgba16": ("u2", 4, cv2.COLOR_RGBA2RGB),
+    "bgra16": ("u2", 4, cv2.COLOR_BGRA2RGB),
     "uyvy": ("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422": ("u1", 2, cv2.COLOR_YUV2RGB_UYVY),
     "yuyv": ("u1", 2, cv2.COLOR_YUV2RGB_YUY2),
     "yuv422_yuy2": ("u1", 2, cv2.COLOR_YUV2RGB_YUY2),
-    # OpenCV names a Bayer pattern by its second row
-    "bayer_rggb8": ("u1", 1, cv2.COLOR_BayerBG2RGB),
-    "bayer_bggr8": ("u1", 1, cv2.COLOR_BayerRG2RGB),
-    "bayer_gbrg8": ("u1", 1, cv2.COLOR_BayerGR2RGB),
-    "bayer_grbg8": ("u1", 1, cv2.COLOR_BayerGB2RGB),
+    "nv12": ("u1", 1, cv2.COLOR_YUV2RGB_NV12),
+    "nv21": ("u1", 1, cv2.COLOR_YUV2RGB_NV21),
+    **{
+        f"bayer_{pattern}{bits}": (dtype, 1, conversion)
+        for pattern, conversion in BAYER.items()
+        for bits, dtype in ((8, "u1"), (16, "u2"))
+    },
 }
+SEMI_PLANAR = ("nv12", "nv21")
+"""Below an image's rows come half as many, of the colours that 2x2 pixels share."""
 CONVERTED = ("mono8", "bgr8", "rgb8")
 DEPTH_ENCODINGS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4", "64FC1": "f8"}
 COMPRESSED_DEPTH_HEADER_BYTES = 12  # int32 format, float32 a, float32 b (compressed_depth_image_transport)
@@ -62,13 +77,14 @@ def image_to_rgb(msg: Any) -> npt.NDArray[np.uint8]:
             "is this the colour topic?"
         )
     dtype, channels, conversion = COLOUR_ENCODINGS[msg.encoding]
-    pixels = _pixels(msg, dtype, channels)
-    if channels == 2 and pixels.shape[1] % 2:
+    planar = msg.encoding in SEMI_PLANAR
+    if ((planar or channels == 2) and msg.width % 2) or (planar and msg.height % 2):
         raise UserError(
-            f"An image of encoding {msg.encoding} must have an even width, since two pixels share a colour; found {msg.width}: "
-            "have the camera crop it, or publish rgb8."
+            f"An image of encoding {msg.encoding} must have an even width{' and height' * planar}, since pixels share a colour; found "
+            f"{msg.width}x{msg.height}: have the camera crop it, or publish rgb8."
         )
-    if msg.encoding == "mono16":
+    pixels = _pixels(msg, dtype, channels, msg.height // 2 * planar)
+    if dtype == "u2":
         pixels = (pixels >> 8).astype(np.uint8)
     pixels = np.ascontiguousarray(pixels)
     return pixels if conversion is None else np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
@@ -218,15 +234,18 @@ def nanoseconds(seconds: float) -> int:
     return whole * 10**9 + round((seconds - whole) * 1e9)
 
 
-def _pixels(msg: Any, dtype: str, channels: int) -> npt.NDArray:
-    """(H, W) or (H, W, C) view of the message's data: rows are `step` bytes apart, bytes in the message's order."""
-    height, width, step = int(msg.height), int(msg.width), int(msg.step)
+def _pixels(msg: Any, dtype: str, channels: int, rows_below: int = 0) -> npt.NDArray:
+    """(H, W) or (H, W, C) view of the message's data: rows are `step` bytes apart, bytes in the message's order.
+
+    rows_below  that follow those of the image and are given with them
+    """
+    height, width, step = int(msg.height) + rows_below, int(msg.width), int(msg.step)
     kind = np.dtype((">" if msg.is_bigendian else "<") + dtype)
     row = width * channels * kind.itemsize
     data = np.frombuffer(msg.data, np.uint8)
     if height <= 0 or width <= 0 or step < row or len(data) < step * (height - 1) + row:
         raise UserError(
-            f"A {width}x{height} image of encoding {msg.encoding} needs rows of at least {row} bytes; found step={step} "
+            f"A {width}x{msg.height} image of encoding {msg.encoding} needs {height} rows of at least {row} bytes; found step={step} "
             f"and {len(data)} bytes of data: the message is truncated or its encoding is wrong."
         )
     shape, strides = (height, width, channels), (step, channels * kind.itemsize, kind.itemsize)

@@ -62,6 +62,8 @@ def test_colour_channels_and_padding(pixels, padding, order):
     rgb = image_to_rgb(msg)
     assert rgb.dtype == np.uint8
     np.testing.assert_array_equal(rgb, pixels[..., :3])
+    deep = image(pixels[..., channels].astype(np.uint16) << 8, encoding.replace("8", "16"), padding)
+    np.testing.assert_array_equal(image_to_rgb(deep), rgb)
     np.testing.assert_array_equal(to_rgb(msg), rgb)
 
 
@@ -87,6 +89,11 @@ def test_bayer_patterns_give_back_a_plain_colour(encoding, pattern):
     mosaic = np.tile(colour[np.array(pattern)], (4, 4))
     plain = np.broadcast_to(colour, (4, 4, 3))
     np.testing.assert_array_equal(image_to_rgb(image(mosaic, encoding))[2:-2, 2:-2], plain)
+    deep, deep_encoding = mosaic.astype(np.uint16) << 8, encoding.replace("8", "16")
+    still = image(deep, deep_encoding, padding=4, bigendian=True)
+    np.testing.assert_array_equal(image_to_rgb(still)[2:-2, 2:-2], plain)
+    still = compressed(deep, format=f"{deep_encoding}; png compressed ")
+    np.testing.assert_array_equal(compressed_to_rgb(still)[2:-2, 2:-2], plain)
     still = compressed(mosaic, format=f"{encoding}; png compressed ")
     np.testing.assert_array_equal(compressed_to_rgb(still)[2:-2, 2:-2], plain)
     for converted in ("mono8", "bgr8"):
@@ -108,6 +115,21 @@ def test_yuv422_of_a_grey_ramp(encoding, order):
 def test_yuv422_of_an_odd_width_is_refused(encoding):
     with pytest.raises(UserError, match=rf"encoding {encoding} must have an even width.*; found 7"):
         image_to_rgb(image(np.zeros((4, 7, 2), np.uint8), encoding))
+
+
+@pytest.mark.parametrize("encoding", ["nv12", "nv21"])
+def test_yuv420_of_two_colours(encoding):
+    rgb = np.repeat([[(200, 40, 40), (40, 40, 200)]], 4, 0).repeat(4, 1).astype(np.uint8)
+    yuv = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)  # Y, then all of U and all of V
+    shared = yuv[4:].reshape(2, 2, 4)[[0, 1] if encoding == "nv12" else [1, 0]]
+    interleaved = np.concatenate([yuv[:4], np.moveaxis(shared, 0, -1).reshape(2, 8)])
+    msg = image(interleaved, encoding, padding=3, changes={"height": 4})
+    np.testing.assert_allclose(image_to_rgb(msg), rgb, atol=3)
+    for changes in ({"height": 3}, {"width": 7}):
+        with pytest.raises(UserError, match="even width and height"):
+            image_to_rgb(image(interleaved, encoding, changes={"height": 4, **changes}))
+    with pytest.raises(UserError, match=f"8x4 image of encoding {encoding} needs 6 rows"):
+        image_to_rgb(image(interleaved[:5], encoding, changes={"height": 4}))
 
 
 @given(SIZES.flatmap(lambda size: hnp.arrays(np.uint16, size)), st.integers(0, 5), st.booleans())
