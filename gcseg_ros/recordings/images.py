@@ -1,4 +1,4 @@
-"""Reading the files of a frame: colour, depth, matrices. Every broken file is named in a UserError."""
+"""Reading the files of a frame: colour, depth, matrices, and lists. Every broken file is named in a UserError."""
 
 from __future__ import annotations
 
@@ -76,6 +76,21 @@ def read_matrix(path: Path, sides: tuple[int, ...] = (3, 4)) -> Array:
     raise UserError(f"{path} must hold a {expected} matrix of numbers; found {text[:60].strip()!r}.")
 
 
+def read_rows(path: Path, columns: list[str]) -> list[list[str]]:
+    """The words of every line that is not a comment; all but a `file` must be numbers. Raises UserError."""
+    expected = f"expected lines `{' '.join(columns)}`"
+    try:
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): {expected}.") from None
+    rows = [line.replace(",", " ").split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    for row in rows:
+        numbers = [word for word, column in zip(row, columns) if column != "file"]
+        if len(row) < len(columns) or not all(map(_is_number, numbers)):
+            raise UserError(f"{path} has the line {' '.join(row)[:60]!r}: {expected}.")
+    return rows
+
+
 def offset(T_colour_depth: Array) -> Array | None:
     """A (4, 4) transform between two cameras; None if they are at one place, or it is left empty (no rigid transform)."""
     try:
@@ -104,6 +119,14 @@ def camera(matrix: Array, image: npt.NDArray, what: str) -> CameraIntrinsics:
             "the intrinsics belong to another image size; give those of these images."
         )
     return found
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _read(path: Path) -> bytes:

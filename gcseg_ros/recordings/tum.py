@@ -16,6 +16,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
 from gcseg_ros.frames import Array, CameraIntrinsics
 from gcseg_ros.recordings.folders import FolderRecording, FrameFiles
+from gcseg_ros.recordings.images import read_rows
 from gcseg_ros.ros_types.messages import nanoseconds
 
 TOLERANCE_S = 0.02  # the benchmark's own associate.py
@@ -51,7 +52,7 @@ class TUM(FolderRecording):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        colour, depth = _read_rows(path / "rgb.txt", IMAGE_LINE), _read_rows(path / "depth.txt", IMAGE_LINE)
+        colour, depth = read_rows(path / "rgb.txt", IMAGE_LINE), read_rows(path / "depth.txt", IMAGE_LINE)
         self._poses = _read_trajectory(path / "groundtruth.txt")
         self._camera, distortion, depth_factor = _calibration(path)
         if not (path / "camera.yaml").exists():
@@ -118,31 +119,8 @@ def associate(
     return sorted(pairs)
 
 
-def _read_rows(path: Path, columns: list[str]) -> list[list[str]]:
-    """The words of every line that is not a comment; all but a `file` must be numbers. Raises UserError."""
-    expected = f"expected lines `{' '.join(columns)}`"
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): {expected}.") from None
-    rows = [line.replace(",", " ").split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    for row in rows:
-        numbers = [word for word, column in zip(row, columns) if column != "file"]
-        if len(row) < len(columns) or not all(map(_is_number, numbers)):
-            raise UserError(f"{path} has the line {' '.join(row)!r}: {expected}.")
-    return rows
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
 def _read_trajectory(path: Path) -> Trajectory:
-    rows = np.array([row[:8] for row in _read_rows(path, POSE_LINE)], np.float64).reshape(-1, 8)
+    rows = np.array([row[:8] for row in read_rows(path, POSE_LINE)], np.float64).reshape(-1, 8)
     norms = np.linalg.norm(rows[:, 4:], axis=1)
     rows = rows[np.isfinite(rows).all(1) & (np.abs(norms - 1) < 0.1)]
     if not len(rows):

@@ -156,6 +156,18 @@ def write_seven_scenes(folder: Path, views, colour_suffix="png"):
     return folder
 
 
+def write_replica(room: Path, views):
+    """As NICE-SLAM shares it: a line of 16 numbers an image, 6553.5 depth units a metre, the camera beside the rooms."""
+    for view in views:
+        save_image(room / f"results/frame{view.number:06d}.png", view.colour)  # a jpg would change the colours
+        raw = np.rint(view.depth_mm * 6.5535).astype(np.uint16)
+        save_image(room / f"results/depth{view.number:06d}.png", raw)
+    (room / "traj.txt").write_text("".join(" ".join(f"{x:.18e}" for x in view.pose.ravel()) + "\n" for view in views))
+    camera = {"w": WIDTH, "h": HEIGHT, "fx": K[0, 0], "fy": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "scale": 6553.5}
+    (room.parent / "cam_params.json").write_text(json.dumps({"camera": camera}))
+    return room
+
+
 class BagBuilder:
     """Writes messages of a rosbag2; the log time is the stamp unless given."""
 
