@@ -11,6 +11,7 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.camera.lens import Lens
@@ -66,6 +67,10 @@ class FolderRecording(Recording):
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
         """The colour's and the depth's intrinsics, for images of these shapes."""
 
+    def depth(self, file: Path, files: FrameFiles) -> npt.NDArray[np.float32] | str:
+        """(H, W) of one frame in metres, 0 where there is none, or why the frame is left out."""
+        return read_depth(file, self.depth_unit_m)
+
     def _frames(self) -> Iterator[Frame | str]:
         if self.assumed:
             self.notes.append(self.assumed)
@@ -84,7 +89,10 @@ class FolderRecording(Recording):
             if reason := why_unusable(pose):
                 yield reason
                 continue
-            colour, depth = read_colour(files.colour), read_depth(files.depth, self.depth_unit_m)
+            colour, depth = read_colour(files.colour), self.depth(files.depth, files)
+            if isinstance(depth, str):
+                yield depth
+                continue
             try:
                 colour_camera, depth_camera = self.cameras(files, colour, depth)
             except UserError as error:  # one frame's images may have another size

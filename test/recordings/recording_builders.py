@@ -168,6 +168,25 @@ def write_replica(room: Path, views):
     return room
 
 
+def write_arkitscenes(video: Path, views, confidence=2, colour="lowres_wide"):
+    """As a video of ARKitScenes' raw dataset. Lines of the trajectory are world-to-camera: a rotation vector and a translation."""
+    lines = []
+    for view in views:
+        stamp = view.stamp_ns / SECOND
+        stem = f"{video.name}_{stamp:.3f}"
+        save_image(video / f"{colour}/{stem}.png", view.colour)
+        save_image(video / f"lowres_depth/{stem}.png", view.depth_mm)
+        save_image(video / f"confidence/{stem}.png", np.full((HEIGHT, WIDTH), confidence, np.uint8))
+        pincam = video / f"{colour}_intrinsics/{stem}.pincam"
+        pincam.parent.mkdir(exist_ok=True)
+        pincam.write_text(f"{WIDTH} {HEIGHT} {K[0, 0]} {K[1, 1]} {K[0, 2]} {K[1, 2]}")
+        inverse = np.linalg.inv(view.pose)
+        numbers = [stamp, *Rotation.from_matrix(inverse[:3, :3]).as_rotvec(), *inverse[:3, 3]]
+        lines.append(" ".join(f"{number:.12f}" for number in numbers) + "\n")
+    (video / "lowres_wide.traj").write_text("".join(lines))
+    return video
+
+
 class BagBuilder:
     """Writes messages of a rosbag2; the log time is the stamp unless given."""
 

@@ -1,0 +1,142 @@
+"""ARKitScenes (Baruch et al., NeurIPS 2021), as its download_data.py leaves a video of `raw` or `3dod`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+from gcseg_ros.camera.transforms import Trajectory
+from gcseg_ros.errors import UserError
+from gcseg_ros.frames import Array, CameraIntrinsics
+from gcseg_ros.recordings.folders import COLOUR_SUFFIXES, FolderRecording, FrameFiles, by_stem
+from gcseg_ros.recordings.images import read_depth, read_grey, read_rows, trusted
+from gcseg_ros.recordings.tum import associate
+from gcseg_ros.ros_types.messages import nanoseconds
+
+TRAJECTORY, DEPTH, CONFIDENCE = "lowres_wide.traj", "lowres_depth", "confidence"
+COLOUR = "vga_wide", "lowres_wide"  # 640x480 at 30 Hz, only of `raw`, and 256x192; of one camera
+TOLERANCE_S = 0.005  # its own loader's; images come every 17 ms
+MAX_GAP_S = 0.25  # poses come every 0.1 s
+LEVELS = "0", "1", "2"
+POSE_LINE = ["stamp", "rx", "ry", "rz", "tx", "ty", "tz"]
+CAMERA_LINE = ["width", "height", "fx", "fy", "cx", "cy"]
+
+
+class ARKitScenes(FolderRecording):
+    """Colour images are the sequence, `vga_wide` where it is there; their camera, scaled to depth's size, is depth's. Depth and
+    confidence are those of their stamp, poses are interpolated at it. The world's z axis points up, however the device was held.
+
+    confidence  from which of ARKit's levels depth counts: 0 (all of it) to 2
+    """
+
+    format = "arkitscenes"
+    expects = f"lowres_wide/ID_STAMP.png or vga_wide/, its _intrinsics/*.pincam, {DEPTH}/ (16 bit, mm) and {TRAJECTORY}"
+    options: ClassVar[dict[str, str]] = {"confidence": "from which level depth counts, 0 to 2, default 1"}
+
+    def __init__(self, path: Path, confidence: str = "1") -> None:
+        super().__init__(path)
+        if confidence not in LEVELS:
+            raise UserError(f"The option confidence is {', '.join(LEVELS[:-1])} or {LEVELS[-1]}; found {confidence!r}.")
+        self._least = int(confidence)
+        folder = _frames(path)
+        colour, self._cameras = _colour(folder)
+        self._poses = _read_trajectory(folder / TRAJECTORY)
+        stamps = list(colour)
+        depth, self._confidence = (_partners(stamps, _stamped(folder / part)) for part in (DEPTH, CONFIDENCE))
+        self.files = [FrameFiles(file.stem, stamp, file, depth.get(stamp), None) for stamp, file in colour.items()]
+        if self._least and not (folder / CONFIDENCE).is_dir():
+            self._least = 0
+            self.assumed = f"There is no {folder / CONFIDENCE}: all depth counts."
+
+    @classmethod
+    def recognises(cls, path: Path) -> bool:
+        folder = _frames(path)
+        return (folder / DEPTH).is_dir() or (folder / TRAJECTORY).is_file()
+
+    def pose(self, files: FrameFiles) -> Array | None:
+        return self._poses.at(nanoseconds(files.stamp_s), TOLERANCE_S)
+
+    def depth(self, file: Path, files: FrameFiles) -> npt.NDArray[np.float32] | str:
+        depth = read_depth(file)
+        if not self._least:
+            return depth
+        confidence = self._confidence.get(files.stamp_s)
+        return trusted(depth, read_grey(confidence), self._least) if confidence else "no confidence image"
+
+    def cameras(
+        self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
+    ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
+        stamps = np.array(list(self._cameras))
+        file = self._cameras[float(stamps[np.abs(stamps - files.stamp_s).argmin()])]
+        camera = _read_camera(file)
+        of_colour, of_depth = (camera.resized(image.shape[1], image.shape[0], str(file)) for image in (colour, depth))
+        return of_colour, of_depth
+
+
+def _frames(path: Path) -> Path:
+    """The folder of a video's images: `path` itself, or of `3dod` its VIDEO_frames."""
+    return next((folder for folder in sorted(path.glob("*_frames")) if (folder / DEPTH).is_dir()), path)
+
+
+def _colour(folder: Path) -> tuple[dict[float, Path], dict[float, Path]]:
+    """The finest images that come with their cameras. Raises UserError."""
+    for name in COLOUR:
+        colour, cameras = _stamped(folder / name), _stamped(folder / f"{name}_intrinsics", (".pincam",))
+        if colour and cameras:
+            return colour, cameras
+    raise UserError(
+        f"{folder} has no colour images with their cameras: expected lowres_wide/ID_STAMP.png and lowres_wide_intrinsics/ID_STAMP.pincam, "
+        "or the same of vga_wide; unzip what was downloaded."
+    )
+
+
+def _stamped(folder: Path, suffixes: Sequence[str] = COLOUR_SUFFIXES) -> dict[float, Path]:
+    """Seconds -> file, in order, of those that are called ID_STAMP."""
+    found = {}
+    for stem, file in by_stem(folder, suffixes).items():
+        try:
+            found[float(stem.rpartition("_")[2])] = file
+        except ValueError:
+            continue
+    return dict(sorted(found.items()))
+
+
+def _partners(stamps: Sequence[float], others: dict[float, Path]) -> dict[float, Path]:
+    """Stamp -> the file of the same moment."""
+    files = list(others.values())
+    return {stamps[i]: files[j] for i, j in associate(stamps, list(others), TOLERANCE_S)}
+
+
+def _read_trajectory(file: Path) -> Trajectory:
+    """Camera-to-world; lines are world-to-camera, a rotation vector and a translation. Raises UserError."""
+    if not file.is_file():
+        raise UserError(
+            f"There is no {file}, which has the poses: download it; the videos of the dataset `upsampling`, and a few of `raw`, have none."
+        )
+    rows = np.array([row[:7] for row in read_rows(file, POSE_LINE)], np.float64).reshape(-1, 7)
+    rows = rows[np.isfinite(rows).all(1)]
+    if not len(rows):
+        raise UserError(f"{file} holds no pose: expected lines `{' '.join(POSE_LINE)}`.")
+    poses = Trajectory(max_gap_s=MAX_GAP_S)
+    for row, rotation in zip(rows, Rotation.from_rotvec(rows[:, 1:4]).as_matrix()):
+        T = np.eye(4)
+        T[:3, :3], T[:3, 3] = rotation.T, -rotation.T @ row[4:]
+        poses.add(nanoseconds(row[0]), T)
+    return poses
+
+
+def _read_camera(file: Path) -> CameraIntrinsics:
+    """A .pincam file's. Raises UserError."""
+    rows = np.array([row[:6] for row in read_rows(file, CAMERA_LINE)], np.float64)
+    if len(rows) != 1 or not np.isfinite(rows).all():
+        raise UserError(f"{file} must hold one line of numbers, `{' '.join(CAMERA_LINE)}`; download it again.")
+    width, height, *pixels = rows[0].tolist()
+    try:
+        return CameraIntrinsics(round(width), round(height), *pixels)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
