@@ -1,4 +1,4 @@
-"""Prepare a dataset from its official download: `python -m offline_training.datasets scannet|scannet200|scannetpp ROOT -o DIR`."""
+"""Prepare a dataset from its official download: `python -m offline_training.datasets scannet|scannet200|scannetpp|replica ROOT -o DIR`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,26 @@ from gcseg_ros.files import atomic_path, read_json, write_json_atomic
 from offline_training.commands import run
 from offline_training.datasets.annotations import annotated, write_truth
 from offline_training.datasets.frames import export_frames, is_exported
+from offline_training.datasets.replica import Replica
 from offline_training.datasets.scannet import ScanNet, ScanNet200
 from offline_training.datasets.scannetpp import ScanNetPP
 from offline_training.datasets.scenes import Dataset, Scene
 
-DATASETS: dict[str, type[Any]] = {"scannet": ScanNet, "scannet200": ScanNet200, "scannetpp": ScanNetPP}
+DATASETS: dict[str, type[Any]] = {
+    "scannet": ScanNet,
+    "scannet200": ScanNet200,
+    "scannetpp": ScanNetPP,
+    "replica": Replica,
+}
+NO_SENS = {
+    "scannetpp": "ScanNet++ has no .sens files: leave out --frames; its own toolkit extracts the iPhone's frames.",
+    "replica": "Replica has no .sens files: leave out --frames; its images are rendered, as NICE-SLAM shares them.",
+}
 INDEX = "index.json"
 
 
 def main(
-    dataset: Annotated[Literal["scannet", "scannet200", "scannetpp"], typer.Argument(help="Which one.")],
+    dataset: Annotated[Literal["scannet", "scannet200", "scannetpp", "replica"], typer.Argument(help="Which one.")],
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="The official download.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write.")],
     split: Annotated[Literal["train", "val", "test", "all"], typer.Option(help="Only these scenes.")] = "all",
@@ -42,10 +52,8 @@ def main(
     ] = None,
 ) -> None:
     """Write a folder a scene, with its truth, ScanNet's text of it, the splits and an index. What is there already is left out."""
-    if frames and dataset == "scannetpp":
-        raise UserError(
-            "ScanNet++ has no .sens files: leave out --frames; its own toolkit extracts the iPhone's frames."
-        )
+    if frames and dataset in NO_SENS:
+        raise UserError(NO_SENS[dataset])
     source: Dataset = DATASETS[dataset](root, everything)
     protocol: dict[str, Any] = {"dataset": dataset, "all_objects": everything, "frames": frames}
     check_settings(output, protocol)

@@ -1,4 +1,4 @@
-"""Annotations of ScanNet's family: a mesh is over-segmented, and an object is a group of segments."""
+"""Annotations of ScanNet's family: a mesh is over-segmented, and an object is a group of segments (in Replica's of one)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.scannet_text import write_ids
 from gcseg_ros.evaluation.truth import INSTANCES_PER_LABEL
 from gcseg_ros.files import atomic_path, read_json
+from offline_training.datasets.faces import objects_of_vertices
 
 VOID = 0
 
 
 @dataclass(frozen=True)
 class SceneFiles:
-    """Of one scene: the mesh that the annotation belongs to, the segment of each vertex, and the groups of segments."""
+    """Of one scene: the mesh that the annotation belongs to, the segment of each vertex (as JSON, or a mesh whose faces have an object),
+    and the groups of segments."""
 
     mesh: Path
     segments: Path
@@ -73,6 +75,8 @@ def annotated(files: SceneFiles, class_of: Callable[[str], int], stuff_classes: 
 
 def segment_indices(file: Path) -> npt.NDArray[np.int64]:
     """(N,) the segment of each vertex. Raises UserError."""
+    if file.suffix == ".ply":
+        return objects_of_vertices(file)
     content = read_json(file)
     indices = np.asarray(content.get("segIndices", []) if isinstance(content, dict) else [])
     if indices.ndim != 1 or not len(indices) or indices.dtype.kind not in "iu":
@@ -84,10 +88,13 @@ def groups_of(file: Path) -> list[tuple[str, list[int]]]:
     """(what the annotator called it, its segments) of each object. Raises UserError."""
     content = read_json(file)
     try:
+        if "objects" in content:
+            return [(str(entry["class_name"]), [int(entry["id"])]) for entry in content["objects"]]
         return [(str(group["label"]), [int(s) for s in group["segments"]]) for group in content["segGroups"]]
     except (KeyError, TypeError, ValueError):
         raise UserError(
-            f"{file} must hold `segGroups` with a `label` and `segments` each: download it again."
+            f"{file} must hold `segGroups` with a `label` and `segments` each, or Replica's `objects` with a `class_name` and an `id`: "
+            "download it again."
         ) from None
 
 

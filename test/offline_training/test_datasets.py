@@ -1,6 +1,7 @@
-"""Preparation of ScanNet, ScanNet200 and ScanNet++, on miniature folders with the layout of the official downloads."""
+"""Preparation of ScanNet, ScanNet200, ScanNet++ and Replica, on miniature folders with the layout of the official downloads."""
 
 import json
+import struct
 import sys
 from pathlib import Path
 
@@ -97,6 +98,44 @@ def write_scannet_pp(root):
     (metadata / "map_benchmark.csv").write_text(
         "class,count,semantic_map_to,instance_map_to\noffice chair,3,chair,\nwall,9,,\nrat,1,None,None\n"
     )
+    return points
+
+
+REPLICA_OBJECTS = {"wall": 200, "chair": 150, "undefined": 120, "lamp": 130, "ceiling": 110}
+"""What Replica's annotators wrote -> vertices; ids are 7, 8, ... and some faces are of objects 0 and 99, which are not listed."""
+
+
+def write_replica_scene(folder, order="<"):
+    """Polygons of 3, 4 and 5 corners that tell an object's vertices over and over, as the mesh for AI Habitat; its points."""
+    rng = np.random.default_rng(0)
+    faces, first = [], 0
+    for id, count in enumerate(REPLICA_OBJECTS.values(), 7):
+        corners = np.tile(np.arange(first, first + count), 2).tolist()
+        while corners:
+            take = min(3 + len(faces) % 3, len(corners))
+            faces.append((corners[:take], id))
+            corners = corners[take:]
+        first += count
+    # Each vertex is in two faces of its object: one more of another object tells nothing, three do.
+    faces += [([0, 1, 2], 8)] + 3 * [([3, 4, 5], 8)]
+    # What has no face of an object that is listed is of none; of two that are as likely it is the first.
+    faces += [([first, first + 1, first + 2], 0), ([first + 3, first + 4, first + 5], 99)]
+    faces += [([first + 6, first + 7, first + 8, first + 9], id) for id in (10, 8, 10, 8)]
+    points = rng.random((first + 12, 3)).astype(np.float32)
+    kind = "binary_little_endian" if order == "<" else "binary_big_endian"
+    header = ["ply", f"format {kind} 1.0", f"element vertex {len(points)}"]
+    header += [f"property float {name}" for name in ("x", "y", "z", "nx", "ny", "nz")]
+    header += [f"property uchar {name}" for name in ("red", "green", "blue")]
+    header += [f"element face {len(faces)}", "property list uchar uint vertex_indices", "property ushort object_id"]
+    data = b"".join(struct.pack(f"{order}6f3B", *point, 0, 0, 1, 10, 20, 30) for point in points.tolist())
+    for corners, id in faces:
+        data += struct.pack(f"{order}B{len(corners)}IH", len(corners), *corners, id)
+    (folder / "habitat").mkdir(parents=True)
+    (folder / "habitat/mesh_semantic.ply").write_bytes("\n".join([*header, "end_header\n"]).encode() + data)
+    classes = {"chair": 20, "ceiling": 31, "lamp": 47, "wall": 93, "floor": 40}
+    objects = [{"id": id, "class_name": name} for id, name in enumerate(REPLICA_OBJECTS, 7)]
+    info = {"classes": [{"id": id, "name": name} for name, id in classes.items()], "objects": objects}
+    (folder / "habitat/info_semantic.json").write_text(json.dumps(info))
     return points
 
 
@@ -199,6 +238,81 @@ def test_scannetpp(tmp_path, capsys):
     }
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_replica(tmp_path, capsys, order):
+    """Vertices are of the object that most of their faces are of, the number is the object's place in the list."""
+    points = write_replica_scene(tmp_path / "root/room_0", order)
+    (tmp_path / "root/room0").mkdir()
+    out = tmp_path / "out"
+    assert run(main, ["replica", str(tmp_path / "root"), "-o", str(out)]) == 0, capsys.readouterr().err
+    truth = load_truth(out / "room_0")
+    np.testing.assert_array_equal(truth.points, points)
+    expected = {93001: 200 - 3, 20002: 150 + 3 + 4, 47004: 130, 31005: 110, 0: 120 + 6 + 2}
+    assert sizes(truth.instance) == expected
+    assert sizes(truth.instance[truth.stuff]) == {93001: 197, 31005: 110}
+    assert truth.instance[[0, 1, 2, 3, 4, 5, 6]].tolist() == 3 * [93001] + 3 * [20002] + [93001]
+    (entry,) = json.loads((out / "index.json").read_text())["scenes"]
+    assert (entry["split"], entry["instances"], entry["recording"]) == ("val", 2, str(tmp_path / "root/room0"))
+    everything = tmp_path / "everything"
+    assert run(main, ["replica", str(tmp_path / "root"), "-o", str(everything), "--all-objects"]) == 0
+    assert sizes(load_truth(everything / "room_0").instance) == {**expected, 0: 8, 94003: 120}
+
+
+ASCII_MESH = """ply
+format ascii 1.0
+element vertex 1
+property float x
+property float y
+property float z
+element face 1
+property list uchar int vertex_indices
+property int object_id
+end_header
+0 0 0
+3 0 0 0 7
+"""
+
+
+def cut(size):
+    def damage(folder):
+        file = folder / "mesh_semantic.ply"
+        file.write_bytes(file.read_bytes()[:size])
+
+    return damage
+
+
+def with_bytes(old, new):
+    def damage(folder):
+        file = folder / "mesh_semantic.ply"
+        file.write_bytes(file.read_bytes().replace(old, new, 1))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda folder: (folder / "info_semantic.json").unlink(), "info_semantic.json cannot be read"),
+        (lambda folder: (folder / "info_semantic.json").write_text("[]"), "must hold `classes` with an `id` and a `name`"),
+        (lambda folder: (folder / "info_semantic.json").write_text('{"classes": [{"id": 1, "name": "x"}]}'), "Replica's `objects`"),
+        (lambda folder: (folder / "mesh_semantic.ply").unlink(), "has none of scenes"),
+        (cut(400), "is truncated"),
+        (cut(-1), "is truncated, or its faces"),
+        (cut(-2000), "is truncated, or its faces"),
+        (with_bytes(struct.pack("<B3I", 3, 0, 1, 2), struct.pack("<B3I", 3, 0, 9999, 2)), "its faces name vertices that it does not have"),
+        (with_bytes(b"object_id", b"materials"), "must have faces with an `object_id`"),
+        (with_bytes(b"uchar uint", b"uint uint"), "must have faces with an `object_id`"),
+        (with_bytes(b"element face", b"element edge"), "must be a binary mesh of vertices and faces"),
+        (lambda folder: (folder / "mesh_semantic.ply").write_text(ASCII_MESH), "must be a binary mesh of vertices and faces"),
+    ],
+)  # fmt: skip
+def test_a_broken_scene_of_replica_is_one_sentence(tmp_path, capsys, damage, words):
+    write_replica_scene(tmp_path / "root/room_0")
+    damage(tmp_path / "root/room_0/habitat")
+    assert run(main, ["replica", str(tmp_path / "root"), "-o", str(tmp_path / "out")]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_test_scenes_have_no_truth(tmp_path, capsys):
     root, out = write_scannet(tmp_path / "scannet", split="test"), tmp_path / "out"
     assert run(main, ["scannet", str(root), "-o", str(out), "--frames", "1"]) == 0, capsys.readouterr().err
@@ -279,6 +393,8 @@ def test_folders_that_are_something_else(tmp_path, capsys):
     assert "was prepared with" in capsys.readouterr().err
     assert run(main, ["scannetpp", str(root), "-o", str(tmp_path / "pp"), "--frames", "3"]) == 2
     assert "no .sens files" in capsys.readouterr().err
+    assert run(main, ["replica", str(root), "-o", str(tmp_path / "pp"), "--frames", "3"]) == 2
+    assert "Replica has no .sens files" in capsys.readouterr().err
 
 
 def test_depth_is_exported_in_millimetres(tmp_path, capsys):
