@@ -28,10 +28,15 @@ def quarters_to_upright(pose: Array, up: Array = UP) -> int | None:
     return quarters if upwards[quarters] > max(CLEARLY_UP, ALONG_A_SIDE * np.hypot(x, y)) else None
 
 
-def turned_upright(points: npt.NDArray[np.float32], axis: str) -> npt.NDArray[np.float32]:
-    """Points (N, 3) of a world whose `axis`, "y" or "-x", points up, turned by right angles: afterwards z does."""
+def upright_rotation(axis: str) -> Array:
+    """(3, 3), by right angles: turns a world whose `axis`, "y" or "-x", points up so that z does."""
     up, ahead = AXES[axis], AXES["y" if "x" in axis else "x"]
-    rotation = np.stack([ahead, np.cross(up, ahead), up]).astype(np.float32)
+    return np.stack([ahead, np.cross(up, ahead), up])
+
+
+def turned_upright(points: npt.NDArray[np.float32], axis: str) -> npt.NDArray[np.float32]:
+    """Points (N, 3), turned by `upright_rotation`."""
+    rotation = upright_rotation(axis).astype(np.float32)
     # not a product of matrices, in which a NaN would spread to the other coordinates
     return points[:, np.abs(rotation).argmax(1)] * rotation.sum(1)
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.camera.lens import Lens
 from gcseg_ros.camera.registration import as_fine_as_colour, narrow_colour, registered, share_in_colour
-from gcseg_ros.camera.upright import other_axis_up
+from gcseg_ros.camera.upright import AXES, other_axis_up, upright_rotation
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.recordings import Recording, why_unusable
@@ -42,14 +43,26 @@ class FrameFiles:
 
 
 class FolderRecording(Recording):
-    """Frames made of files. A format fills `self.files` in order of time and gives poses and cameras."""
+    """Frames made of files. A format fills `self.files` in order of time and gives poses and cameras.
 
+    up  the axis of the poses' world that points up, where it is known or told: the frames' world is turned, so that z does
+    """
+
+    options: ClassVar[dict[str, str]] = {"up": "the axis of the world that points up: x, -x, y, -y, z or -z"}
     assumed = ""  # what is taken for granted of cameras that no file describes, in a sentence each
     T_colour_depth: Array | None = None  # where the colour camera does not stand where depth's does
     lens: Lens | None = None  # of colour and depth, where their images are raw and bent by it
     depth_unit_m = 0.001
-    z_up = True  # whether the world's z axis is known to point up
+    z_up = True  # whether the world's z axis is known to point up, where nothing is told
     files: Sequence[FrameFiles] = ()
+
+    def __init__(self, path: Path, up: str | None = None) -> None:
+        super().__init__(path)
+        if up is not None and up not in AXES:
+            raise UserError(
+                f"The option up is the world's axis that points up, one of {', '.join(AXES)}; found {up!r}."
+            )
+        self.up = up
 
     def __len__(self) -> int:
         return len(self.files)
@@ -74,7 +87,13 @@ class FolderRecording(Recording):
     def _frames(self) -> Iterator[Frame | str]:
         if self.assumed:
             self.notes.append(self.assumed)
-        z_up, share = self.z_up and self._z_points_up(), None
+        upright, share = np.eye(4), None
+        upright[:3, :3] = upright_rotation(self.up or "z")
+        if self.up not in (None, "z"):
+            self.notes.append(
+                f"The world's {self.up} axis points up: its poses are turned by right angles, and the map is in a world whose z axis does."
+            )
+        z_up = self.up is not None or (self.z_up and self._z_points_up())
         for files in self.files:
             if files.colour is None:
                 yield "no colour image"
@@ -104,7 +123,7 @@ class FolderRecording(Recording):
                 share = share_in_colour(colour_camera, depth, depth_camera, self.T_colour_depth)
                 self.notes += narrow_colour(share)
             rgb = registered(colour, colour_camera, depth, depth_camera, self.T_colour_depth)
-            yield Frame(files.name, files.stamp_s, rgb, depth, depth_camera, pose, z_up)
+            yield Frame(files.name, files.stamp_s, rgb, depth, depth_camera, upright @ pose, z_up)
 
     def _z_points_up(self) -> bool:
         """Whether the poses allow it; else it is noted."""
@@ -118,7 +137,7 @@ class FolderRecording(Recording):
         if axis is not None:
             self.notes.append(
                 f"By the poses it is the world's {axis} axis that points up, and not z: images are not turned (input.turn), and objects "
-                "are found less well than in a world whose z axis points up: turn the poses."
+                f"are found less well than in a world whose z axis points up: take --option up={axis}."
                 + (" If the camera hangs upside down instead: input.turn=half." if axis == "-z" else "")
             )
         return axis is None

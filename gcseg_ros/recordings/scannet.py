@@ -31,10 +31,13 @@ class ScanNet(FolderRecording):
 
     format = "scannet"
     expects = "color/NAME.jpg, depth/NAME.png (16 bit, mm), pose/NAME.txt (camera-to-world) and intrinsic/*.txt"
-    options: ClassVar[dict[str, str]] = {"poses": "name of the folder of poses, default pose"}
+    options: ClassVar[dict[str, str]] = {
+        "poses": "name of the folder of poses, default pose",
+        **FolderRecording.options,
+    }
 
-    def __init__(self, path: Path, poses: str = "pose") -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, poses: str = "pose", up: str | None = None) -> None:
+        super().__init__(path, up)
         colour, depth = by_stem(path / "color", COLOUR_SUFFIXES), by_stem(path / "depth", DEPTH_SUFFIXES)
         pose = by_stem(path / poses, (".txt",))
         if not pose:

@@ -29,15 +29,18 @@ class ScanNetPP(FolderRecording):
     """The extracted colour images are the sequence, however sparse. Their camera, scaled to depth's size, is depth's.
 
     Stamps are those of the index, else the frame's number at 60 Hz.
-    poses  `aligned_pose` (the frame of the scene's mesh) or `pose` (ARKit's)
+    poses  `aligned_pose` (the frame of the scene's mesh) or `pose` (ARKit's, whose y axis points up)
     """
 
     format = "scannetpp"
     expects = f"{INDEX}, rgb/frame_NNNNNN.jpg and depth/frame_NNNNNN.png (16 bit, mm), extracted by its toolkit"
-    options: ClassVar[dict[str, str]] = {"poses": "aligned_pose (the default) or pose"}
+    options: ClassVar[dict[str, str]] = {
+        "poses": "aligned_pose (the default) or pose",
+        **FolderRecording.options,
+    }
 
-    def __init__(self, path: Path, poses: str = "aligned_pose") -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, poses: str = "aligned_pose", up: str | None = None) -> None:
+        super().__init__(path, "y" if up is None and poses == "pose" else up)
         folder = path / "iphone" if (path / "iphone" / INDEX).exists() else path
         colour = {stem.split(".")[0]: file for stem, file in by_stem(folder / "rgb", COLOUR_SUFFIXES).items()}
         depth = {stem.split(".")[0]: file for stem, file in by_stem(folder / "depth", DEPTH_SUFFIXES).items()}
@@ -54,7 +57,6 @@ class ScanNetPP(FolderRecording):
                 "found none of the images' names."
             )
         self._poses = poses
-        self.z_up = poses == "aligned_pose"  # ARKit's y axis points up
         names = list(colour)
         stamps = stamps_from_names(names, rate_hz=60)
         own = [self._entry(name).get("timestamp") for name in names]

@@ -45,10 +45,13 @@ class SevenScenes(FolderRecording):
     format = "seven_scenes"
     z_up = False
     expects = "frame-NNNNNN.color.png, .depth.png or .pgm (16 bit, mm) and .pose.txt (camera-to-world)"
-    options: ClassVar[dict[str, str]] = {"registered": "yes where colour lies on depth already, else no"}
+    options: ClassVar[dict[str, str]] = {
+        "registered": "yes where colour lies on depth already, else no",
+        **FolderRecording.options,
+    }
 
-    def __init__(self, path: Path, registered: str = "no") -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, registered: str = "no", up: str | None = None) -> None:
+        super().__init__(path, up)
         if registered not in ("yes", "no"):
             raise UserError(f"The option registered is yes or no; found {registered!r}.")
         frames = _sequence(path)

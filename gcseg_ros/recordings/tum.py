@@ -50,8 +50,8 @@ class TUM(FolderRecording):
     format = "tum"
     expects = "rgb.txt, depth.txt and groundtruth.txt with stamps, and the images they list"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, up: str | None = None) -> None:
+        super().__init__(path, up)
         colour, depth = read_rows(path / "rgb.txt", IMAGE_LINE), read_rows(path / "depth.txt", IMAGE_LINE)
         self._poses = _read_trajectory(path / "groundtruth.txt")
         self._camera, distortion, depth_factor = _calibration(path)

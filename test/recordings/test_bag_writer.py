@@ -41,6 +41,18 @@ def test_the_bag_gives_the_same_frames(tmp_path, write, options):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "recording"]
 
 
+def test_a_world_that_is_turned_is_written_as_one_with_z_up(tmp_path):
+    write_seven_scenes(tmp_path / "chess", make_views(2))
+    for up, world in ((None, "map_without_up"), ("y", "map")):
+        bag = tmp_path / world
+        write_bag(open_recording(tmp_path / "chess", up=up), bag)
+        check_same(open_recording(tmp_path / "chess", up=up), open_recording(bag))
+        with AnyReader([bag]) as reader:
+            (poses,) = (connection for connection in reader.connections if connection.topic == "/pose")
+            raw = next(iter(reader.messages([poses])))[2]
+            assert reader.deserialize(raw, poses.msgtype).header.frame_id == world
+
+
 def test_topics_types_and_encodings(tmp_path):
     write_bag(open_recording(write_scannet(tmp_path / "scene", make_views(2))), tmp_path / "bag")
     with AnyReader([tmp_path / "bag"]) as reader:

@@ -8,6 +8,7 @@ import pytest
 from recording_builders import K, check_frames, four, make_views, save_image, save_matrix, write_scannet
 from scipy.spatial.transform import Rotation
 
+from gcseg_ros.camera.upright import other_axis_up
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.folders import in_order, stamps_from_names
@@ -388,6 +389,32 @@ def test_a_world_whose_z_axis_does_not_point_up_is_told(tmp_path, axis):
         save_matrix(tmp_path / f"pose/{i:06d}.txt", pose)
     recording = open_recording(tmp_path)
     assert {frame.z_up for frame in recording} == {False}
-    assert [
-        f"world's {axis} axis that points up, and not z: images are not turned" in note for note in recording.notes
-    ] == [True]
+    (note,) = recording.notes
+    assert f"world's {axis} axis that points up, and not z: images are not turned" in note
+    assert f"take --option up={axis}." in note
+    told = open_recording(tmp_path, up=axis)
+    assert {frame.z_up for frame in told} == {True}
+    assert [f"The world's {axis} axis points up: its poses are turned" in note for note in told.notes] == [True]
+    assert other_axis_up([frame.pose for frame in told]) is None
+    assert {frame.z_up for frame in open_recording(tmp_path, up="z")} == {True}, "who tells is believed"
+
+
+@pytest.mark.parametrize(
+    ("up", "place"),
+    {"x": (2, 3, 1), "-x": (2, -3, -1), "y": (1, -3, 2), "-y": (1, 3, -2), "z": (1, 2, 3), "-z": (1, -2, -3)}.items(),
+)
+def test_poses_are_turned_so_that_the_axis_that_is_told_is_z(tmp_path, up, place):
+    """Where the camera was at (1, 2, 3) the axis that points up has the third coordinate; the world is not mirrored."""
+    (view,) = views = make_views(1)
+    view.pose = np.eye(4)
+    view.pose[:3, 3] = 1, 2, 3
+    (frame,) = open_recording(write_scannet(tmp_path, views), up=up)
+    np.testing.assert_allclose(frame.pose[:3, 3], place)
+    np.testing.assert_allclose(frame.pose[:3, :3] @ (1, 2, 3), place)
+    assert np.linalg.det(frame.pose[:3, :3]) > 0
+
+
+@pytest.mark.parametrize("up", ["Y", "", "yes", "--y"])
+def test_an_axis_that_is_none_is_a_sentence(tmp_path, up):
+    with pytest.raises(UserError, match=rf"that points up, one of x, -x, y, -y, z, -z; found '{up}'"):
+        open_recording(write_scannet(tmp_path, make_views(1)), up=up)

@@ -45,8 +45,11 @@ def test_stamps_without_timestamps_follow_60_hz(tmp_path):
 def test_arkit_poses_can_be_chosen(tmp_path):
     write_scannetpp(tmp_path, make_views(1))
     (aligned,), (chosen,) = open_recording(tmp_path), open_recording(tmp_path, poses="pose")
-    np.testing.assert_array_equal(chosen.pose, np.eye(4))
-    assert (aligned.z_up, chosen.z_up) == (True, False)  # ARKit's y axis is up
+    turned = [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]  # ARKit's y axis is up
+    np.testing.assert_allclose(chosen.pose, turned, atol=1e-15)
+    assert (aligned.z_up, chosen.z_up) == (True, True)
+    (kept,) = open_recording(tmp_path, poses="pose", up="z")
+    np.testing.assert_array_equal(kept.pose, np.eye(4))
     with pytest.raises(
         UserError, match=r"must have 'posse', a 4x4 matrix; found \['aligned_pose', 'intrinsic', 'pose'"
     ):
