@@ -80,8 +80,12 @@ class FolderRecording(Recording):
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
         """The colour's and the depth's intrinsics, for images of these shapes."""
 
-    def depth(self, file: Path, files: FrameFiles) -> npt.NDArray[np.float32] | str:
-        """(H, W) of one frame in metres, 0 where there is none, or why the frame is left out."""
+    def colour(self, file: Path, files: FrameFiles) -> npt.NDArray[np.uint8] | str:
+        """(H, W, 3) RGB of one frame, or why it has none."""
+        return read_colour(file)
+
+    def depth(self, file: Path, files: FrameFiles) -> npt.NDArray[np.float32]:
+        """(H, W) of one frame in metres, 0 where there is none."""
         return read_depth(file, self.depth_unit_m)
 
     def _frames(self) -> Iterator[Frame | str]:
@@ -108,9 +112,9 @@ class FolderRecording(Recording):
             if reason := why_unusable(pose):
                 yield reason
                 continue
-            colour, depth = read_colour(files.colour), self.depth(files.depth, files)
-            if isinstance(depth, str):
-                yield depth
+            colour, depth = self.colour(files.colour, files), self.depth(files.depth, files)
+            if isinstance(colour, str):
+                yield colour
                 continue
             try:
                 colour_camera, depth_camera = self.cameras(files, colour, depth)
