@@ -21,6 +21,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.frames import FARTHEST_M, Array, Frame, distance_m, rigid
 
 T = TypeVar("T")
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z")
 LOST = "the pose is lost (not finite or zero)"
 NOT_RIGID = "the pose is no rotation and translation (is the matrix scaled or transposed? it must be camera-to-world, in metres)"
 FAR = (
@@ -158,6 +159,8 @@ def parse_options(options: Iterable[str]) -> dict[str, str]:
 
 def _near(path: Path) -> str:
     """Recordings above or in a path, as a hint; empty if there are none."""
+    if path.is_file() and path.suffix.lower() in ARCHIVES:
+        return "it is an archive: unpack it, and give the folder"
     for above in path.resolve().parents[:2]:
         if _is_recording(above):
             return f"{above} is a recording: give that"
