@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +12,9 @@ from scipy.spatial.transform import Rotation
 from gcseg_ros.camera.transforms import Trajectory
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics
-from gcseg_ros.recordings.folders import COLOUR_SUFFIXES, FolderRecording, FrameFiles, by_stem
-from gcseg_ros.recordings.images import read_depth, read_grey, read_rows, trusted
+from gcseg_ros.recordings.folders import COLOUR_SUFFIXES, FrameFiles, by_stem
+from gcseg_ros.recordings.images import read_rows
+from gcseg_ros.recordings.phones import PhoneRecording
 from gcseg_ros.recordings.tum import associate
 from gcseg_ros.ros_types.messages import nanoseconds
 
@@ -22,36 +22,30 @@ TRAJECTORY, DEPTH, CONFIDENCE = "lowres_wide.traj", "lowres_depth", "confidence"
 COLOUR = "vga_wide", "lowres_wide"  # 640x480 at 30 Hz, only of `raw`, and 256x192; of one camera
 TOLERANCE_S = 0.005  # its own loader's; images come every 17 ms
 MAX_GAP_S = 0.25  # poses come every 0.1 s
-LEVELS = "0", "1", "2"
 POSE_LINE = ["stamp", "rx", "ry", "rz", "tx", "ty", "tz"]
 CAMERA_LINE = ["width", "height", "fx", "fy", "cx", "cy"]
 
 
-class ARKitScenes(FolderRecording):
+class ARKitScenes(PhoneRecording):
     """Colour images are the sequence, `vga_wide` where it is there; their camera, scaled to depth's size, is depth's. Depth and
     confidence are those of their stamp, poses are interpolated at it. The world's z axis points up, however the device was held.
-
-    confidence  from which of ARKit's levels depth counts: 0 (all of it) to 2
     """
 
     format = "arkitscenes"
     expects = f"lowres_wide/ID_STAMP.png or vga_wide/, its _intrinsics/*.pincam, {DEPTH}/ (16 bit, mm) and {TRAJECTORY}"
-    options: ClassVar[dict[str, str]] = {"confidence": "from which level depth counts, 0 to 2, default 1"}
 
-    def __init__(self, path: Path, confidence: str = "1") -> None:
-        super().__init__(path)
-        if confidence not in LEVELS:
-            raise UserError(f"The option confidence is {', '.join(LEVELS[:-1])} or {LEVELS[-1]}; found {confidence!r}.")
-        self._least = int(confidence)
+    def __init__(self, path: Path, confidence: str = "1", up: str | None = None) -> None:
+        super().__init__(path, confidence, up)
         folder = _frames(path)
-        colour, self._cameras = _colour(folder)
+        colour, cameras = _colour(folder)
+        self._camera_stamps, self._camera_files = np.array(list(cameras)), list(cameras.values())
         self._poses = _read_trajectory(folder / TRAJECTORY)
         stamps = list(colour)
-        depth, self._confidence = (_partners(stamps, _stamped(folder / part)) for part in (DEPTH, CONFIDENCE))
-        self.files = [FrameFiles(file.stem, stamp, file, depth.get(stamp), None) for stamp, file in colour.items()]
-        if self._least and not (folder / CONFIDENCE).is_dir():
-            self._least = 0
-            self.assumed = f"There is no {folder / CONFIDENCE}: all depth counts."
+        depth, confidences = (_partners(stamps, _stamped(folder / part)) for part in (DEPTH, CONFIDENCE))
+        self.files = [
+            FrameFiles(file.stem, stamp, file, depth.get(stamp), None, confidences.get(stamp))
+            for stamp, file in colour.items()
+        ]
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
@@ -61,18 +55,10 @@ class ARKitScenes(FolderRecording):
     def pose(self, files: FrameFiles) -> Array | None:
         return self._poses.at(nanoseconds(files.stamp_s), TOLERANCE_S)
 
-    def depth(self, file: Path, files: FrameFiles) -> npt.NDArray[np.float32] | str:
-        depth = read_depth(file)
-        if not self._least:
-            return depth
-        confidence = self._confidence.get(files.stamp_s)
-        return trusted(depth, read_grey(confidence), self._least) if confidence else "no confidence image"
-
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
-        stamps = np.array(list(self._cameras))
-        file = self._cameras[float(stamps[np.abs(stamps - files.stamp_s).argmin()])]
+        file = self._camera_files[np.abs(self._camera_stamps - files.stamp_s).argmin()]
         camera = _read_camera(file)
         of_colour, of_depth = (camera.resized(image.shape[1], image.shape[0], str(file)) for image in (colour, depth))
         return of_colour, of_depth

@@ -40,6 +40,7 @@ class FrameFiles:
     colour: Path | None
     depth: Path | None
     pose: Path | Array | None
+    confidence: Path | None = None
 
 
 class FolderRecording(Recording):

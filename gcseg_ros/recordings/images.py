@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gcseg_ros.camera.encoded_images import decode
 from gcseg_ros.camera.registration import apart
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres, nearest_pixels, rigid
+from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres, rigid
 
 INVALID_MM = 65535  # some sensors mark missing depth with the largest value
 MIDDLE = 0.3, 0.7  # of width and height, where a whole image's principal point lies
@@ -63,11 +63,6 @@ def read_grey(path: Path) -> npt.NDArray[np.uint8]:
     if image is None or image.ndim != 2 or image.dtype != np.uint8:
         raise UserError(f"{path} must be a whole png of one 8-bit channel: copy or export it again.")
     return np.asarray(image)
-
-
-def trusted(depth_m: npt.NDArray[np.float32], confidence: npt.NDArray[np.uint8], least: int) -> npt.NDArray[np.float32]:
-    """Depth (H, W) where its confidence, an image of the same view, is at least so high, 0 elsewhere."""
-    return np.where(nearest_pixels(confidence, *depth_m.shape) >= least, depth_m, np.float32(0))
 
 
 def read_pose(path: Path) -> Array:

@@ -46,7 +46,7 @@ class Polycam(PhoneRecording):
 
     def __init__(self, path: Path, poses: str | None = None, confidence: str = "1", up: str = "y") -> None:
         folder = path / "keyframes"
-        super().__init__(path, confidence, up, folder / "confidence")
+        super().__init__(path, confidence, up)
         if poses not in (None, CORRECTED, ARKIT):
             raise UserError(f"The option poses is {CORRECTED} or {ARKIT}; found {poses!r}.")
         self._arkit, corrected = (by_stem(folder / name, (".json",)) for name in (ARKIT, CORRECTED))
@@ -56,7 +56,7 @@ class Polycam(PhoneRecording):
         straight = by_stem(folder / "corrected_images", COLOUR_SUFFIXES) if self._cameras is corrected else {}
         self._colour_cameras = self._cameras if straight else self._arkit
         colour = straight or by_stem(folder / "images", COLOUR_SUFFIXES)
-        depth = by_stem(folder / "depth", (".png",))
+        depth, confidences = (by_stem(folder / part, (".png",)) for part in ("depth", "confidence"))
         for what, found in ((poses or ARKIT, self._cameras), ("images", colour), ("depth", depth)):
             if not found:
                 raise UserError(
@@ -65,7 +65,7 @@ class Polycam(PhoneRecording):
                 )
         names = in_order({*colour, *self._cameras})
         self.files = [
-            FrameFiles(name, stamp_s, colour.get(name), depth.get(name), self._cameras.get(name))
+            FrameFiles(name, stamp_s, colour.get(name), depth.get(name), self._cameras.get(name), confidences.get(name))
             for name, stamp_s in zip(names, _stamps(names))
         ]
 

@@ -40,8 +40,8 @@ class Replica(FolderRecording):
     format = "replica"
     expects = "results/frameNNNNNN.jpg and depthNNNNNN.png (16 bit), traj.txt (camera-to-world, 16 numbers a line)"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, up: str | None = None) -> None:
+        super().__init__(path, up)
         colour = _numbered(path / "results", "frame", COLOUR_SUFFIXES)
         depth = _numbered(path / "results", "depth", DEPTH_SUFFIXES)
         numbers = in_order({*colour, *depth})

@@ -45,8 +45,9 @@ class StrayScanner(PhoneRecording):
     expects = f"{VIDEO}, {ODOMETRY}, {MATRIX}, depth/NNNNNN.png (16 bit, mm) and confidence/NNNNNN.png"
 
     def __init__(self, path: Path, confidence: str = "1", up: str = "y") -> None:
-        super().__init__(path, confidence, up, path / "confidence")
-        rows, depth = _read_odometry(path / ODOMETRY), by_stem(path / "depth", (".png",))
+        super().__init__(path, confidence, up)
+        rows = _read_odometry(path / ODOMETRY)
+        depth, confidences = (by_stem(path / part, (".png",)) for part in ("depth", "confidence"))
         if not depth:
             raise UserError(f"{path} has no depth/NNNNNN.png: record with a LiDAR, and export the whole folder.")
         self._matrices = {name: row.matrix for name, row in rows.items() if row.matrix is not None}
@@ -60,7 +61,14 @@ class StrayScanner(PhoneRecording):
                 "the first is taken to be lost." if self._missing else "colours may be those of other frames."
             )
         self.files = [
-            FrameFiles(name, row.stamp_s if row else 0, path / VIDEO, depth.get(name), row.pose if row else None)
+            FrameFiles(
+                name,
+                row.stamp_s if row else 0,
+                path / VIDEO,
+                depth.get(name),
+                row.pose if row else None,
+                confidences.get(name),
+            )
             for name in in_order({*rows, *depth})
             for row in (rows.get(name),)
         ]
@@ -73,9 +81,6 @@ class StrayScanner(PhoneRecording):
         number = int(files.name) - self._missing
         image = self._video.image(number) if number >= 0 else None
         return f"{VIDEO} has no image of it, or is broken" if image is None else image
-
-    def levels(self, stored: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        return stored
 
     def pose(self, files: FrameFiles) -> Array | None:
         return files.pose if isinstance(files.pose, np.ndarray) else None

@@ -47,7 +47,7 @@ def test_points_lie_where_the_publication_has_them(tmp_path, held):
     np.testing.assert_allclose(world[96, 181], wall + 0.5 * np.array(right), atol=1e-6)
     np.testing.assert_allclose(world[149, 128], wall + 0.5 * np.array(below), atol=1e-6)
     assert (frame.z_up, frame.name, frame.stamp_s) == (True, "41069021_6845.706", 6845.706)
-    assert recording.notes == [f"There is no {tmp_path / 'confidence'}: all depth counts."]
+    assert recording.notes == ["The depth of 1 of 1 frames has no image of its confidence: all of it counts."]
 
 
 def test_frames_are_what_was_written(tmp_path):
@@ -102,9 +102,9 @@ def test_parts_of_a_frame_may_be_a_millisecond_apart_or_missing(tmp_path):
     (video / f"lowres_wide/{stem}400.png").unlink()
     (video / f"lowres_wide_intrinsics/{stem}500.pincam").unlink()  # that of the frame before is as good
     recording = open_recording(tmp_path)
-    check_frames(recording, [views[0], views[1], views[5]])
-    assert recording.skipped == {"no depth image": 1, "no confidence image": 1}
-    check_frames(open_recording(tmp_path, confidence="0"), [views[0], views[1], views[3], views[5]])
+    check_frames(recording, [views[0], views[1], views[3], views[5]])
+    assert recording.skipped == {"no depth image": 1}
+    assert recording.notes == ["The depth of 1 of 5 frames has no image of its confidence: all of it counts."]
 
 
 def test_depth_counts_from_a_level_of_confidence_on(tmp_path):
@@ -152,7 +152,6 @@ def test_the_finer_colour_of_raw_is_taken(tmp_path):
         ("lowres_wide/V_100.000.png", "text", "V_100.000.png is not a whole jpeg or png image"),
         ("lowres_depth/V_100.000.png", "text", "V_100.000.png is not a whole depth image"),
         ("confidence/V_100.000.png", "text", "V_100.000.png must be a whole png of one 8-bit channel"),
-        ("confidence/V_100.000.png", None, r"can be used: no confidence image \(1\)"),
     ],
 )  # fmt: skip
 def test_broken_files(tmp_path, file, text, message):

@@ -113,11 +113,12 @@ def test_depth_counts_from_the_confidence_that_is_told(tmp_path, confidence, kep
 def test_without_confidence_all_depth_counts_and_that_is_told(tmp_path):
     write(tmp_path, (AHEAD, AHEAD))
     (tmp_path / "confidence/000001.png").unlink()
-    assert all((frame.depth_m == 2).all() for frame in open_recording(tmp_path))
-    (tmp_path / "confidence/000000.png").unlink()
     recording = open_recording(tmp_path)
     assert all((frame.depth_m == 2).all() for frame in recording)
-    assert any("no images in " in note and "all depth counts" in note for note in recording.notes)
+    assert "The depth of 1 of 2 frames has no image of its confidence: all of it counts." in recording.notes
+    whole = open_recording(tmp_path, confidence="0")
+    assert len(list(whole)) == 2
+    assert not any("confidence" in note for note in whole.notes)
 
 
 def test_the_camera_is_that_of_the_frame_where_the_app_wrote_it(tmp_path):
@@ -197,7 +198,7 @@ def test_other_broken_parts_are_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r"000000.png has 4x3 pixels and its depth 16x12: .*confidence=0"):
         list(open_recording(tmp_path))
     (tmp_path / "confidence/000000.png").write_bytes(b"\x89PNG")
-    with pytest.raises(UserError, match=r"confidence/000000.png is not a whole png image"):
+    with pytest.raises(UserError, match=r"confidence/000000.png must be a whole png of one 8-bit channel"):
         list(open_recording(tmp_path))
     assert len(list(open_recording(tmp_path, confidence="0"))) == 1
     (tmp_path / "camera_matrix.csv").write_text("50, 0, 31.5")
