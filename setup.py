@@ -22,7 +22,7 @@ ROS_WHEELS = [
 COLCON = ["colcon-core", "colcon-ros", "colcon-bash", "setuptools>=70.1,<80"]  # 70.1: builds wheels by itself
 # what is found to be wrong must not change with the day: the tools, and the stubs that they read
 LINT = ["ruff==0.17.6", "mypy==2.4.1", "types-PyYAML", "numpy<2.5"]
-TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "scikit-learn>=1.4"]
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "scikit-learn>=1.4", "lzfse>=0.4.2"]
 
 setup(
     name=NAME,
@@ -65,6 +65,7 @@ setup(
     extras_require={
         "ros": [f"{wheel}; python_version >= '3.11'" for wheel in ROS_WHEELS],
         "viewer": ["rerun-sdk>=0.20"],
+        "record3d": ["lzfse>=0.4.2"],
         "baselines": ["scikit-learn>=1.3"],
         "segmentation": ["torch>=2.6"],
         "retrieval": ["open_clip_torch>=3.0", "torch>=2.6", "torchvision"],

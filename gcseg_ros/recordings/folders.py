@@ -1,4 +1,4 @@
-"""What the formats that are folders of image files share."""
+"""What the formats that are folders, or an archive, of image files share."""
 
 from __future__ import annotations
 

@@ -1,18 +1,22 @@
-"""What recordings of phones with a LiDAR share: how sure ARKit is of depth, and its world."""
+"""What recordings of phones with a LiDAR share: ARKit's world and camera, and how sure it is of depth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Frame
+from gcseg_ros.frames import Array, Frame
 from gcseg_ros.recordings.folders import FolderRecording, FrameFiles
-from gcseg_ros.recordings.images import read_grey
+from gcseg_ros.recordings.images import read_depth, read_grey
+
+OPTICAL: Array = np.diag([1.0, -1, -1, 1])
+"""ARKit's camera (x right, y up, z backward) from the optical frame, or that from ARKit's."""
 
 
 class PhoneRecording(FolderRecording):
@@ -32,21 +36,25 @@ class PhoneRecording(FolderRecording):
             raise UserError(f"The option confidence is 0, 1 or 2; found {confidence!r}.")
         self._least = int(confidence)
 
-    def levels(self, stored: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """ARKit's levels 0 to 2, of what is stored."""
-        return stored
-
     def depth(self, file: Path, files: FrameFiles) -> npt.NDArray[np.float32]:
-        depth = super().depth(file, files)
+        depth = self.all_depth(file)
         if self._least == 0 or files.confidence is None:
             return depth
-        stored = read_grey(files.confidence)
-        if stored.shape != depth.shape:
+        levels = self.levels(files.confidence)
+        if levels.shape != depth.shape:
             raise UserError(
-                f"{files.confidence} has {stored.shape[1]}x{stored.shape[0]} pixels and its depth {depth.shape[1]}x{depth.shape[0]}: expected "
+                f"{files.confidence} has {levels.shape[1]}x{levels.shape[0]} pixels and its depth {depth.shape[1]}x{depth.shape[0]}: expected "
                 "as many; export it again, or take --option confidence=0."
             )
-        return np.where(self.levels(stored) < self._least, np.float32(0), depth)
+        return np.where(levels < self._least, np.float32(0), depth)
+
+    def all_depth(self, file: Path) -> npt.NDArray[np.float32]:
+        """As `depth`, whatever its confidence."""
+        return read_depth(file, self.depth_unit_m)
+
+    def levels(self, file: Path) -> npt.NDArray[np.uint8]:
+        """(H, W) of ARKit's levels of confidence, 0 to 2."""
+        return read_grey(file)
 
     def _frames(self) -> Iterator[Frame | str]:
         unsure = sum(files.depth is not None and files.confidence is None for files in self.files)
@@ -55,3 +63,12 @@ class PhoneRecording(FolderRecording):
                 f"The depth of {unsure} of {len(self.files)} frames has no image of its confidence: all of it counts."
             )
         yield from super()._frames()
+
+
+def rigid_from(position: Sequence[float], quaternion: Sequence[float]) -> Array:
+    """(4, 4) of x y z and qx qy qz qw; not finite if that is no rotation, as where tracking was lost."""
+    T = np.full((4, 4), np.nan)
+    if abs(np.linalg.norm(quaternion) - 1) < 0.1:
+        T = np.eye(4)
+        T[:3, :3], T[:3, 3] = Rotation.from_quat(quaternion).as_matrix(), position
+    return T

@@ -22,11 +22,10 @@ from gcseg_ros.recordings.folders import (
     in_order,
     stamps_from_names,
 )
-from gcseg_ros.recordings.phones import PhoneRecording
+from gcseg_ros.recordings.phones import OPTICAL, PhoneRecording
 from gcseg_ros.ros_types.messages import seconds
 
 CORRECTED, ARKIT = "corrected_cameras", "cameras"
-OPTICAL = np.diag([1.0, -1, -1, 1])  # points of the optical frame -> of ARKit's camera, or back
 NUMBERS = ("width", "height", "fx", "fy", "cx", "cy")
 
 
@@ -73,7 +72,8 @@ class Polycam(PhoneRecording):
     def recognises(cls, path: Path) -> bool:
         return any((path / "keyframes" / name).is_dir() for name in ("images", "corrected_images", ARKIT, CORRECTED))
 
-    def levels(self, stored: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def levels(self, file: Path) -> npt.NDArray[np.uint8]:
+        stored = super().levels(file)
         return np.sign(stored) + (stored == 255)
 
     def pose(self, files: FrameFiles) -> Array | None:

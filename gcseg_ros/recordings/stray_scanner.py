@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics
 from gcseg_ros.recordings.folders import FrameFiles, by_stem, in_order
 from gcseg_ros.recordings.images import camera, read_matrix
-from gcseg_ros.recordings.phones import PhoneRecording
+from gcseg_ros.recordings.phones import PhoneRecording, rigid_from
 from gcseg_ros.recordings.video import Video
 
 VIDEO, ODOMETRY, MATRIX = "rgb.mp4", "odometry.csv", "camera_matrix.csv"
@@ -100,15 +99,11 @@ def _read_odometry(file: Path) -> dict[str, Row]:
         with file.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
             for row in csv.DictReader(stream, skipinitialspace=True):
                 stamp_s, *place = (float(row[column]) for column in POSE if column != "frame")
-                pose = np.full((4, 4), np.nan)
-                if abs(np.linalg.norm(place[3:]) - 1) < 0.1:
-                    pose = np.eye(4)
-                    pose[:3, :3], pose[:3, 3] = Rotation.from_quat(place[3:]).as_matrix(), place[:3]
                 matrix = None
                 if all(row.get(column) for column in CAMERA):
                     fx, fy, cx, cy = (float(row[column]) for column in CAMERA)
                     matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-                rows[f"{int(row['frame']):06d}"] = Row(stamp_s, pose, matrix)
+                rows[f"{int(row['frame']):06d}"] = Row(stamp_s, rigid_from(place[:3], place[3:]), matrix)
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror or error}.") from None
     except (csv.Error, KeyError, TypeError, ValueError):
