@@ -52,7 +52,7 @@ class StrayScanner(PhoneRecording):
         self._matrices = {name: row.matrix for name, row in rows.items() if row.matrix is not None}
         self._last_matrix = read_matrix(path / MATRIX, (3,)) if len(self._matrices) < len(rows) else np.empty(0)
         self._video = Video(path / VIDEO)
-        images, frames = self._video.count, int(max(rows)) + 1
+        images, frames = self._video.count, max(map(int, rows)) + 1
         self._missing = int(images == frames - 1)
         if images != frames:
             self.assumed += f" {path / VIDEO} has {images} images for {frames} frames: "

@@ -16,6 +16,8 @@ from gcseg_ros.frames import LARGEST_SIDE_PX
 
 FOR_FFMPEG = {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "ignore_editlist;1", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 """What OpenCV takes from the environment when it opens a file: there is no other way to tell it."""
+set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # OpenCV 4, and 5
+SILENT = 0
 
 
 class Video:
@@ -59,11 +61,11 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
     """With these variables, and without a word of OpenCV's own where a file cannot be opened."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    level = set_log_level(SILENT)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        set_log_level(level)
         for name, value in before.items():
             os.environ.pop(name)
             if value is not None:
