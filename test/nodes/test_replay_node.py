@@ -198,8 +198,10 @@ def test_a_defect_ends_the_replay_rather_than_let_others_wait(ros, recording, ca
     assert "RuntimeError: kaboom" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(("seven_scenes", "world"), [(False, "map"), (True, "map_without_up")])
-def test_a_world_without_a_known_up_is_mapped_as_by_gcseg_map(ros, recording, tmp_path, seven_scenes, world):
+@pytest.mark.parametrize(
+    ("seven_scenes", "up", "world"), [(False, None, "map"), (True, None, "map_without_up"), (True, "z", "map")]
+)
+def test_a_world_without_a_known_up_is_mapped_as_by_gcseg_map(ros, recording, tmp_path, seven_scenes, up, world):
     """A camera on its side: its images are turned only where the world's z axis is known to point up."""
     scene = recording
     for file in (recording / "pose").iterdir():
@@ -213,12 +215,12 @@ def test_a_world_without_a_known_up_is_mapped_as_by_gcseg_map(ros, recording, tm
                 shutil.copy(file, scene / f"frame-{file.stem}.{name}")
     reader, mapping = Reader(ros), ros.add(MappingNode, mode="bag")
     mapping.start()
-    node = replay(ros, scene, flow_control=True)
+    node = replay(ros, scene, flow_control=True, recording_options=f"up={up}" if up else "")
     ros.until(node.done.done)
     assert (node.done.result(), mapping._session.frames) == (0, 6)
     assert {message.header.frame_id for message in reader.pose} == {world}
     here = Mapper()
-    for frame in open_recording(scene):
+    for frame in open_recording(scene, up=up):
         here.step(frame)
     assert mapping._session._mapper.notes() == here.notes()
     assert any("turned" in note for note in here.notes()) == (world == "map")
