@@ -21,7 +21,7 @@ from gcseg_ros.camera.upright import AXES, other_axis_up, upright_rotation
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.recordings import Recording, why_unusable
-from gcseg_ros.recordings.images import read_colour, read_depth
+from gcseg_ros.recordings.images import read_colour, read_depth, read_pose
 from gcseg_ros.ros_types.messages import seconds
 
 COLOUR_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -44,7 +44,7 @@ class FrameFiles:
 
 
 class FolderRecording(Recording):
-    """Frames made of files. A format fills `self.files` in order of time and gives poses and cameras.
+    """Frames made of files. A format fills `self.files` in order of time and gives cameras, and poses where `files` has none of them.
 
     up  the axis of the poses' world that points up, where it is known or told: the frames' world is turned, so that z does
     """
@@ -71,9 +71,9 @@ class FolderRecording(Recording):
     def __iter__(self) -> Iterator[Frame]:
         return self.usable(self._frames())
 
-    @abstractmethod
     def pose(self, files: FrameFiles) -> Array | None:
         """(4, 4) camera-to-world of one frame, None if it has none."""
+        return read_pose(files.pose) if isinstance(files.pose, Path) else files.pose
 
     @abstractmethod
     def cameras(

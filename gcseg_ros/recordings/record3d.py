@@ -90,9 +90,6 @@ class Record3D(PhoneRecording):
     def levels(self, file: Path) -> npt.NDArray[np.uint8]:
         return self._pixels(file, np.uint8)
 
-    def pose(self, files: FrameFiles) -> Array | None:
-        return files.pose if isinstance(files.pose, np.ndarray) else None
-
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:

@@ -67,9 +67,6 @@ class Replica(FolderRecording):
         results = path / "results"
         return results.is_dir() and ((path / "traj.txt").is_file() or any(results.glob("frame*")))
 
-    def pose(self, files: FrameFiles) -> Array | None:
-        return files.pose if isinstance(files.pose, np.ndarray) else None
-
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:

@@ -18,7 +18,7 @@ from gcseg_ros.recordings.folders import (
     in_order,
     stamps_from_names,
 )
-from gcseg_ros.recordings.images import camera, offset, read_matrix, read_pose
+from gcseg_ros.recordings.images import camera, offset, read_matrix
 
 
 class ScanNet(FolderRecording):
@@ -60,9 +60,6 @@ class ScanNet(FolderRecording):
     def _matrix(self, name: str) -> Array | None:
         file = self.path / "intrinsic" / f"{name}.txt"
         return read_matrix(file) if file.exists() else None
-
-    def pose(self, files: FrameFiles) -> Array | None:
-        return read_pose(files.pose) if isinstance(files.pose, Path) else None
 
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray

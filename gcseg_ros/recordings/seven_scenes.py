@@ -17,7 +17,7 @@ import numpy.typing as npt
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics
 from gcseg_ros.recordings.folders import FolderRecording, FrameFiles, in_order, stamps_from_names
-from gcseg_ros.recordings.images import camera, read_matrix, read_pose
+from gcseg_ros.recordings.images import camera, read_matrix
 
 KINECT = CameraIntrinsics(640, 480, 585.0, 585.0, 320.0, 240.0)  # of depth: the publication's calibration
 KINECT_COLOUR = CameraIntrinsics(640, 480, 525.0, 525.0, 319.5, 239.5)  # nominal, as OpenNI has it
@@ -97,9 +97,6 @@ class SevenScenes(FolderRecording):
             return False
         sequences = (part for part in path.glob("seq-*") if part.is_dir() or part.suffix == ".zip")
         return any(path.glob("frame-*.color.*")) or any(sequences)
-
-    def pose(self, files: FrameFiles) -> Array | None:
-        return read_pose(files.pose) if isinstance(files.pose, Path) else None
 
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray

@@ -81,9 +81,6 @@ class StrayScanner(PhoneRecording):
         image = self._video.image(number) if number >= 0 else None
         return f"{VIDEO} has no image of it, or is broken" if image is None else image
 
-    def pose(self, files: FrameFiles) -> Array | None:
-        return files.pose if isinstance(files.pose, np.ndarray) else None
-
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
