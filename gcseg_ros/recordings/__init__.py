@@ -22,6 +22,7 @@ from gcseg_ros.frames import FARTHEST_M, Array, Frame, distance_m, rigid
 
 T = TypeVar("T")
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z")
+OWN_DATA = "scannet"  # the format that whoever has another one writes
 LOST = "the pose is lost (not finite or zero)"
 NOT_RIGID = "the pose is no rotation and translation (is the matrix scaled or transposed? it must be camera-to-world, in metres)"
 FAR = (
@@ -142,7 +143,10 @@ def open_recording(path: str | Path, **options: str | None) -> Recording:
             )
     except OSError as error:
         raise UserError(f"The recording {path} cannot be read: {error.strerror or error}.") from None
-    hint = _near(where) or "known are " + "; ".join(f"{kind.format}: {kind.expects}" for kind in formats())
+    known = {kind.format: kind.expects for kind in formats()}
+    hint = _near(where) or (
+        f"known are {', '.join(known)} (docs/recordings.md has how each looks). Data of your own are mapped as {OWN_DATA}: {known[OWN_DATA]}"
+    )
     raise UserError(f"No known recording format fits {path}; {hint}.")
 
 
