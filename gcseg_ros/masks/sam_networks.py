@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from gcseg_ros.config import FoundationConfig, MasksConfig
 from gcseg_ros.errors import UserError
-from gcseg_ros.networks.runtime import Runtime, fill, read_parameters, shared
+from gcseg_ros.networks.parameters import fill, read_parameters
+from gcseg_ros.networks.runtime import Runtime, shared
 from gcseg_ros.networks.sam2 import load_sam2
 from gcseg_ros.weights import locate
 

@@ -1,4 +1,4 @@
-"""What networks have in common: where they run, how much at once, what a full memory is, and how their files are read.
+"""What networks have in common: where they run, how much at once, and what a full memory is.
 
 Needs PyTorch; whoever imports this module has called `require_packages` first.
 """
@@ -11,16 +11,13 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gcseg_ros.config import FoundationConfig
 from gcseg_ros.errors import UserError, quoted
-from gcseg_ros.files import check_stored
-from gcseg_ros.networks.parameters import mismatched
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -154,37 +151,6 @@ def memory_errors(what: str, remedy: str) -> Iterator[None]:
             raise
         where = "GPU's memory" if full_gpu else "memory"
         raise UserError(f"The {where} is too small for {what}: {remedy}.") from None
-
-
-def read_parameters(file: Path, what: str) -> dict[str, Tensor]:
-    """Names and values in a checkpoint of torch.save, bare or under "model" or "state_dict"; no code in it is ever run.
-
-    what: the kind of checkpoint, for the error. Raises UserError.
-    """
-    try:
-        check_stored(file)
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch has no common type for broken files
-        raise UserError(
-            f"{file} cannot be read as a checkpoint of {what} ({type(error).__name__}): it is damaged, or something else; compare "
-            "it with `gcseg weights verify`, or fetch it again."
-        ) from None
-    for key in ("model", "state_dict"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not (isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values())):
-        raise UserError(f"{file} holds no parameters of a network: expected a checkpoint of {what}.")
-    return content
-
-
-def fill(network: nn.Module, state: dict[str, Tensor], file: Path, what: str) -> None:
-    """Load exactly these parameters. Raises UserError if they are not those of the network."""
-    if wrong := mismatched(network.state_dict(), state):
-        raise UserError(
-            f"{file} is no checkpoint of {what}: {len(wrong)} parameters are missing, too many or of another shape, first "
-            f"{wrong[0]}; choose the weights and the configuration that belong together."
-        )
-    network.load_state_dict(state)
 
 
 _loaded: weakref.WeakValueDictionary[Hashable, nn.Module] = weakref.WeakValueDictionary()

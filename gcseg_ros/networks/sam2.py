@@ -10,7 +10,8 @@ from torch import Tensor
 
 from gcseg_ros.config import FoundationConfig
 from gcseg_ros.errors import UserError, quoted
-from gcseg_ros.networks.runtime import Runtime, fill, read_parameters, shared
+from gcseg_ros.networks.parameters import fill, read_parameters
+from gcseg_ros.networks.runtime import Runtime, shared
 from gcseg_ros.weights import locate
 
 SIZES = {96: "t", 112: "b+", 144: "l"}  # width of the first stage -> the configuration's letter

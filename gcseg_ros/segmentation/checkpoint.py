@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from gcseg_ros.errors import UserError, quoted
-from gcseg_ros.files import atomic_path, check_stored
+from gcseg_ros.files import check_stored
 from gcseg_ros.joining.model import JoiningModel
-from gcseg_ros.networks.parameters import mismatched
+from gcseg_ros.networks.parameters import mismatched, write_parameters
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig
 from gcseg_ros.segmentation.res16unet import ARCHITECTURES, Res16UNet
 from gcseg_ros.segmentation.segment_graph import SegmentGraph
@@ -86,19 +86,7 @@ def save(
     if joining is not None:
         arrays = {name: torch.from_numpy(array) for name, array in joining.arrays().items()}
         content["joining"] = {"features": FEATURES, "arrays": arrays}
-    write(content, path)
-
-
-def write(content: Mapping[str, Any], path: str | Path) -> None:
-    """As `torch.save`, in one step, and the same bytes for the same content. Raises UserError where it cannot be written."""
-    with atomic_path(path) as temporary:
-        try:
-            # given a path, torch.save writes its name, which is random, into the file
-            with temporary.open("wb") as file:
-                torch.save(content, file)
-        except (OSError, RuntimeError) as error:  # torch has its own way to say that the disk is full
-            said = getattr(error, "strerror", None) or quoted(error)
-            raise OSError(None, f"{said}; is the disk full?") from None
+    write_parameters(content, path)
 
 
 def load(path: str | Path) -> Checkpoint:

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.masks.boundary_network import BoundaryMaps, features
+from gcseg_ros.networks.parameters import write_parameters
 from gcseg_ros.recordings.synthetic.styles import HELD_OUT_STYLES, TRAINING_STYLES
-from gcseg_ros.segmentation.checkpoint import write
 from offline_training.boundaries.appearance import principal_components
 from offline_training.boundaries.calibration import calibrate
 from offline_training.boundaries.evaluation import evaluate
@@ -206,7 +206,7 @@ def save(
         "average": average.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    write(content, path)
+    write_parameters(content, path)
 
 
 def restore(

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.files import atomic_path, sole_writer
+from gcseg_ros.networks.parameters import write_parameters
 from gcseg_ros.networks.runtime import device_of
 from gcseg_ros.packages import extra
 from gcseg_ros.segmentation import checkpoint
@@ -307,7 +308,7 @@ def write_state(
         "from": began,
         **{name: part.state_dict() for name, part in parts.items()},
     }
-    checkpoint.write(content, file)
+    write_parameters(content, file)
 
 
 def restore(

@@ -22,7 +22,7 @@ from gcseg_ros.commands.segment import remark_on_side, remark_on_spacing  # noqa
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.evaluation.baselines import normals_of  # noqa: E402
 from gcseg_ros.files import write_json_atomic  # noqa: E402
-from gcseg_ros.networks.runtime import read_parameters  # noqa: E402
+from gcseg_ros.networks.parameters import read_parameters  # noqa: E402
 from gcseg_ros.segmentation import checkpoint, require_torch  # noqa: E402
 from gcseg_ros.segmentation.instances import Instances  # noqa: E402
 from gcseg_ros.segmentation.network import Mask3D, NetworkConfig  # noqa: E402
