@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.clouds.neighbours import distinct
 from gcseg_ros.config import Config
 from gcseg_ros.frames import Frame, back_project
 from gcseg_ros.instances.instances import InstanceMap, labelled_map
@@ -121,10 +122,8 @@ def adopted(labels: Ids, others: Ids, rows: Ids, other_rows: Ids, share: float) 
 
 def thinned(cloud: LabelCloud, voxel_m: float) -> LabelCloud:
     """One point a voxel, a labelled one where there is one."""
-    cells = np.floor(cloud.points / voxel_m).astype(np.int64)
     order = np.argsort(cloud.label == 0, kind="stable")
-    _, first = np.unique(cells[order], axis=0, return_index=True)
-    kept = np.sort(order[first])
+    kept = np.sort(order[distinct(cloud.points[order], voxel_m)])
     return LabelCloud(cloud.points[kept], cloud.colours[kept], cloud.label[kept])
 
 
