@@ -84,108 +84,138 @@ def train(
     """
     fabric = launched(settings, accelerator, devices)
     with sole_writer(output) if fabric.is_global_zero else nullcontext():
-        return take_steps(fabric, settings, samples, output, start, resume, validation, workers, progress, interrupted)
-
-
-def take_steps(
-    fabric: Any,
-    settings: Training,
-    samples: Sequence[tuple[SampleFolder, Entry]],
-    output: Path,
-    start: Path | None,
-    resume: bool,
-    validation: Sequence[Cloud],
-    workers: int,
-    progress: Callable[[int, int, str], None],
-    interrupted: Callable[[], bool],
-) -> Path:
-    """`train`, on devices that are there and in a folder that no other process writes to."""
-    state_file, metrics_file = output / STATE, output / METRICS
-    total = settings.total_steps(len(samples))
-    torch.manual_seed(settings.seed)
-    network = Mask3D(settings.network)
-    network.backbone.final.requires_grad_(False)
-    if start is not None and not resume:
-        load_parameters(network, start)
-    network.to(fabric.device)  # before the optimizer: what it restores goes where its parameters are
-    trained = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=settings.weight_decay)
-    # A warm-up of exactly one step makes OneCycleLR divide by zero.
-    warm_up = settings.warm_up * (1.5 if settings.warm_up * total == 1 else 1)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, total_steps=total, pct_start=warm_up)
-    average = AveragedModel(network, avg_fn=running_mean(settings.average_steps), use_buffers=True)
-    kept: Mask3D = average.module  # type: ignore[assignment]
-    parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
-    began = None if start is None else origin(start)
-    done, began = restore(state_file, settings, samples, began, parts) if resume else (0, began)
-    metrics = read_metrics(metrics_file, done) if resume else []
-    objective, optimizer = fabric.setup(Objective(network, settings), optimizer)
-    average.to(fabric.device)
-    writer = event_writer(output, done) if fabric.is_global_zero else None
-
-    def save() -> None:
-        if fabric.is_global_zero:
-            write_metrics(metrics_file, metrics)
-            notes = settings.model_dump_json()
-            kept.config = replace(settings.network, queries=settings.evaluation_queries)
-            post = settings.evaluation.model_dump()
-            checkpoint.save(
-                kept, output / NETWORK, post_processing=post, stage=settings.stage, steps=step, settings=notes
-            )
-            write_state(state_file, step, settings, samples, began, parts)  # last: what it says is done is there
-
-    step, lost = done, 0
-    recent: dict[str, float] = {}
-    try:
-        for batch in batches(Examples(samples, settings), settings, done, total, fabric, workers):
-            if step == total:
-                break
-            # Everything random in a step follows from its number: there is no state of generators to keep.
-            torch.manual_seed(hash_of(settings.seed, step, fabric.global_rank))
-            network.train()
-            losses = objective(batch)
-            optimizer.zero_grad(set_to_none=True)
-            fabric.backward(losses["total"])
-            norm = fabric.clip_gradients(objective, optimizer, max_norm=settings.clip, error_if_nonfinite=False)
-            rate = schedule.get_last_lr()[0]
-            lost = 0 if torch.isfinite(norm) else lost + 1
-            if lost == MOST_LOST:
-                raise UserError(
-                    f"The training has diverged: {lost} steps in a row had no finite gradient (the last of them {step + 1}). Begin anew in "
-                    f"another folder with a lower rate (now {settings.rate:g}); {output} stays as last saved."
-                )
-            if not lost:
-                optimizer.step()
-            schedule.step()
-            average.update_parameters(network)
-            step += 1
-            recent = {f"loss/{name}": float(value.detach()) for name, value in losses.items()}
-            recent |= {"rate": float(rate), "gradient norm": float(norm)}
-            metrics.append({"step": step, **{name: round(value, 6) for name, value in recent.items()}})
-            if step % settings.validate_every == 0 or step == total:
-                if fabric.is_global_zero and validation:
-                    scores = average_precision_of(kept, validation, settings)
-                    recent |= scores
-                    metrics[-1] |= {name: round(value, 4) for name, value in scores.items()}
-                fabric.barrier()
+        run = Run(fabric, settings, samples, output, start, resume)
+        done, total = run.step, run.total
+        writer = event_writer(output, done) if fabric.is_global_zero else None
+        try:
+            for batch in batches(Examples(samples, settings), settings, done, total, fabric, workers):
+                recent = run.take_step(batch)
+                if run.step % settings.validate_every == 0 or run.step == total:
+                    recent |= run.validate(validation)
+                if writer is not None:
+                    for name, value in recent.items():
+                        writer.add_scalar(name, value, run.step)
+                stop = asked_anywhere(fabric, interrupted())
+                if stop or run.step % settings.save_every == 0 or run.step == total:
+                    run.save()
+                progress(run.step, total, f"loss {recent['loss/total']:.2f}")
+                if stop and run.step < total:
+                    raise KeyboardInterrupt
+        except UserError:  # a sample that cannot be read costs no steps
+            if run.step > done and not run.lost:
+                run.save()
+            raise
+        finally:
             if writer is not None:
-                for name, value in recent.items():
-                    writer.add_scalar(name, value, step)
-            stop = asked_anywhere(fabric, interrupted())
-            if stop or step % settings.save_every == 0 or step == total:
-                save()
-            progress(step, total, f"loss {recent['loss/total']:.2f}")
-            if stop and step < total:
-                raise KeyboardInterrupt
-    except UserError:  # a sample that cannot be read costs no steps
-        if step > done and not lost:
-            save()
-        raise
-    finally:
-        if writer is not None:
-            writer.close()
-    fabric.barrier()
+                writer.close()
+        fabric.barrier()
     return output / NETWORK
+
+
+class Run:
+    """A training, in a folder that no other process writes to.
+
+    step   steps done
+    total  steps in all
+    lost   of the last steps in a row, how many had no finite gradient
+    """
+
+    def __init__(
+        self,
+        fabric: Any,
+        settings: Training,
+        samples: Sequence[tuple[SampleFolder, Entry]],
+        output: Path,
+        start: Path | None,
+        resume: bool,
+    ) -> None:
+        """start, resume: as for `train`. Raises UserError."""
+        self.total, self.lost = settings.total_steps(len(samples)), 0
+        self._fabric, self._settings, self._samples, self._output = fabric, settings, samples, output
+        torch.manual_seed(settings.seed)
+        self._network = network = Mask3D(settings.network)
+        network.backbone.final.requires_grad_(False)
+        if start is not None and not resume:
+            load_parameters(network, start)
+        network.to(fabric.device)  # before the optimizer: what it restores goes where its parameters are
+        trained = [p for p in network.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=settings.weight_decay)
+        # A warm-up of exactly one step makes OneCycleLR divide by zero.
+        warm_up = settings.warm_up * (1.5 if settings.warm_up * self.total == 1 else 1)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.rate, total_steps=self.total, pct_start=warm_up
+        )
+        self._average = AveragedModel(network, avg_fn=running_mean(settings.average_steps), use_buffers=True)
+        self._kept: Mask3D = self._average.module  # type: ignore[assignment]
+        self._parts = {
+            "network": network,
+            "average": self._average,
+            "optimizer": optimizer,
+            "schedule": self._schedule,
+        }
+        began = None if start is None else origin(start)
+        self.step, self._began = (
+            restore(output / STATE, settings, samples, began, self._parts) if resume else (0, began)
+        )
+        self._metrics = read_metrics(output / METRICS, self.step) if resume else []
+        self._objective, self._optimizer = fabric.setup(Objective(network, settings), optimizer)
+        self._average.to(fabric.device)
+
+    def take_step(self, batch: Batch) -> dict[str, float]:
+        """What is to be told of it: the parts of the loss, the rate, and the gradient's norm. Raises UserError where the training diverges."""
+        settings = self._settings
+        # Everything random in a step follows from its number: there is no state of generators to keep.
+        torch.manual_seed(hash_of(settings.seed, self.step, self._fabric.global_rank))
+        self._network.train()
+        losses = self._objective(batch)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._fabric.backward(losses["total"])
+        norm = self._fabric.clip_gradients(
+            self._objective, self._optimizer, max_norm=settings.clip, error_if_nonfinite=False
+        )
+        rate = self._schedule.get_last_lr()[0]
+        self.lost = 0 if torch.isfinite(norm) else self.lost + 1
+        if self.lost == MOST_LOST:
+            raise UserError(
+                f"The training has diverged: {self.lost} steps in a row had no finite gradient (the last of them {self.step + 1}). Begin anew "
+                f"in another folder with a lower rate (now {settings.rate:g}); {self._output} stays as last saved."
+            )
+        if not self.lost:
+            self._optimizer.step()
+        self._schedule.step()
+        self._average.update_parameters(self._network)
+        self.step += 1
+        recent = {f"loss/{name}": float(value.detach()) for name, value in losses.items()}
+        recent |= {"rate": float(rate), "gradient norm": float(norm)}
+        self._metrics.append({"step": self.step, **{name: round(value, 6) for name, value in recent.items()}})
+        return recent
+
+    def validate(self, clouds: Sequence[Cloud]) -> dict[str, float]:
+        """The average precision of the network so far, on the first device; none without clouds."""
+        scores: dict[str, float] = {}
+        if self._fabric.is_global_zero and clouds:
+            scores = average_precision_of(self._kept, clouds, self._settings)
+            self._metrics[-1] |= {name: round(value, 4) for name, value in scores.items()}
+        self._fabric.barrier()
+        return scores
+
+    def save(self) -> None:
+        """The files of `train`."""
+        if not self._fabric.is_global_zero:
+            return
+        settings = self._settings
+        write_metrics(self._output / METRICS, self._metrics)
+        self._kept.config = replace(settings.network, queries=settings.evaluation_queries)
+        checkpoint.save(
+            self._kept,
+            self._output / NETWORK,
+            post_processing=settings.evaluation.model_dump(),
+            stage=settings.stage,
+            steps=self.step,
+            settings=settings.model_dump_json(),
+        )
+        # last: what it says is done is there
+        write_state(self._output / STATE, self.step, settings, self._samples, self._began, self._parts)
 
 
 def rank() -> int:
