@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, Field
@@ -17,7 +16,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from gcseg_ros.config import Config, Part, PathText, build_config, flat_fields, set_value
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, did_you_mean
 
 M = TypeVar("M", bound=Part)
 
@@ -227,12 +226,8 @@ def declare(node: Node, model: type[Part]) -> None:
     known = [path for path, _ in flat_fields(model)]
     for name in overrides:
         if name not in known and not name.startswith(OF_RCLPY):
-            close = get_close_matches(name, known, n=1)
-            advice = (
-                f"did you mean {close[0]}?"
-                if close
-                else f"`ros2 param list {node.get_fully_qualified_name()}` shows all."
-            )
+            all_of_them = f"`ros2 param list {node.get_fully_qualified_name()}` shows all."
+            advice = did_you_mean(name, known, all_of_them)
             node.get_logger().warning(f"The parameter {name} is not known and has no effect: {advice}")
 
 

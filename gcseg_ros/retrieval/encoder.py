@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
-from difflib import get_close_matches
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.errors import UserError, quoted
+from gcseg_ros.errors import UserError, did_you_mean, quoted
 from gcseg_ros.packages import require_packages
 from gcseg_ros.weights import TABLE, locate
 from gcseg_ros.weights.store import sha256
@@ -97,8 +96,7 @@ class OpenClip:
 
         where = device_of(device or "auto")
         if file is not None and source not in open_clip.list_models():
-            close = get_close_matches(source, open_clip.list_models(), 1)
-            hint = f"did you mean {close[0]}?" if close else "see open_clip.list_models()."
+            hint = did_you_mean(source, open_clip.list_models(), "see open_clip.list_models().")
             raise UserError(f"open_clip has no architecture {source!r}: {hint}")
         preparation = {} if file is None else published_preparation(source)
         if preparation:

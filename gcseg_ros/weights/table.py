@@ -10,9 +10,8 @@ be found who had written it down, and the size, if that is known, is all that is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, did_you_mean
 
 SAM = "https://dl.fbaipublicfiles.com/segment_anything/"
 SAM2 = "https://dl.fbaipublicfiles.com/segment_anything_2/092824/"
@@ -191,6 +190,5 @@ def named(name: str) -> Weights:
         if entry.name == name:
             return entry
     names = [entry.name for entry in TABLE]
-    close = get_close_matches(name, names, 1)
-    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}."
+    hint = did_you_mean(name, names, f"known are {', '.join(names)}.")
     raise UserError(f"There are no weights {name!r}, neither by name nor as a file: {hint}")
