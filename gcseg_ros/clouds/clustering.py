@@ -70,9 +70,28 @@ def dbscan(cells: Cells, min_points: int, members: npt.NDArray[np.integer] | Non
 @njit
 def _clusters(points, cell, order, ends, near_ends, near, radius, min_points):
     """Of points that are sorted by their cells: those of cell c are ends[c] to ends[c + 1]. order: their places before."""
-    count = len(points)
-    core = np.zeros(count, np.bool_)
-    for i in range(count):
+    core = _core_points(points, cell, ends, near_ends, near, radius, min_points)
+    parent = _components(points, cell, ends, near_ends, near, radius, core)
+    labels = np.zeros(len(points), np.int64)
+    place = np.empty(len(points), np.int64)
+    place[order] = np.arange(len(points))
+    number = np.zeros(len(parent), np.int64)  # of the component with this root
+    clusters = 0
+    for member in place:
+        if core[member]:
+            root = find(parent, cell[member])
+            if number[root] == 0:
+                clusters += 1
+                number[root] = clusters
+            labels[member] = number[root]
+    _label_borders(labels, points, cell, ends, near_ends, near, radius, core)
+    return labels
+
+
+@njit
+def _core_points(points, cell, ends, near_ends, near, radius, min_points):
+    core = np.zeros(len(points), np.bool_)
+    for i in range(len(points)):
         c = cell[i]
         within = ends[c + 1] - ends[c]
         for e in range(near_ends[c], near_ends[c + 1]):
@@ -81,9 +100,14 @@ def _clusters(points, cell, order, ends, near_ends, near, radius, min_points):
             for j in range(ends[near[e]], ends[near[e] + 1]):
                 within += _is_within(points, i, j, radius)
         core[i] = within >= min_points
-    # the components of the cells with core points, by union-find
+    return core
+
+
+@njit
+def _components(points, cell, ends, near_ends, near, radius, core):
+    """Union-find of the cells: those whose core points hang together have one root."""
     parent = np.arange(len(ends) - 1)
-    for i in range(count):
+    for i in range(len(points)):
         if not core[i]:
             continue
         for e in range(near_ends[cell[i]], near_ends[cell[i] + 1]):
@@ -97,19 +121,13 @@ def _clusters(points, cell, order, ends, near_ends, near, radius, min_points):
                 if core[j] and _is_within(points, i, j, radius):
                     parent[max(root, other_root)] = min(root, other_root)
                     break
-    labels = np.zeros(count, np.int64)
-    place = np.empty(count, np.int64)
-    place[order] = np.arange(count)
-    number = np.zeros(len(parent), np.int64)  # of the component with this root
-    clusters = 0
-    for member in place:
-        if core[member]:
-            root = find(parent, cell[member])
-            if number[root] == 0:
-                clusters += 1
-                number[root] = clusters
-            labels[member] = number[root]
-    for i in range(count):
+    return parent
+
+
+@njit
+def _label_borders(labels, points, cell, ends, near_ends, near, radius, core):
+    """Points that are no core points get the least label of the core points within the radius."""
+    for i in range(len(points)):
         if core[i]:
             continue
         c = cell[i]
@@ -120,7 +138,6 @@ def _clusters(points, cell, order, ends, near_ends, near, radius, min_points):
             for j in range(ends[near[e]], ends[near[e] + 1]):
                 if core[j] and (labels[i] == 0 or labels[j] < labels[i]) and _is_within(points, i, j, radius):
                     labels[i] = labels[j]
-    return labels
 
 
 @njit
