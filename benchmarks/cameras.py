@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from accuracy import scores
 from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.camera.registration import as_fine_as_colour, register_colour
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.errors import UserError
-from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.truth import carry
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.frames import CameraIntrinsics, Frame, nearest_pixels
@@ -68,7 +68,7 @@ CAMERAS: dict[str, tuple[CameraIntrinsics, Callable[[Frame, int], Frame]]] = {
 }
 
 
-def scores(room: str, camera: CameraIntrinsics, seen_as: Callable[[Frame, int], Frame]) -> list[float]:
+def room_scores(room: str, camera: CameraIntrinsics, seen_as: Callable[[Frame, int], Frame]) -> list[float]:
     """AP, AP50, AP25 in percent."""
     recording, mapper = open_recording(room), Mapper()
     if not isinstance(recording, SyntheticRecording):
@@ -80,9 +80,7 @@ def scores(room: str, camera: CameraIntrinsics, seen_as: Callable[[Frame, int], 
         mapper.step(seen_as(frame, index))
     true, found = truth.cloud(), mapper.instances()
     instance, _ = carry(found.points, found.instance, true.points)
-    confidence = {o.id: o.confidence for o in found.objects}
-    result = average_precision([Overlap.of_labels(true.instance, instance, confidence)])
-    return [round(100 * value, 1) for value in (result.ap, result.ap50, result.ap25)]
+    return scores(true, instance, {o.id: o.confidence for o in found.objects})
 
 
 def main() -> None:
@@ -92,7 +90,7 @@ def main() -> None:
     options = parser.parse_args()
     rows, table = [], Table("camera", *options.rooms, "mean")
     for name, (camera, seen_as) in CAMERAS.items():
-        found = [scores(room, camera, seen_as) for room in options.rooms]
+        found = [room_scores(room, camera, seen_as) for room in options.rooms]
         rows.append({"camera": name, "rooms": found, "mean": np.mean(found, axis=0).round(1).tolist()})
         table.add_row(name, *(" / ".join(map(str, figures)) for figures in [*found, rows[-1]["mean"]]))
         Console().print(rows[-1])
