@@ -85,19 +85,8 @@ class Material:
         return flat
 
 
-# columns of a row
-C_PATTERN, C_FIRST, C_SECOND, C_THIRD, C_PERIOD, C_CONTRAST, C_GLOSS, C_EMISSION, C_BUMP, C_BUMP_PERIOD = (
-    0,
-    1,
-    4,
-    7,
-    10,
-    11,
-    12,
-    13,
-    14,
-    15,
-)
+# columns of a row; the three colours are 1 to 9
+C_PATTERN, C_PERIOD, C_CONTRAST, C_GLOSS, C_EMISSION, C_BUMP, C_BUMP_PERIOD = 0, 10, 11, 12, 13, 14, 15
 C_MAPPING, C_HOLE, C_MIRROR, C_CLEAR, C_SEED = 16, 17, 18, 19, 20
 
 

@@ -33,11 +33,12 @@ STACK = 96
 
 @dataclass(frozen=True)
 class Solids:
-    """N primitives and their hierarchy. M nodes; leaves have left < 0: primitives order[first : first - left].
+    """N primitives, in the order of the leaves, and their hierarchy of M nodes.
 
     kind (N,) int32; world_to_local (N,3,4), parameters (N,4), scale (N,3) metres per local unit: float64;
-    material (N,) int32, instance, part (N,) uint16; node_box (M,6) min and max; node_left, node_right (M,) int32
-    (a leaf keeps minus its count in left and its first primitive in right); the primitives are in the order of the leaves.
+    material (N,) int32, instance, part (N,) uint16; lower, upper (N,3) corners of their boxes in the world;
+    node_box (M,6) min and max; node_left, node_right (M,) int32, the two children; a leaf keeps minus its count in left and its
+    first primitive in right.
     """
 
     kind: npt.NDArray[np.int32]
@@ -116,7 +117,7 @@ def build_hierarchy(lower, upper):  # pragma: no cover - compiled
     while len(todo) > 0:
         node, first, last, depth = todo.pop()
         for axis in range(3):
-            lo, hi, clo, chi = 1e30, -1e30, 1e30, -1e30
+            lo, hi = 1e30, -1e30
             for i in range(first, last):
                 lo = min(lo, lower[order[i], axis])
                 hi = max(hi, upper[order[i], axis])

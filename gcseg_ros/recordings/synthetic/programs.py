@@ -290,7 +290,7 @@ def fill_desk(plan: Planner, on: Placed, surface: Surface) -> None:
     plan.fill(on, surface, used)
 
 
-def book_row(look: Look, width: float, depth: float, height: float, lean: bool) -> list[Item]:
+def book_row(look: Look, width: float, depth: float, height: float) -> list[Item]:
     """Upright books side by side, as items at their places: x from -width/2, spine towards -y."""
     books: list[Item] = []
     x = -width / 2
@@ -321,7 +321,7 @@ def fill_shelf(plan: Planner, on: Placed, surface: Surface) -> None:
         share = look.between(0.35, 1.0)
         width = w * share
         offset = look.choose((-1, 1)) * (w - width) / 2
-        books = book_row(look, width, d, surface.height - 0.02, False)
+        books = book_row(look, width, d, surface.height - 0.02)
         if not books:
             return
         if look.chance(0.5):

@@ -202,12 +202,7 @@ def parse(spec: str) -> tuple[int, str, int]:
     fields = spec.removeprefix(PREFIX).split(":")
     if not spec.startswith(PREFIX) or not 1 <= len(fields) <= 3:
         raise UserError(f"A synthetic recording is named by a seed: {how}.")
-    seed, style, frames = (
-        fields[0],
-        *([*fields[1:], DEFAULT_STYLE, str(DEFAULT_FRAMES)][:2] if len(fields) < 3 else fields[1:]),
-    )
-    if len(fields) == 2:
-        frames = str(DEFAULT_FRAMES)
+    seed, style, frames = fields + ["", DEFAULT_STYLE, str(DEFAULT_FRAMES)][len(fields) :]
     if not seed.isdecimal() or len(seed) > 9:
         raise UserError(f"The seed of a synthetic recording is a whole number from 0 to 999999999: {how}.")
     if style not in STYLES:

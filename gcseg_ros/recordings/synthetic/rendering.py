@@ -151,12 +151,12 @@ def shade(
     sx, sy, sz = scale[index, 0], scale[index, 1], scale[index, 2]
     mapping = int(row[mat.C_MAPPING])
     footprint = footprint / max(cosine, 0.15)
-    if mapping == 2:
+    if mapping == mat.WORLD:
         red, green, blue = surface_colour(row, px, py, pz, x, y, z, nx, ny, nz, footprint)
     else:
         # the local normal in metres
         ax, ay, az = lx / sx, ly / sy, lz / sz
-        if mapping == 0:
+        if mapping == mat.LOCAL:
             # longest side first
             if sy > sx and sy >= sz:
                 x, y, sx, sy, ax, ay = y, x, sy, sx, ay, ax

@@ -13,11 +13,12 @@ ALL_WOODS = ("oak", "pine", "walnut", "cherry", "beech", "teak", "grey", "orange
 class Style:
     """One family of rooms.
 
-    programs   names of the furnishing programs (see room.py), one is drawn
+    programs   names of the furnishing programs (see programs.py), one is drawn
     area_m2    range of the floor's area             height_m  range of the ceiling's height
     shapes     outlines: rectangle, l, t, niche, cut, corridor
     palette    white, grey, warm, cool, vivid, dark, pastel, hue (one hue a room), any
-    white_furniture, patterned, clutter, ceiling, columns: shares in 0..1
+    white_furniture, ceiling, columns: shares in 0..1; clutter: how much of it, 1 as usual
+    patterned: whether fabrics may have patterns
     vaults: share of rooms whose ceiling may be one instance with the walls
     designs    family -> names of designs; families that are not named use the training designs
     """

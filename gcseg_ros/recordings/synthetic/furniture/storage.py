@@ -11,7 +11,7 @@ from gcseg_ros.recordings.synthetic.look import Look, dim
 from gcseg_ros.recordings.synthetic.materials import Material
 
 
-def handle(item: Item, look: Look, style: str, x: float, y: float, z: float, upright: bool, material) -> None:
+def handle(item: Item, style: str, x: float, y: float, z: float, upright: bool, material) -> None:
     """A handle in front of the face at y."""
     if style == "none":
         return
@@ -50,7 +50,7 @@ def drawer_fronts(
         for j in range(columns):
             cx, cz = x - width / 2 + (j + 0.5) * wide, low + (i + 0.5) * tall
             item.box((cx, y - relief / 2, cz), (wide - 2 * gap, relief, tall - 2 * gap), material, "fronts")
-            handle(item, look, style, cx, y - relief, cz + tall * 0.15, False, metal)
+            handle(item, style, cx, y - relief, cz + tall * 0.15, False, metal)
 
 
 def door_fronts(
@@ -95,7 +95,6 @@ def door_fronts(
         side = (-1 if j % 2 else 1) if columns > 1 else look.choose((-1, 1))
         handle(
             item,
-            look,
             style,
             cx + side * (w / 2 - 0.04),
             y - relief,
@@ -215,7 +214,7 @@ def wardrobe(look: Look) -> Item:
 
 
 def _carcass(
-    item: Item, look: Look, w: float, d: float, height: float, rows: int, columns: int, body, back: bool, t: float
+    item: Item, w: float, d: float, height: float, rows: int, columns: int, body, back: bool, t: float
 ) -> None:
     """Sides, shelves, dividers; each compartment is a surface of kind "shelf"."""
     for i in range(columns + 1):
@@ -240,7 +239,7 @@ def bookcase(look: Look) -> Item:
     height = min(rows * look.between(0.28, 0.4) + 0.08, 2.3)
     w, d = columns * look.between(0.45, 0.9), look.between(0.22, 0.4)
     body = look.body()
-    _carcass(item, look, w, d, height, rows, columns, body, look.chance(0.75), look.between(0.015, 0.035))
+    _carcass(item, w, d, height, rows, columns, body, look.chance(0.75), look.between(0.015, 0.035))
     item.surface((0, 0, height + 0.001), (w - 0.1, d - 0.08), 0.5, "cupboard")
     if look.chance(0.25):
         tall = height / rows
@@ -256,7 +255,6 @@ def cube_shelf(look: Look) -> Item:
     rows, columns, size = look.whole(1, 5), look.whole(2, 5), look.between(0.32, 0.42)
     _carcass(
         item,
-        look,
         columns * size,
         look.between(0.32, 0.4),
         rows * size + 0.06,
@@ -337,7 +335,7 @@ def tv_cabinet(look: Look) -> Item:
         )
         item.box((0, 0.02, 0.03), (w - 0.1, d - 0.08, 0.06), body, "plinth")
     else:
-        _carcass(item, look, w, d, height, look.whole(1, 2), look.whole(2, 4), body, look.chance(0.7), 0.025)
+        _carcass(item, w, d, height, look.whole(1, 2), look.whole(2, 4), body, look.chance(0.7), 0.025)
         for surface in list(item.surfaces):
             if look.chance(0.4):
                 item.surfaces.remove(surface)
