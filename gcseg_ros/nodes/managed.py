@@ -26,6 +26,7 @@ from gcseg_ros.nodes.parameters import declare
 
 POLL_S = 0.2
 LONGEST_PAUSE_S = 60.0
+TWIN_S = 30.0  # a node that was killed is in the graph still for 20 s
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SUCCESS, FAILURE, ERROR = (
@@ -125,6 +126,7 @@ class ManagedNode(LifecycleNode, ABC):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._said: set[str] = set()
         self._complete, self._last_complete_s, self._pause_s = Rate(), 0.0, float("inf")
+        self._alone_s = time.monotonic()  # when no other node had this one's name
         return self._attempt(self._configured, self._cleanup) or super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -261,8 +263,15 @@ class ManagedNode(LifecycleNode, ABC):
         return response
 
     def _watch(self) -> None:
-        """Follow the publishers' types and QoS, and say why nothing comes."""
+        """Follow the publishers' types and QoS, and say why nothing comes, and that another node has the same name."""
         now_s = time.monotonic()
+        if self.get_node_names_and_namespaces().count((self.get_name(), self.get_namespace())) < 2:
+            self._alone_s = now_s
+        elif now_s - self._alone_s > TWIN_S:
+            self._say_once(
+                f"Another node is called {self.get_fully_qualified_name()} too: both publish the same topics, and a call of a service is "
+                "answered by either. End one of them, or give it another namespace."
+            )
         for input_ in self._inputs:
             if input_.received.hz(now_s) == 0:
                 input_.adapt()

@@ -25,7 +25,7 @@ from visualization_msgs.msg import MarkerArray
 
 from gcseg_ros.instances.export import read_instance_map
 from gcseg_ros.mapper import Mapper
-from gcseg_ros.nodes import diagnostics, mapping_node, session
+from gcseg_ros.nodes import diagnostics, managed, mapping_node, session
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.nodes.messages import header
 from gcseg_ros.ros_types.messages import nanoseconds, stamp_ns
@@ -719,6 +719,15 @@ def test_a_camera_that_stops_is_told_of_but_not_its_calibration(ros, camera, fra
     start(ros, warn_after_s=0.3)
     camera.wait().send(frames[0])
     ros.until(lambda: "Nothing comes any more of colour, depth, pose: " in capfd.readouterr().err)
+
+
+def test_a_second_node_of_the_same_name_is_told_of(ros, camera, capfd, monkeypatch):
+    monkeypatch.setattr(managed, "TWIN_S", 0.2)
+    start(ros)
+    ros.spin_for(0.5)
+    assert "Another node" not in capfd.readouterr().err
+    start(ros)
+    ros.until(lambda: f"Another node is called {ros.namespace}/mapping_node too: " in capfd.readouterr().err)
 
 
 @pytest.mark.parametrize("posed", [True, False])
