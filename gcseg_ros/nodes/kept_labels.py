@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from gcseg_ros.files import locked
 from gcseg_ros.tracked_labels import SUFFIX, write_labels
 
 PREFIX = "gcseg_kept_labels_"
+LEAST_FREE_BYTES, LEAST_FREE = 10**9, 0.05  # of the disk, whichever is less: the rest of a robot needs it more
 
 
 class KeptLabels:
@@ -27,9 +29,11 @@ class KeptLabels:
         remove_abandoned()
 
     def add(self, name: str, index: int, labels: npt.NDArray[np.uint16]) -> None:
-        """Of the frame `name`, before which `index` were mapped. The first that cannot be written is told of."""
+        """Of the frame `name`, before which `index` were mapped. The first that cannot be written, or would fill the disk, is told of."""
         try:
-            write_labels(self._there(), name, index, labels)
+            folder = self._there()
+            check_room(folder)
+            write_labels(folder, name, index, labels)
         except OSError as error:
             if not self._warned:
                 self._warned = True
@@ -62,6 +66,14 @@ class KeptLabels:
             self._folder.cleanup()
             self._folder = None
         self._lock.close()
+
+
+def check_room(folder: Path) -> None:
+    """OSError where the disk is nearly full."""
+    disk = shutil.disk_usage(folder)
+    least = min(LEAST_FREE_BYTES, LEAST_FREE * disk.total)
+    if disk.free < least:
+        raise OSError(errno.ENOSPC, f"less than {least / 1e9:.2g} GB is free on the disk", str(folder))
 
 
 def remove_abandoned() -> None:

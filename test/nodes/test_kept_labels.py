@@ -76,6 +76,18 @@ def test_a_full_disk_is_said_by_its_folder(kept, temporary, said):
     assert len(kept.files()) == 1
 
 
+def test_a_disk_is_not_filled(kept, temporary, said, monkeypatch):
+    disk = shutil.disk_usage(temporary)
+    for total, free, kept_then in ((10**12, 1.1e9, 1), (10**12, 0.9e9, 1), (10**9, 0.1e9, 2), (10**9, 0.04e9, 2)):
+        now = disk._replace(total=total, free=int(free))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, now=now: now)
+        kept.add(f"{len(kept.files()):06d}", 0, LABELS)
+        assert len(kept.files()) == kept_then
+    (sentence,) = said
+    assert "lost from frame 000001 on: " in sentence
+    assert ": less than 1 GB is free on the disk; free some space" in sentence
+
+
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_holds_stays(kept, temporary):
     kept.add("000000", 0, LABELS)
     (held,) = temporary.iterdir()
