@@ -72,6 +72,12 @@ class Input:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
+    def publishers(self) -> list[str]:
+        """The nodes that publish a type that is read, by their full names; one that does so twice is there twice."""
+        kinds = {type_name(kind) for kind in self._types}
+        found = self._node.get_publishers_info_by_topic(self.resolved)
+        return sorted(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in found if p.topic_type in kinds)
+
     def state(self) -> InputState:
         """What is known about the topic now."""
         publishers = [

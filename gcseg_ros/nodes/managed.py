@@ -26,7 +26,7 @@ from gcseg_ros.nodes.parameters import declare
 
 POLL_S = 0.2
 LONGEST_PAUSE_S = 60.0
-TWIN_S = 30.0  # a node that was killed is in the graph still for 20 s
+RIVAL_S = 30.0  # a node that was killed is in the graph still for 20 s
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SUCCESS, FAILURE, ERROR = (
@@ -49,6 +49,8 @@ class ManagedNode(LifecycleNode, ABC):
     """What the node does, in a word: its name in /diagnostics."""
     optional: ClassVar[frozenset[str]] = frozenset({"tf_static"})
     """Inputs that may be silent."""
+    shared: ClassVar[frozenset[str]] = frozenset({"tf", "tf_static"})
+    """Inputs that several may publish."""
     stop_timeout_s: ClassVar[float] = 8.0
     """How long what the worker is doing may take to end."""
 
@@ -126,7 +128,7 @@ class ManagedNode(LifecycleNode, ABC):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._said: set[str] = set()
         self._complete, self._last_complete_s, self._pause_s = Rate(), 0.0, float("inf")
-        self._alone_s = time.monotonic()  # when no other node had this one's name
+        self._rivals: dict[str, float] = {}  # what is said of each, and since when it is there
         return self._attempt(self._configured, self._cleanup) or super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -263,18 +265,12 @@ class ManagedNode(LifecycleNode, ABC):
         return response
 
     def _watch(self) -> None:
-        """Follow the publishers' types and QoS, and say why nothing comes, and that another node has the same name."""
+        """Follow the publishers' types and QoS, and say why nothing comes."""
         now_s = time.monotonic()
-        if self.get_node_names_and_namespaces().count((self.get_name(), self.get_namespace())) < 2:
-            self._alone_s = now_s
-        elif now_s - self._alone_s > TWIN_S:
-            self._say_once(
-                f"Another node is called {self.get_fully_qualified_name()} too: both publish the same topics, and a call of a service is "
-                "answered by either. End one of them, or give it another namespace."
-            )
         for input_ in self._inputs:
             if input_.received.hz(now_s) == 0:
                 input_.adapt()
+        self._watch_rivals(now_s)
         silent_s = now_s - self._last_complete_s if self._inputs else 0.0
         if silent_s < self._pause_s:
             return
@@ -285,6 +281,24 @@ class ManagedNode(LifecycleNode, ABC):
             self.get_logger().info(self._farewell())
         elif not self._may_be_silent():
             self.get_logger().warning(self._silence(silent_s, states))
+
+    def _watch_rivals(self, now_s: float) -> None:
+        """Tell of another node of this one's name, and of a topic's second publisher, that stay."""
+        found = [
+            f"{input_.resolved} is published by {' and '.join(publishers)}: what both send is mixed. Let one of them be silent, or give it "
+            "another topic."
+            for input_ in self._inputs
+            if input_.name not in self.shared and len(publishers := input_.publishers()) > 1
+        ]
+        if self.get_node_names_and_namespaces().count((self.get_name(), self.get_namespace())) > 1:
+            found.append(
+                f"Another node is called {self.get_fully_qualified_name()} too: both publish the same topics, and a call of a service is "
+                "answered by either. End one of them, or give it another namespace."
+            )
+        self._rivals = {sentence: self._rivals.get(sentence, now_s) for sentence in found}
+        for sentence, since_s in self._rivals.items():
+            if now_s - since_s > RIVAL_S:
+                self._say_once(sentence)
 
     def _publish_diagnostics(self) -> None:
         now_s = time.monotonic()

@@ -57,6 +57,7 @@ class MappingNode(ManagedNode):
 
     settings, task = MappingNodeConfig, "mapping"
     optional = ManagedNode.optional | {JOINTS}
+    shared = ManagedNode.shared | {JOINTS}
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__("mapping_node", **arguments)

@@ -46,7 +46,8 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 class QueryNode(CloudNode):
     """Configured: nothing is kept. Active: the model is loaded, the map is looked at, texts are answered."""
 
-    settings, task, optional = QueryNodeConfig, "queries", frozenset({"query"})
+    settings, task = QueryNodeConfig, "queries"
+    optional = shared = frozenset({"query"})
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__("query_node", **arguments)

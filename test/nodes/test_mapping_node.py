@@ -15,6 +15,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
+from nav_msgs.msg import Odometry
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -722,12 +723,23 @@ def test_a_camera_that_stops_is_told_of_but_not_its_calibration(ros, camera, fra
 
 
 def test_a_second_node_of_the_same_name_is_told_of(ros, camera, capfd, monkeypatch):
-    monkeypatch.setattr(managed, "TWIN_S", 0.2)
+    monkeypatch.setattr(managed, "RIVAL_S", 0.2)
     start(ros)
     ros.spin_for(0.5)
     assert "Another node" not in capfd.readouterr().err
     start(ros)
     ros.until(lambda: f"Another node is called {ros.namespace}/mapping_node too: " in capfd.readouterr().err)
+
+
+def test_a_second_publisher_of_poses_is_told_of(ros, camera, capfd, monkeypatch):
+    monkeypatch.setattr(managed, "RIVAL_S", 0.2)
+    start(ros)
+    camera.wait()
+    ros.spin_for(0.5)
+    assert "is published by" not in capfd.readouterr().err
+    ros.helper("wheels").create_publisher(Odometry, "pose", 10)
+    name = ros.namespace
+    ros.until(lambda: f"{name}/pose is published by {name}/camera and {name}/wheels: " in capfd.readouterr().err)
 
 
 @pytest.mark.parametrize("posed", [True, False])
