@@ -107,9 +107,13 @@ class Frame:
     def __post_init__(self) -> None:
         size = (self.intrinsics.height, self.intrinsics.width)
         if self.depth_m.shape != size or self.colour.shape != (*size, 3):
+            fitting = self.depth_m.shape == self.colour.shape[:2]
+            advice = (
+                "use the camera_info that belongs to these images" if fitting else "register depth to colour (align it)"
+            )
             raise UserError(
                 f"Frame {self.name}: the camera's size is {size[1]}x{size[0]}, but depth has shape {self.depth_m.shape} and "
-                f"colour {self.colour.shape}: use the camera_info that belongs to these images."
+                f"colour {self.colour.shape}: {advice}."
             )
         if self.depth_m.dtype != np.float32 or self.colour.dtype != np.uint8:
             raise UserError(

@@ -109,6 +109,8 @@ def test_a_frame_checks_its_images():
     colour, depth = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8), np.float32)
     assert Frame("0", 0.0, colour, depth, CAMERA, np.eye(4)).pose.shape == (4, 4)
     with pytest.raises(UserError, match="camera_info"):
+        Frame("0", 0.0, colour[:3], depth[:3], CAMERA, np.eye(4))
+    with pytest.raises(UserError, match="register depth to colour"):
         Frame("0", 0.0, colour, depth[:3], CAMERA, np.eye(4))
     with pytest.raises(UserError, match="uint8"):
         Frame("0", 0.0, colour.astype(float), depth, CAMERA, np.eye(4))
