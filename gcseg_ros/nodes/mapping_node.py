@@ -46,7 +46,8 @@ POSE_TYPES = {kind.__name__: kind for kind in (Odometry, PoseStamped, PoseWithCo
 JOINTS = "tf of the joints"  # TF's moving part, where a topic gives the poses
 NO_MOUNT = "no transform from body to camera"
 OTHER_WORLD = "poses in another frame than the map"
-MANY = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+POSES = {"live": 100, "bag": 1000}
+"""That DDS keeps. Where there is no time to read all, the oldest go: live, the image's own pose must not wait behind them."""
 PUBLISHING = 0.1  # of the time: it takes the longer, the larger the map is, and frames wait for it
 LONGEST_PAUSE_S = 10.0  # between clouds that are due: the first takes long where loops are still to be compiled
 OTHER_CLOCK_S = 3600.0  # stamps that differ by more from the node's clock were made by another one
@@ -175,13 +176,13 @@ class MappingNode(ManagedNode):
     def _pose_inputs(self) -> list[Input]:
         """The pose topic, or TF. TF's static part also tells how the camera sits on the body."""
         config, topics = self._config, self._config.topics
-        latched = QoSProfile(depth=1000, reliability=MANY.reliability, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        latched = QoSProfile(depth=1000, reliability=RELIABLE.reliability, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         inputs = []
         if config.pose_source == "tf":
             inputs.append(self._tf_input("tf"))
         else:
             kinds = list(POSE_TYPES.values()) if config.pose_type == "auto" else [POSE_TYPES[config.pose_type]]
-            inputs.append(Input(self, "pose", topics.pose, kinds, self._take_pose, MANY, True))
+            inputs.append(Input(self, "pose", topics.pose, kinds, self._take_pose, self._poses_qos(), True))
         if TFMessage is not None:
             inputs.append(
                 Input(self, "tf_static", topics.tf_static, [TFMessage], partial(self._take_tf, True), latched, True)
@@ -189,7 +190,11 @@ class MappingNode(ManagedNode):
         return inputs
 
     def _tf_input(self, name: str) -> Input:
-        return Input(self, name, self._config.topics.tf, [TFMessage], partial(self._take_tf, False), MANY, True)
+        take = partial(self._take_tf, False)
+        return Input(self, name, self._config.topics.tf, [TFMessage], take, self._poses_qos(), True)
+
+    def _poses_qos(self) -> QoSProfile:
+        return QoSProfile(depth=POSES[self._config.mode], reliability=RELIABLE.reliability)
 
     def _take_image(self, stream: str, message: Any) -> None:
         frame_id = message.header.frame_id.lstrip("/")

@@ -722,6 +722,23 @@ def test_a_camera_that_stops_is_told_of_but_not_its_calibration(ros, camera, fra
     ros.until(lambda: "Nothing comes any more of colour, depth, pose: " in capfd.readouterr().err)
 
 
+@pytest.mark.parametrize(("mode", "most"), [("live", 100), ("bag", 300)])
+def test_the_latest_poses_are_read_where_there_is_no_time_for_all(ros, camera, frames, mode, most):
+    node = start(ros, mode=mode)
+    poses = ros.helper("odometry").create_publisher(Odometry, "pose", 1000)
+    camera.wait()
+    ros.until(poses.get_subscription_count)
+    colour, depth, info, pose = camera.messages(frames[0])
+    for i in range(300):
+        pose.header.stamp = header(nanoseconds(99 + i / 299), "").stamp
+        poses.publish(pose)
+    camera.publish(colour, depth, info, None)
+    ros.until(lambda: node._session.frames)
+    ros.spin_for(0.2)
+    received = {input_.name: input_.received.count for input_ in node._inputs}
+    assert most - 5 <= received["pose"] <= most + 5
+
+
 def test_a_second_node_of_the_same_name_is_told_of(ros, camera, capfd, monkeypatch):
     monkeypatch.setattr(managed, "RIVAL_S", 0.2)
     start(ros)
