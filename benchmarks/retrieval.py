@@ -44,6 +44,9 @@ class KnownText:
     def images(self, crops: list[np.ndarray]) -> np.ndarray:
         raise NotImplementedError
 
+    def cuts(self, text: str) -> bool:
+        return False
+
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
     """The least of several runs."""

@@ -48,6 +48,10 @@ class CachedEncoder:
         keys = [text.encode() for text in texts]
         return self._cached(self._texts, keys, lambda rows: self._encoder.texts([texts[i] for i in rows]))
 
+    def cuts(self, text: str) -> bool:
+        """As the encoder's."""
+        return self._encoder.cuts(text)
+
     def _cached(
         self, memory: OrderedDict[bytes, Vectors], keys: list[bytes], encode: Callable[[list[int]], Vectors]
     ) -> Vectors:

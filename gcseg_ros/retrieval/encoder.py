@@ -57,6 +57,9 @@ class Encoder(Protocol):
     def texts(self, texts: Sequence[str]) -> Vectors:
         """T texts -> (T, D) float32 of unit length."""
 
+    def cuts(self, text: str) -> bool:
+        """Whether the text is longer than the model reads: its end is left out."""
+
 
 class OpenClip:
     """A model of open_clip (Ilharco et al., 2021; CLIP: Radford et al., ICML 2021) in evaluation mode."""
@@ -70,7 +73,7 @@ class OpenClip:
         device: torch.device | str,
         multilingual: bool = False,
     ) -> None:
-        """preprocess: PIL image -> (3, S, S) tensor; tokenize: list of texts -> (T, L) tensor."""
+        """preprocess: PIL image -> (3, S, S) tensor; tokenize: list of texts, and L where it is not the model's own -> (T, L) tensor."""
         self.name = name
         self.multilingual = multilingual
         with _full_memory():
@@ -129,6 +132,12 @@ class OpenClip:
 
         with _full_memory(), torch.inference_mode():
             return _units(self._model.encode_text(self._tokenize(list(texts)).to(self._device)))  # type: ignore[operator]
+
+    def cuts(self, text: str) -> bool:
+        """Whether the text is longer than the model reads: its end is left out."""
+        read = self._tokenize([text])
+        longer = self._tokenize([text], read.shape[1] + 1)
+        return bool((longer[:, :-1] != read).any())  # the last token of a cut text is the sign of the end
 
 
 def resolve(model: str | Path, weights: str | Path | None = None) -> tuple[str, Path | None, str]:

@@ -144,6 +144,11 @@ class Retrieval:
             for text in texts
             if not self.encoder.multilingual and other_script(text)
         ]
+        found += [
+            f"{text[:40]!r}... is longer than {self.encoder.name} reads, and its end was left out: a few words serve best."
+            for text in texts
+            if self.encoder.cuts(text)
+        ]
         hidden = int((self.features.views == 0).sum())
         if hidden:
             found.append(f"{hidden} of {len(self.ids)} instances are in no stored view and were not scored.")

@@ -41,6 +41,9 @@ class ColourEncoder:
     def texts(self, texts):
         return unit([COLOURS.get(text, (1, 1, 1)) for text in texts])
 
+    def cuts(self, text):
+        return False
+
 
 def unit(vectors):
     # away from grey, so that cosines tell colours apart

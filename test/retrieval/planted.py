@@ -34,6 +34,9 @@ class ColourEncoder:
     def texts(self, texts):
         return np.stack([np.eye(64, dtype=np.float32)[int(text.split()[-1])] for text in texts])
 
+    def cuts(self, text):
+        return len(text) > 200
+
 
 def units(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -23,6 +23,9 @@ class Counting:
         self.asked += len(texts)
         return np.array([[len(text), ord(text[0])] for text in texts], np.float32)
 
+    def cuts(self, text):
+        return len(text) > 3
+
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=6), min_size=1, max_size=6), st.integers(1, 12))
 def test_the_same_vectors_in_the_same_order(batches, most):
@@ -37,6 +40,7 @@ def test_the_same_vectors_in_the_same_order(batches, most):
         assert encoder.asked == 2 * len({value for batch in batches for value in batch})
     assert cached.encoded <= encoder.asked
     assert (cached.name, cached.multilingual) == ("counting", False)
+    assert [cached.cuts(text) for text in ("cup", "cups")] == [False, True]
 
 
 def test_crops_of_the_same_bytes_but_another_shape_are_told_apart():

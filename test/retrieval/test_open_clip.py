@@ -56,6 +56,13 @@ def test_every_text_is_answered(encoder):
         assert np.isfinite(encoder.texts([text])).all()
 
 
+@pytest.mark.parametrize(("words", "cut"), [(1, False), (75, False), (76, True), (400, True)])
+def test_texts_beyond_77_tokens_are_cut(encoder, words, cut):
+    text = " ".join(["mug"] * words)  # a token each, and one for the beginning and one for the end
+    assert encoder.cuts(text) == cut
+    assert np.array_equal(encoder.texts([text]), encoder.texts([f"{text} lamp"])) == (cut or words == 75)
+
+
 @pytest.mark.parametrize("weights", ["open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.pth"])
 def test_folders_in_every_format(tmp_path, encoder, crops, weights):
     other = OpenClip.load(write_tiny_clip(tmp_path / "other", weights), device="cpu")

@@ -128,6 +128,12 @@ def test_other_scripts_are_answered_and_remarked_on(shelf):
     assert not any("Latin" in remark for remark in retrieval.remarks(["赤いマグ"]))
 
 
+def test_what_is_left_out_of_a_long_text_is_remarked_on(shelf):
+    retrieval = Retrieval.of(*shelf, ColourEncoder())
+    (told,) = (one for one in retrieval.remarks(["a red mug", "a red mug and " * 20]) if "left out" in one)
+    assert told.startswith("'a red mug and a red mug and a red mug an'... is longer than colours reads"), told
+
+
 def test_features_are_kept_until_something_changes(out):
     encoder = ColourEncoder()
     first = Retrieval.load(out, encoder)
