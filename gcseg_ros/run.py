@@ -18,6 +18,7 @@ from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.mapper import Detections, Mapper
 from gcseg_ros.output import OutputFolder, recover
 from gcseg_ros.recordings import Recording, prefetch
+from gcseg_ros.state import STATE
 
 T = TypeVar("T")
 AHEAD = 2  # frames whose views wait for their masks, and whose masks wait to be tracked
@@ -37,7 +38,7 @@ def map_recording(
     """Map the chosen `frames` of a recording into the folder `output`: the map and what `summary.json` holds.
 
     frames       which of the usable frames; start, stop and step count from 0 and are not negative
-    resume       an earlier output to go on from; it may be `output` itself
+    resume       an earlier output to go on from; it may be `output` itself, if that gets a state again
     state        whether `output` gets what is needed to go on from it
     progress     called after each frame with the number of frames mapped so far
     interrupted  asked after each frame; once true, the map of the frames so far, and of those few begun, is written
@@ -47,6 +48,10 @@ def map_recording(
     full, the map of the frames before that is written first, as if interrupted there, without label images if only so it fits.
     """
     start = time.perf_counter()
+    if resume is not None and not state and Path(resume).resolve() in (out := Path(output).resolve(), out / STATE):
+        raise UserError(
+            f"{output} would lose the saved map that is gone on with: name another output, or leave out --no-state."
+        )
     mapper = Mapper(config)
     if resume is not None:
         recover(Path(resume).resolve())

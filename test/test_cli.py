@@ -245,6 +245,10 @@ def test_mapped_in_two_halves_it_is_the_same_map(mapped, walk, tmp_path, capsys)
         assert file.read_bytes() == (whole / "labels" / file.name).read_bytes()
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["frames"], summary["total_frames"], summary["resumed"]) == (7, 12, str(out))
+    for saved in (out, out / "state.npz"):
+        said = refused(capsys, "map", walk, "-o", f"{out}/", "--resume", saved, "--no-state", *voxels)
+        assert "would lose the saved map" in said
+    assert (out / "state.npz").is_file()
     assert main(["map", str(walk), "-o", str(out), "--max-frames", "1", "--no-state"]) == 0
     assert "no saved map" in refused(capsys, "map", walk, "-o", tmp_path / "b", "--resume", out)
     assert not (tmp_path / "b").exists()
