@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,17 +51,18 @@ class OutputFolder:
 
     left_out  why the label images are not there, if so: the disk was full, and the map is worth more than they are
 
-    Raises UserError if `path` holds something that is not an earlier output, or cannot be written.
+    Raises UserError if `path` holds something that is not an earlier output, is being written by another process, or cannot be written.
     """
 
     def __init__(self, path: str | Path, overwrite: bool = True) -> None:
         self.path = Path(path).resolve()
         recover(self.path)
         check_replaceable(self.path, overwrite)
+        check_nobody_writes(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._part = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.{PART}", dir=self.path.parent))
-            self._part.chmod(0o755)
+            self._part = self.path.with_name(f".{self.path.name}.{PART}{secrets.token_hex(4)}")
+            self._part.mkdir()
         except OSError as error:
             raise UserError(f"The output {path} cannot be written: {error.strerror}; choose another folder.") from None
         self._labels = self._part / "labels"
@@ -235,6 +237,20 @@ def check_replaceable(path: Path, overwrite: bool = True) -> None:
         )
     if not overwrite:
         raise UserError(f"The output {path} holds an earlier result: name another folder, or leave out --no-overwrite.")
+
+
+def check_nobody_writes(path: Path) -> None:
+    """UserError while another process writes the output `path`: the one that is done last would replace what the other has mapped."""
+    for part in path.parent.glob(f".{escape(path.name)}.{PART}*"):
+        try:
+            with suppress(FileNotFoundError), locked(part):
+                pass
+        except BlockingIOError:
+            raise UserError(
+                f"The output {path} is being written by another process: wait for it, or name another folder."
+            ) from None
+        except OSError:  # a file system without locks, or somebody else's folder
+            return
 
 
 def check_own_file(file: Path, reads: Iterable[Path]) -> None:

@@ -2,6 +2,7 @@ import json
 import os
 import resource
 import signal
+import stat
 import sys
 import traceback
 from dataclasses import replace
@@ -297,6 +298,26 @@ def remove(out):
     for file in out.iterdir():
         file.unlink()
     out.rmdir()
+
+
+def test_one_output_is_written_by_one_process_at_a_time(tmp_path):
+    out = tmp_path / "out"
+    with OutputFolder(out) as first:
+        with pytest.raises(UserError, match="out is being written by another process: wait for it, or name another"):
+            OutputFolder(out)
+        write(tmp_path / "other", EMPTY)
+        first.finish(EMPTY, {"run": 1})
+    write(out, EMPTY, run=2)
+    assert json.loads((out / "summary.json").read_text())["run"] == 2
+
+
+def test_who_may_enter_the_folder_is_what_the_umask_says(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write(tmp_path / "out", EMPTY)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o750
 
 
 def test_recovery_leaves_alone_what_others_write_or_own(tmp_path):
