@@ -37,19 +37,22 @@ from gcseg_ros.tracked_labels import SUFFIX, read_labels, write_labels
 SUMMARY = "summary.json"
 LIVE = "ROS topics"
 """The recording, in the summary of a node's map. Frames are then named by their number in the map."""
+LABELS = "labels"
 PICTURE = "picture.png"
-FILES = ("instances.ply", "instances.json", "labels", PICTURE, STATE, VIEWS, SUMMARY)
+FILES = ("instances.ply", "instances.json", LABELS, PICTURE, STATE, VIEWS, SUMMARY)
 """What an output holds. Anything else in the folder is the user's and survives a replacement."""
 
 PART, OLD = "gcseg-part-", "gcseg-old-"
 """`.OUT.gcseg-part-…`, beside OUT while it is written: the new one; and the one that it replaces."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
+SPARE = {LABELS: "label images", VIEWS: VIEWS, STATE: STATE}
+"""What a full disk costs, in this order, rather than the map."""
 
 
 class OutputFolder:
     """`add` the labels of every frame, then `finish` with the map. Use it in a `with`: what is not finished is removed.
 
-    left_out  why the label images are not there, if so: the disk was full, and the map is worth more than they are
+    left_out  names of what is not there, as users know it: the disk was full, and the map is worth more
 
     Raises UserError if `path` holds something that is not an earlier output, is being written by another process, or cannot be written.
     """
@@ -65,8 +68,8 @@ class OutputFolder:
             self._part.mkdir()
         except OSError as error:
             raise UserError(f"The output {path} cannot be written: {error.strerror}; choose another folder.") from None
-        self._labels = self._part / "labels"
-        self.left_out: UserError | None = None
+        self._labels = self._part / LABELS
+        self.left_out: list[str] = []
         self._lock = ExitStack()
         with suppress(OSError):  # a file system without locks
             self._lock.enter_context(locked(self._part))
@@ -91,11 +94,10 @@ class OutputFolder:
         labels = file.read_bytes()
 
         def write() -> None:
-            if self.left_out is None:
-                with self._labels_of(file.name.removesuffix(SUFFIX)):
-                    (self._labels / file.name).write_bytes(labels)
+            with self._labels_of(file.name.removesuffix(SUFFIX)):
+                (self._labels / file.name).write_bytes(labels)
 
-        self._fit(write)
+        self._fit(write, LABELS)
 
     @contextmanager
     def _labels_of(self, name: str) -> Iterator[None]:
@@ -107,27 +109,39 @@ class OutputFolder:
                 f"The labels of frame {name} cannot be written beside {self.path}: {error.strerror}; free some space or choose another output."
             ) from error
 
-    def _fit(self, write: Callable[[], None]) -> None:
-        """Write; where the disk is full by that, again without the label images."""
-        try:
-            write()
-        except UserError as error:
-            if getattr(error.__cause__, "errno", None) not in FULL or not self._labels.is_dir():
-                raise
-            shutil.rmtree(self._labels)
-            self.left_out = UserError(
-                "Label images are left out, because the disk is full: free some space, and map again for them."
-            )
-            write()
+    def _fit(self, write: Callable[[], None], name: str = "") -> None:
+        """Write, maybe what is to SPARE, by its `name`. Where the disk is full by that, what is worth less is left out for it, then it itself;
+        but no map without state takes the place of one with it. Raises UserError."""
+        order = list(SPARE)
+        while name not in SPARE or SPARE[name] not in self.left_out:
+            try:
+                return write()
+            except UserError as error:
+                if getattr(error.__cause__, "errno", None) not in FULL:
+                    raise
+                worth_less = order[: order.index(name)] if name in SPARE else order
+                spared = next((one for one in worth_less if (self._part / one).exists()), name)
+                if spared not in SPARE or (spared == STATE and (self.path / STATE).exists()):
+                    raise UserError(
+                        f"The output {self.path} cannot be written, because the disk is full: free some space, or name another folder."
+                    ) from error
+                remove(self._part / spared)
+                self.left_out.append(SPARE[spared])
+
+    def why_left_out(self) -> str:
+        """A sentence; empty where nothing is."""
+        if not self.left_out:
+            return ""
+        return f"Because the disk is full, {' and '.join(self.left_out)} are left out: free some space, and map again for them."
 
     def add_state(self, save: Callable[[Path], None]) -> None:
         """What mapping needs to go on from this output; `save` (`Mapper.save_state`) writes the file."""
-        self._fit(lambda: save(self._part / STATE))
+        self._fit(lambda: save(self._part / STATE), STATE)
 
     def add_views(self, views: Sequence[StoredView]) -> None:
         """What queries by words look at; no file if there are none."""
         if views:
-            self._fit(lambda: write_views(self._part / VIEWS, views))
+            self._fit(lambda: write_views(self._part / VIEWS, views), VIEWS)
 
     def finish(self, instances: InstanceMap, summary: Mapping[str, Any]) -> None:
         """Write the map, give the labels the ids of its instances (`of_tracked`) and put the folder in its place."""
@@ -153,7 +167,7 @@ class OutputFolder:
     def _write_summary(self, summary: Mapping[str, Any]) -> None:
         versions = {"python": platform.python_version(), "numpy": np.__version__, "opencv": cv2.__version__}
         if self.left_out:
-            summary = {**summary, "notes": [*summary.get("notes", []), str(self.left_out)], "complete": False}
+            summary = {**summary, "notes": [*summary.get("notes", []), self.why_left_out()], "complete": False}
         write_json_atomic(self._part / SUMMARY, {"gcseg_ros": gcseg_ros.__version__, **summary, **versions})
 
     def _put_in_place(self) -> None:
@@ -204,8 +218,13 @@ def remove_old(before: Path, path: Path) -> None:
         elif not (path / content.name).exists():
             content.replace(path / content.name)
     for content in ours:
-        shutil.rmtree(content) if content.is_dir() and not content.is_symlink() else content.unlink()
+        remove(content)
     before.rmdir()
+
+
+def remove(path: Path) -> None:
+    """A file, a link, a folder with what is in it, or nothing."""
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:

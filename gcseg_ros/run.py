@@ -45,7 +45,8 @@ def map_recording(
 
     Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it was. Where
     only a later part of the recording is broken, a network fails at a later frame (the GPU's memory is full), or the disk has become
-    full, the map of the frames before that is written first, as if interrupted there, without label images if only so it fits.
+    full, the map of the frames before that is written first, as if interrupted there, without label images, views and state if only so it
+    fits.
     """
     start = time.perf_counter()
     if resume is not None and not state and Path(resume).resolve() in (out := Path(output).resolve(), out / STATE):
@@ -90,8 +91,8 @@ def map_recording(
         folder.add_views(mapper.gatherer.views)
         folder.finish(instances, summary)
         if folder.left_out:
-            problems.append(folder.left_out)
-            left += ", without label images"
+            problems.append(UserError(folder.why_left_out()))
+            left += f", without {' and '.join(folder.left_out)}"
     if problems:
         raise UserError(f"{str(problems[0]).removesuffix('.')}; {output} holds {left}.")
     return instances, summary

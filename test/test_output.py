@@ -11,11 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
+from gcseg_ros import output
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.tracking import read_labels
+from gcseg_ros.files import atomic_path
 from gcseg_ros.instances.export import read_instance_map
 from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
-from gcseg_ros.output import OLD, PART, OutputFolder, is_output, recover
+from gcseg_ros.output import LABELS, OLD, PART, SPARE, OutputFolder, is_output, recover
+from gcseg_ros.retrieval.views import VIEWS
 from gcseg_ros.state import STATE
 from gcseg_ros.tracked_labels import write_labels
 
@@ -108,6 +111,54 @@ def test_a_full_disk_leaves_out_labels_that_were_written_elsewhere_and_not_the_m
     summary = json.loads((out / "summary.json").read_text())
     assert "the disk is full" in summary["notes"][-1]
     assert not summary["complete"]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "left_out"),
+    [(3, []), (2, [LABELS]), (1, [LABELS, VIEWS]), (0, [LABELS, VIEWS, STATE])],
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_full_disk_costs_what_is_worth_less_than_the_map(tmp_path, instances, monkeypatch, blocks, late, left_out):
+    """The disk has room for so many of label images, views and state, beside the map; it is full at once, or when that is written."""
+    out, room = tmp_path / "out", 9
+
+    def on_disk(path):
+        there = [name for name in SPARE if name == path.name or (path.parent / name).exists()]
+        with atomic_path(path) as temporary:
+            (Path("/dev/full") if len(there) > room else temporary).write_bytes(b"one byte more")
+
+    monkeypatch.setattr(output, "write_views", lambda path, views: on_disk(path))
+    write_map = output.write_instances_ply
+    monkeypatch.setattr(output, "write_instances_ply", lambda path, what: (on_disk(path), write_map(path, what)))
+    with OutputFolder(out) as folder:
+        folder.add("000007", 0, np.array([[0, 1, 2]], np.uint16))
+        room = room if late else blocks
+        folder.add_state(on_disk)
+        folder.add_views(["a view"])
+        room = blocks
+        folder.finish(instances, {})
+    assert [name for name in SPARE if not (out / name).exists()] == left_out
+    assert len(read_instance_map(out).objects) == 2
+    summary = json.loads((out / "summary.json").read_text())
+    assert all(SPARE[name] in summary["notes"][-1] for name in left_out)
+    assert summary.get("complete", True) == (not left_out)
+
+
+def test_a_full_disk_does_not_cost_the_only_saved_map(tmp_path, instances):
+    def save(path):
+        with atomic_path(path):
+            Path("/dev/full").write_bytes(b"one byte more")
+
+    out = tmp_path / "out"
+    with OutputFolder(out) as folder:
+        folder.add_state(lambda path: path.write_text("all of it"))
+        folder.finish(instances, {})
+    with (
+        OutputFolder(out) as folder,
+        pytest.raises(UserError, match="out cannot be written, because the disk is full: free"),
+    ):
+        folder.add_state(save)
+    assert (out / STATE).read_text() == "all of it"
 
 
 def test_folders_have_names_of_any_bytes(tmp_path, instances):

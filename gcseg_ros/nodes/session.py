@@ -151,7 +151,7 @@ class MappingSession:
             output.finish(instances, {"recording": LIVE, "notes": notes, "resumed": resumed, **summary})
             self.saved = self.frames
             if output.left_out:
-                notes.append(str(output.left_out))
+                notes.append(output.why_left_out())
         where = Path(self._config.output_dir).resolve()
         sentence = f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}"
         since = f"; its labels are those of the {mapped} frames since the map was resumed" if self._resumed else ""
