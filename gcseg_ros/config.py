@@ -45,7 +45,7 @@ P = TypeVar("P", bound=Part)
 class InputConfig(Part):
     """What is taken from the camera."""
 
-    depth_max_m: float = Field(6.0, gt=0, description="depth beyond this, and under 0.1 m, is ignored")
+    depth_max_m: float = Field(6.0, gt=0, le=1000, description="depth beyond this, and under 0.1 m, is ignored")
     turn: Literal["auto", "none", "clockwise", "half", "counterclockwise"] = Field(
         "auto",
         description="how images are turned, by right angles, so that up is up; auto: by the first pose of a recording, where the world's z axis lies clearly along another side of the image (a phone held upright); where it is not clear, as the same camera's images of a map that is gone on with",
@@ -55,7 +55,9 @@ class InputConfig(Part):
         ge=64,
         description="frames are mapped at a whole fraction of their size: about as many pixels as an image of 4:3 of this width has",
     )
-    filter_frames: float = Field(8.0, ge=0, description="frames averaged by the temporal depth filter; 0 = off")
+    filter_frames: float = Field(
+        8.0, ge=0, le=1000, description="frames averaged by the temporal depth filter; 0 = off"
+    )
 
     @property
     def working_px(self) -> float:
@@ -216,7 +218,7 @@ class TrackingConfig(Part):
 class MapConfig(Part):
     """The voxel map of label votes."""
 
-    voxel_m: float = Field(0.03, gt=0, description="edge of a voxel")
+    voxel_m: float = Field(0.03, gt=0, le=1, description="edge of a voxel")
     mask_edges_vote: bool = Field(True, description="whether the outermost pixels of masks vote (measured better)")
 
 
@@ -326,9 +328,10 @@ def build_config(values: dict[str, Any], model: type[P] = Config) -> P:  # type:
         first = errors.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = [path for path, _ in flat_fields(model)]
-            close = get_close_matches(where, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
+            settings = [path for path, _ in flat_fields(model)]
+            parts = sorted({path.rpartition(".")[0] for path in settings})
+            close = get_close_matches(where.lower(), [*settings, *parts], 1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(settings)}."
             raise UserError(f"There is no setting {where}: {hint}") from None
         raise UserError(f"The setting {where} = {first.get('input')!r} is not allowed: {first['msg']}.") from None
 

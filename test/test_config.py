@@ -50,6 +50,13 @@ def test_a_tilde_is_the_home_folder(monkeypatch, part, name):
     ("setting", "says"),
     [
         ("tracking.keyframe_strid=3", "no setting tracking.keyframe_strid"),
+        ("trakcing.keyframe_stride=3", r"no setting trakcing: did you mean tracking\?"),
+        ("TRACKING.KEYFRAME_STRIDE=3", r"no setting TRACKING: did you mean tracking\?"),
+        ("masks.samm.scales=apart", r"no setting masks.samm: did you mean masks.sam\?"),
+        ("colour=blue", "no setting colour: known are input.depth_max_m, "),
+        ("map.voxel_m=30", "map.voxel_m = 30 is not allowed: Input should be less than or equal to 1"),
+        ("input.depth_max_m=1e300", "input.depth_max_m = .* less than or equal to 1000"),
+        ("input.filter_frames=1e300", "input.filter_frames = .* less than or equal to 1000"),
         ("tracking.keyframe_stride=0", "tracking.keyframe_stride = 0 is not allowed"),
         ("tracking.keyframe_stride=many", "'many' is not allowed"),
         ("tracking.association=magic", "association"),
