@@ -442,6 +442,19 @@ def test_an_unforeseen_error_asks_for_a_report_and_debug_shows_where(monkeypatch
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["view", "{}"],
+        ["evaluate", ".", "--truth", "{}"],
+        ["synthesize", "synthetic:1:demo:1", "-o", "{}"],
+        ["map", ".", "-o", "{}"],
+    ],
+)
+def test_a_name_that_is_too_long_is_no_mistake_of_ours(capsys, arguments):
+    assert "File name too long" in refused(capsys, *(argument.format("n" * 300) for argument in arguments))
+
+
 def test_a_package_that_is_too_old_sends_one_to_the_doctor(tmp_path):
     (tmp_path / "pydantic.py").write_text("VERSION = '1.8.2'\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}

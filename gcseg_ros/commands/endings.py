@@ -58,6 +58,8 @@ def explanation(error: BaseException) -> str:
         return ""
     if isinstance(error, NO_FOLDER):
         return f"{error.filename} cannot be made or entered ({error.strerror}): name a folder that is free or yours."
+    if is_too_long(error):
+        return f"{error.filename} is no name that a file or folder can have ({error.strerror}): give a shorter one."  # type: ignore[attr-defined]
     if isinstance(error, OSError) and error.errno in FULL:
         return (
             f"What is printed, or a file, cannot be written ({error.strerror}): free some space, or print it elsewhere."
@@ -71,7 +73,12 @@ def explanation(error: BaseException) -> str:
 
 def exit_status(error: BaseException) -> int:
     """2 for what the user can put right, 1 for the rest."""
-    return 2 if isinstance(error, (UserError, USAGE_ERROR, *NO_FOLDER)) else 1
+    return 2 if isinstance(error, (UserError, USAGE_ERROR, *NO_FOLDER)) or is_too_long(error) else 1
+
+
+def is_too_long(error: BaseException) -> bool:
+    """Whether the system knows no name as long as one that was given."""
+    return isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
 
 
 class Signals:
