@@ -188,6 +188,8 @@ def _readable(path: Path) -> Iterator[None]:
     """Whatever is wrong with the file becomes one sentence."""
     try:
         yield
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     except _UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(

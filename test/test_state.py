@@ -1,6 +1,7 @@
 """Save, load, continue: the same bytes as in one go, and files that are damaged or made by somebody."""
 
 import json
+import os
 import zipfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -340,6 +341,15 @@ def test_what_is_no_state(tmp_path):
         (tmp_path / "state.npz").write_bytes(content)
         with pytest.raises(UserError, match="cannot be read as a saved map"):
             read_state(tmp_path)
+
+
+def test_a_state_that_one_may_not_read_is_not_called_damaged(tmp_path):
+    file = tmp_path / "state.npz"
+    file.touch(0o000)
+    if os.access(file, os.R_OK):
+        pytest.skip("whoever runs this may read everything")
+    with pytest.raises(UserError, match=r"state.npz cannot be read: Permission denied\.$"):
+        read_state(tmp_path)
 
 
 def rewritten(saved, path, change=None, header=None, compress=zipfile.ZIP_STORED):
