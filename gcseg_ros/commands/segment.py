@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.camera.encoded_images import write_image
 from gcseg_ros.camera.upright import turned_upright
 from gcseg_ros.clouds.neighbours import distinct, spacing
 from gcseg_ros.clouds.ply import read_cloud
@@ -39,7 +40,7 @@ def segment_file(
     """
     require_torch()
     from gcseg_ros.segmentation.segmenter import Segmenter
-    from gcseg_ros.viewer.picture import write_picture
+    from gcseg_ros.viewer.picture import render_picture
 
     if output.suffix.lower() != ".ply":
         raise UserError(f"The output {output} must be named .ply: a labelled cloud is written.")
@@ -58,7 +59,7 @@ def segment_file(
     shown = {name: getattr(result, name)[finite] for name in ("colours", "instance", "confidence")}
     upright = upright[finite]
     with atomic_path(picture) as drawn:  # neither file without the other, whenever Ctrl-C comes
-        write_picture(replace(result, points=upright, **shown), drawn)
+        write_image(drawn, render_picture(replace(result, points=upright, **shown))[..., ::-1])
         write_instances_ply(output, result)
     if not len(upright):
         return result, f"The cloud has no point to segment: none of its {len(points):,} is finite."

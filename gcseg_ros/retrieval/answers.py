@@ -55,14 +55,15 @@ def write_heat(files: Sequence[Path], retrieval: Retrieval, answers: Sequence[An
 
     Beside each a picture (.png): the heat, and the instances. Raises UserError.
     """
-    from gcseg_ros.viewer.picture import write_picture
+    from gcseg_ros.camera.encoded_images import write_image
+    from gcseg_ros.viewer.picture import render_picture
 
     instances = retrieval.instances
     for file, answer in zip(files, answers):
         scores = retrieval.per_point(answer.scores)
         heat = replace(instances, colours=heat_colours(scores), confidence=np.nan_to_num(scores))
         with atomic_path(file.with_suffix(".png")) as drawn:  # neither file without the other, whenever Ctrl-C comes
-            write_picture(heat, drawn)
+            write_image(drawn, render_picture(heat)[..., ::-1])
             write_instances_ply(file, heat)
 
 

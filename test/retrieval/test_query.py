@@ -241,6 +241,8 @@ def test_heat_maps_are_clouds(tmp_path, shelf):
     with pytest.raises(UserError, match="it is a folder"):
         write_heat([tmp_path / "late.ply"], retrieval, answers[:1])
     assert not (tmp_path / "late.ply").exists(), "no cloud without its picture"
+    with pytest.raises(UserError, match=r"/proc/heat\.png cannot be written"):  # by the name that was asked for
+        write_heat([Path("/proc/heat.ply")], retrieval, answers[:1])
 
 
 def asked(capsys, *arguments):
