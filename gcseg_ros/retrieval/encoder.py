@@ -150,6 +150,8 @@ def resolve(model: str | Path, weights: str | Path | None = None) -> tuple[str, 
         file = locate(model if weights is None else weights)
         return ARCHITECTURES[model], file, model if weights is None else _marked(model, file)
     if Path(model).is_dir():
+        if weights is not None:
+            raise UserError(f"The folder {model} brings its own weights: leave out {weights}, or name an architecture.")
         if not (Path(model) / "open_clip_config.json").is_file():
             raise UserError(f"The folder {model} has no open_clip_config.json: expected a model as open_clip saves it.")
         files = sorted(file for suffix in SUFFIXES if suffix != ".pt" for file in Path(model).glob(f"*{suffix}"))

@@ -146,6 +146,7 @@ def test_what_does_not_fit_is_said(tmp_path, folder, architectures):
     assert "There is no file" in refusal("ViT-B-32", tmp_path / "none.pt")
     for device in ("gpu", "cpu:x"):
         assert "device must be auto, cpu, cuda" in refusal(folder, None, device)
+    assert "brings its own weights" in refusal(folder, weights)
     assert "no open_clip_config.json" in refusal(tmp_path)
     (tmp_path / "open_clip_config.json").write_text("{}")
     assert "no weights" in refusal(tmp_path)
