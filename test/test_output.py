@@ -6,6 +6,7 @@ import stat
 import sys
 import traceback
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np

@@ -143,9 +143,9 @@ def open_recording(path: str | Path, **options: str | None) -> Recording:
             )
     except OSError as error:
         raise UserError(f"The recording {path} cannot be read: {error.strerror or error}.") from None
-    known = {kind.format: kind.expects for kind in formats()}
+    expects = {kind.format: kind.expects for kind in formats()}
     hint = _near(where) or (
-        f"known are {', '.join(known)} (docs/recordings.md has how each looks). Data of your own are mapped as {OWN_DATA}: {known[OWN_DATA]}"
+        f"known are {', '.join(expects)} (docs/recordings.md has how each looks). Data of your own are mapped as {OWN_DATA}: {expects[OWN_DATA]}"
     )
     raise UserError(f"No known recording format fits {path}; {hint}.")
 
