@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.publisher import PublisherEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from gcseg_ros.errors import UserError
@@ -23,7 +24,8 @@ MOST_INCOMPLETE = 200
 class ViewOutputs:
     """The topics ~/views/colour, /depth, ... (`messages.VIEW`) of one map, for query_node, also one that comes late: DDS keeps the latest.
 
-    No lifecycle publishers: a reset makes them anew in the worker's thread, while a transition may go through those.
+    A reset makes them anew in the worker's thread: they are no lifecycle publishers, which a transition may go through meanwhile, and have
+    no events, which the executor may wait for.
 
     sent  views so far
     """
@@ -31,8 +33,10 @@ class ViewOutputs:
     def __init__(self, node: Node, most: int) -> None:
         """most: views of the map that are kept."""
         self._node, self._most = node, most
+        qos, no_events = _kept(max(1, most)), PublisherEventCallbacks(use_default_callbacks=False)
         self._publishers: list[Any] = [
-            node.create_publisher(kind, f"~/views/{name}", _kept(max(1, most))) for name, kind in messages.VIEW.items()
+            node.create_publisher(kind, f"~/views/{name}", qos, event_callbacks=no_events)
+            for name, kind in messages.VIEW.items()
         ]
         self._stamps: dict[str, int] = {}  # of the views that were sent and are still kept
         self.sent = self._stamp = 0  # the latter of the last one

@@ -369,6 +369,14 @@ def test_save_and_reset(ros, camera, frames, tmp_path):
     assert json.loads((tmp_path / "map" / "summary.json").read_text())["frames"] == 1
 
 
+def test_a_reset_does_not_end_the_node(ros, camera):
+    """In the worker's thread it destroys publishers, while the executor may be about to wait for what happens to them."""
+    node = start(ros)
+    resets = [node._worker.call(node._reset_now) for _ in range(20)]
+    ros.until(lambda: all(reset.done() for reset in resets))
+    assert {reset.result() for reset in resets} == {"The map is empty."}
+
+
 def test_a_map_that_goes_unsaved_is_told_of(ros, camera, frames, tmp_path, capfd):
     heard = listen(ros, Image, "labels")
     node = start(ros, output_dir=str(tmp_path / "map"))
