@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from itertools import pairwise
 from os.path import expanduser
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, did_you_mean
 from gcseg_ros.files import parse_yaml
 
 PathText = Annotated[str, AfterValidator(expanduser)]
@@ -330,8 +329,7 @@ def build_config(values: dict[str, Any], model: type[P] = Config) -> P:  # type:
         if first["type"] == "extra_forbidden":
             settings = [path for path, _ in flat_fields(model)]
             parts = sorted({path.rpartition(".")[0] for path in settings})
-            close = get_close_matches(where.lower(), [*settings, *parts], 1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(settings)}."
+            hint = did_you_mean(where.lower(), [*settings, *parts], f"known are {', '.join(settings)}.")
             raise UserError(f"There is no setting {where}: {hint}") from None
         raise UserError(f"The setting {where} = {first.get('input')!r} is not allowed: {first['msg']}.") from None
 

@@ -30,9 +30,8 @@ from gcseg_ros.retrieval.gatherer import ViewGatherer
 from gcseg_ros.state import Saved, Stateful, read_state, write_state
 from gcseg_ros.tracking.objects import MOST_OBJECTS
 from gcseg_ros.tracking.tracker import Tracker
-from gcseg_ros.views import TURNS, View, ViewBuilder
+from gcseg_ros.views import View, ViewBuilder, labels_of_frame
 
-SQUEEZED = 1.5  # ratio of the focal lengths beyond which that is told: of 16:9 made 4:3 it is 1.33
 LIVE_THREADS = 2  # of the boundary network
 
 
@@ -123,7 +122,7 @@ class Mapper:
                 view = self.refine(view)
             if self.astray(detections.frame.stamp_s, detections.view.pose, self.refine.fits):
                 self._build_view.mapped = detections.view
-                return TrackedFrame(index, labels_of(detections.frame, view, self.tracker.pass_over(view)), False)
+                return TrackedFrame(index, labels_of_frame(self.tracker.pass_over(view), detections.frame, view), False)
         with self._stage("tracking"):
             try:
                 labels, keyframe = self.tracker.step(view, detections.proposals)
@@ -140,7 +139,7 @@ class Mapper:
             with self._stage("views"):
                 self.gatherer(detections.frame.turned(view.quarters), view)
         self._build_view.mapped = detections.view
-        return TrackedFrame(index, labels_of(detections.frame, view, labels), keyframe)
+        return TrackedFrame(index, labels_of_frame(labels, detections.frame, view), keyframe)
 
     @property
     def busy(self) -> bool:
@@ -256,42 +255,18 @@ class Mapper:
 
     def notes(self) -> list[str]:
         """What the user of the map should know, one sentence each."""
-        objects, voxels = self.tracker.objects, self.voxel_map
-        notes = self._left_out.notes(len(voxels), voxels.voxel_m, voxels.reach_m)
-        notes += [*self.refine.notes(self.tracker.frames), *self.astray.notes()]
-        notes += self._resumed.notes() if self._resumed is not None else []
-        view = self._build_view.mapped
-        quarters = view.quarters if view else 0
-        if self.config.input.turn == "auto" and quarters:
-            notes.append(
-                f"Images are turned ({TURNS[quarters]}), because by their first pose, or by what the map was before, that way is up: set "
-                "input.turn=none if the world's z axis does not point up."
-            )
-        k = view.whole_camera if view else None
-        if k and max(k.fx / k.fy, k.fy / k.fx) > SQUEEZED:
-            notes.append(
-                f"The camera's focal lengths are fx = {k.fx:.1f} and fy = {k.fy:.1f} pixels, and a camera's are nearly the same: unless the images "
-                "were squeezed, one of them is wrong in its calibration, and so are all shapes in the map."
-            )
-        if objects.refused:
-            notes.append(
-                f"{objects.refused} masks of keyframes were left out so far, because all {objects.most} ids belong to other pieces of the map: "
-                "begin a new map for the rest of the place, or map it less finely (masks.levels)."
-            )
-        return notes
+        voxels = self.voxel_map
+        return [
+            *self._left_out.notes(len(voxels), voxels.voxel_m, voxels.reach_m),
+            *self.refine.notes(self.tracker.frames),
+            *self.astray.notes(),
+            *(self._resumed.notes() if self._resumed is not None else []),
+            *self._build_view.notes(),
+            *self.tracker.objects.notes(),
+        ]
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
         self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - start
-
-
-def labels_of(frame: Frame, view: View, labels: npt.NDArray[np.int32]) -> npt.NDArray[np.uint16]:
-    """Label image (h, w) of a frame's view -> (H, W) uint16 of the frame: each label fills its block of pixels; the rest is 0."""
-    factor = view.picture.shape[0] // labels.shape[0]
-    block = np.repeat(np.repeat(labels.astype(np.uint16), factor, axis=0), factor, axis=1)
-    shape = frame.depth_m.shape if view.quarters % 2 == 0 else frame.depth_m.shape[::-1]
-    out = np.zeros(shape, np.uint16)
-    out[: block.shape[0], : block.shape[1]] = block
-    return np.ascontiguousarray(np.rot90(out, view.quarters))

@@ -21,6 +21,7 @@ from gcseg_ros.state import Saved
 
 TURNS = ("none", "clockwise", "half", "counterclockwise")
 """By the number of right angles clockwise."""
+SQUEEZED = 1.5  # ratio of the focal lengths beyond which that is told: of 16:9 made 4:3 it is 1.33
 SAME_CAMERA = 0.1  # focal lengths and principal points that differ by a smaller share may be one camera's
 
 
@@ -170,6 +171,24 @@ class ViewBuilder:
         _, camera = self._reduced(frame.intrinsics.turned(last.quarters))
         return last.quarters if is_same(camera, last.intrinsics) else 0
 
+    def notes(self) -> list[str]:
+        """What the user should know of how the last view that was mapped was seen, one sentence each."""
+        notes: list[str] = []
+        if self.mapped is None:
+            return notes
+        if self.config.turn == "auto" and self.mapped.quarters:
+            notes.append(
+                f"Images are turned ({TURNS[self.mapped.quarters]}), because by their first pose, or by what the map was before, that way is up: "
+                "set input.turn=none if the world's z axis does not point up."
+            )
+        k = self.mapped.whole_camera
+        if max(k.fx / k.fy, k.fy / k.fx) > SQUEEZED:
+            notes.append(
+                f"The camera's focal lengths are fx = {k.fx:.1f} and fy = {k.fy:.1f} pixels, and a camera's are nearly the same: unless the images "
+                "were squeezed, one of them is wrong in its calibration, and so are all shapes in the map."
+            )
+        return notes
+
     def state(self) -> dict[str, Any]:
         """The last view that was mapped; nothing before the first."""
         return self.mapped.state() if self.mapped else {}
@@ -190,6 +209,16 @@ def image_of_view(image: npt.NDArray[Any], view: View) -> npt.NDArray[Any]:
     image = np.rot90(image, -view.quarters)
     step = image.shape[1] // width
     return np.ascontiguousarray(image[step // 2 :: step, step // 2 :: step][:height, :width])
+
+
+def labels_of_frame(labels: npt.NDArray[np.int32], frame: Frame, view: View) -> npt.NDArray[np.uint16]:
+    """Label image (h, w) of a frame's view -> (H, W) uint16 of the frame: each label fills its block of pixels; the rest is 0."""
+    factor = view.picture.shape[0] // labels.shape[0]
+    block = np.repeat(np.repeat(labels.astype(np.uint16), factor, axis=0), factor, axis=1)
+    shape = frame.depth_m.shape if view.quarters % 2 == 0 else frame.depth_m.shape[::-1]
+    out = np.zeros(shape, np.uint16)
+    out[: block.shape[0], : block.shape[1]] = block
+    return np.ascontiguousarray(np.rot90(out, view.quarters))
 
 
 def is_same(a: CameraIntrinsics, b: CameraIntrinsics) -> bool:

@@ -15,13 +15,13 @@ from gcseg_ros.evaluation.truth import carry
 from gcseg_ros.finishing import joining
 from gcseg_ros.finishing.joining import shipped_model
 from gcseg_ros.frames import CameraIntrinsics, Frame
-from gcseg_ros.mapper import Mapper, labels_of
+from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.pose_refinement import moved
 from gcseg_ros.mapping.voxel_map import VoxelMap
 from gcseg_ros.masks import boundary_network
 from gcseg_ros.recordings import open_recording
 from gcseg_ros.state import Saved
-from gcseg_ros.views import TURNS, ViewBuilder
+from gcseg_ros.views import TURNS, ViewBuilder, labels_of_frame
 
 FRAMES = 16
 
@@ -296,10 +296,10 @@ def test_labels_fill_the_blocks_they_stand_for():
         np.array([[1, 2], [3, 4]]),
     )
     view = ViewBuilder(InputConfig(turn="none"))(frame)
-    large = labels_of(frame, replace(view, picture=view.picture[:4]), labels)
+    large = labels_of_frame(labels, frame, replace(view, picture=view.picture[:4]))
     assert large.tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4], [0, 0, 0, 0]]
     view = ViewBuilder(InputConfig(turn="clockwise"))(frame)  # what was left is above, what was at the bottom is left
-    large = labels_of(frame, replace(view, picture=view.picture[:, :4]), labels)
+    large = labels_of_frame(labels, frame, replace(view, picture=view.picture[:, :4]))
     assert large.tolist() == [[0, 0, 0, 0], [2, 2, 4, 4], [2, 2, 4, 4], [1, 1, 3, 3], [1, 1, 3, 3]]
 
 

@@ -94,6 +94,15 @@ class Objects:
         active, dormant = len(self.active), len(self.dormant)
         return {"active": active, "dormant": dormant, "terminated": self.in_use - active - dormant}
 
+    def notes(self) -> list[str]:
+        """What the user should know, one sentence each."""
+        if not self.refused:
+            return []
+        return [
+            f"{self.refused} masks of keyframes were left out so far, because all {self.most} ids belong to other pieces of the map: "
+            "begin a new map for the rest of the place, or map it less finely (masks.levels)."
+        ]
+
     def new(self, frame: str, now: int) -> int:
         """(a) new -> active. Returns the id, from 1, or 0 when all are in use."""
         if not self._free and len(self) >= self.most:
