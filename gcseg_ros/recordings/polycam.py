@@ -38,6 +38,7 @@ class Polycam(PhoneRecording):
 
     format = "polycam"
     expects = f"keyframes/ with images/, depth/ (16 bit, mm) and {ARKIT}/, and corrected_images/ and {CORRECTED}/ if they were made"
+    gives_way: ClassVar[bool] = True  # a SLAM may write its keyframes beside what it read
     options: ClassVar[dict[str, str]] = {
         "poses": f"{CORRECTED} (the default where they are there) or {ARKIT}",
         **PhoneRecording.options,

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ class Replica(FolderRecording):
 
     format = "replica"
     expects = "results/frameNNNNNN.jpg and depthNNNNNN.png (16 bit), traj.txt (camera-to-world, 16 numbers a line)"
+    gives_way: ClassVar[bool] = True  # any recording may have a folder of results beside it
 
     def __init__(self, path: Path, up: str | None = None) -> None:
         super().__init__(path, up)
@@ -64,8 +66,7 @@ class Replica(FolderRecording):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        results = path / "results"
-        return results.is_dir() and ((path / "traj.txt").is_file() or any(results.glob("frame*")))
+        return any((path / "results").glob("frame[0-9]*"))
 
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray

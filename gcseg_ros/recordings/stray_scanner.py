@@ -74,7 +74,7 @@ class StrayScanner(PhoneRecording):
 
     @classmethod
     def recognises(cls, path: Path) -> bool:
-        return (path / ODOMETRY).is_file() and any((path / name).exists() for name in (VIDEO, MATRIX, "depth"))
+        return (path / ODOMETRY).is_file() and any((path / name).is_file() for name in (VIDEO, MATRIX))
 
     def colour(self, file: Path, files: FrameFiles) -> npt.NDArray[np.uint8] | str:
         number = int(files.name) - self._missing

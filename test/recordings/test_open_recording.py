@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from recording_builders import make_views, write_scannet
+from recording_builders import make_views, write_scannet, write_seven_scenes, write_tum
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import formats, open_recording, prefetch
@@ -51,6 +51,19 @@ def test_a_folder_beside_a_recording_gets_a_hint(tmp_path):
     for part in ("color", "color/000000.png"):
         with pytest.raises(UserError, match="office is a recording: give that"):
             open_recording(tmp_path / "office" / part)
+
+
+@pytest.mark.parametrize("write", [write_scannet, write_seven_scenes, write_tum])
+@pytest.mark.parametrize(
+    "beside", [["results/x.png", "traj.txt"], ["odometry.csv"], ["keyframes/images/1.png"], ["results/frame0.png"]]
+)
+def test_what_lies_beside_a_recording_does_not_make_it_another(tmp_path, write, beside):
+    """Results, a robot's odometry, a SLAM's keyframes: they are no Replica, no Stray Scanner and no Polycam."""
+    known = open_recording(write(tmp_path / "walk", make_views(1))).format
+    for name in beside:
+        (tmp_path / "walk" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "walk" / name).touch()
+    assert open_recording(tmp_path / "walk").format == known
 
 
 @pytest.fixture
