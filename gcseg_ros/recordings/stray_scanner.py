@@ -6,6 +6,7 @@ The conventions are those of the app's code, github.com/strayrobots/scanner: doc
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Array, CameraIntrinsics
+from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.recordings.folders import FrameFiles, by_stem, in_order
 from gcseg_ros.recordings.images import camera, read_matrix
 from gcseg_ros.recordings.phones import PhoneRecording, rigid_from
@@ -87,6 +88,12 @@ class StrayScanner(PhoneRecording):
         source = ODOMETRY if files.name in self._matrices else MATRIX
         found = camera(self._matrices.get(files.name, self._last_matrix), colour, str(self.path / source))
         return found, found.resized(depth.shape[1], depth.shape[0], str(self.path / VIDEO))
+
+    def _frames(self) -> Iterator[Frame | str]:
+        try:
+            yield from super()._frames()
+        finally:
+            self._video.close()
 
 
 def _read_odometry(file: Path) -> dict[str, Row]:

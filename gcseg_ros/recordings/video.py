@@ -22,7 +22,7 @@ SILENT = 0
 
 class Video:
     """The images of a file by number, as they are stored: those that its edit list hides count as well, and none is turned by
-    its metadata. One at a time is in memory; to go back the file is opened once more.
+    its metadata. One at a time is in memory; to go back the file is opened once more. It is open from the first image to `close`.
 
     Raises UserError if the file is none that OpenCV decodes.
     """
@@ -31,10 +31,11 @@ class Video:
         self.file = file
         self._open()
         self.count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))  # as the file says
+        self.close()
 
     def image(self, number: int) -> npt.NDArray[np.uint8] | None:
         """(H, W, 3) RGB; None where the file ends before it, or none after a broken place can be decoded."""
-        if number < self._next:
+        if number < self._next or not self._capture.isOpened():
             self._open()
         while self._next < number:
             if not self._capture.grab():
@@ -43,6 +44,10 @@ class Video:
         found, image = self._capture.read()
         self._next += found
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8) if found else None
+
+    def close(self) -> None:
+        """Let go of the file, and of the decoder with its threads and images."""
+        self._capture.release()
 
     def _open(self) -> None:
         if not self.file.is_file():

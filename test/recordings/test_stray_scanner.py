@@ -1,6 +1,7 @@
 """Folders as the app Stray Scanner exports them, written by hand from its own code's conventions."""
 
 import struct
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -86,6 +87,28 @@ def test_an_image_belongs_to_the_frame_of_its_number_however_a_player_shows_the_
     for _ in range(2):
         assert greys(recording) == [0, 1, 2, 3]
     assert not recording.skipped
+
+
+def open_videos():
+    """How many this process has open."""
+    links = (file for file in Path("/proc/self/fd").iterdir() if file.is_symlink())
+    return sum(link.resolve().name == "rgb.mp4" for link in links)
+
+
+def test_the_video_is_open_only_while_frames_are_read(tmp_path):
+    recordings = [open_recording(write(tmp_path)) for _ in range(3)]
+    assert open_videos() == 0
+    for recording in recordings:
+        assert greys(recording) == [0, 1, 2, 3]
+        frames = iter(recording)
+        next(frames)
+        assert open_videos() == 1
+        frames.close()
+        assert open_videos() == 0
+    first, second = iter(recordings[0]), iter(recordings[0])
+    assert [greys(pair) for pair in zip(first, second)] == [[i, i] for i in range(4)]
+    assert [greys(second), greys(recordings[0])] == [[], [0, 1, 2, 3]]
+    assert open_videos() == 0
 
 
 def test_what_has_no_depth_no_pose_or_is_lost_is_counted_and_shifts_no_image(tmp_path):
