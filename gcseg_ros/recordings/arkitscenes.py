@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ TRAJECTORY, DEPTH, CONFIDENCE = "lowres_wide.traj", "lowres_depth", "confidence"
 COLOUR = "vga_wide", "lowres_wide"  # 640x480 at 30 Hz, only of `raw`, and 256x192; of one camera
 TOLERANCE_S = 0.005  # its own loader's; images come every 17 ms
 MAX_GAP_S = 0.25  # poses come every 0.1 s
+STEM = re.compile(r"(?:.*_)?(\d+\.?\d*)")
 POSE_LINE = ["stamp", "rx", "ry", "rz", "tx", "ty", "tz"]
 CAMERA_LINE = ["width", "height", "fx", "fy", "cx", "cy"]
 
@@ -83,13 +85,8 @@ def _colour(folder: Path) -> tuple[dict[float, Path], dict[float, Path]]:
 
 def _stamped(folder: Path, suffixes: Sequence[str] = COLOUR_SUFFIXES) -> dict[float, Path]:
     """Seconds -> file, in order, of those that are called ID_STAMP."""
-    found = {}
-    for stem, file in by_stem(folder, suffixes).items():
-        try:
-            found[float(stem.rpartition("_")[2])] = file
-        except ValueError:
-            continue
-    return dict(sorted(found.items()))
+    found = ((STEM.fullmatch(stem), file) for stem, file in by_stem(folder, suffixes).items())
+    return dict(sorted((float(match[1]), file) for match, file in found if match))
 
 
 def _partners(stamps: Sequence[float], others: dict[float, Path]) -> dict[float, Path]:

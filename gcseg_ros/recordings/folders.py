@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
@@ -100,6 +101,9 @@ class FolderRecording(Recording):
             )
         z_up = self.up is not None or (self.z_up and self._z_points_up())
         for files in self.files:
+            if not math.isfinite(files.stamp_s):
+                yield "the stamp is not finite"
+                continue
             if files.colour is None:
                 yield "no colour image"
                 continue
@@ -132,8 +136,8 @@ class FolderRecording(Recording):
 
     def _z_points_up(self) -> bool:
         """Whether the poses allow it; else it is noted."""
-        poses = []
-        for files in self.files[:: max(1, len(self.files) // POSES_LOOKED_AT)]:
+        poses, stamped = [], [files for files in self.files if math.isfinite(files.stamp_s)]
+        for files in stamped[:: max(1, len(stamped) // POSES_LOOKED_AT)]:
             with suppress(UserError):  # a broken file is told when its turn has come
                 pose = self.pose(files)
                 if pose is not None and not why_unusable(pose):

@@ -107,6 +107,17 @@ def test_parts_of_a_frame_may_be_a_millisecond_apart_or_missing(tmp_path):
     assert recording.notes == ["The depth of 1 of 5 frames has no image of its confidence: all of it counts."]
 
 
+@pytest.mark.parametrize("name", ["V_nan", "V_inf", "V_1e400", "V_", "V_-1.0", "notes", "V_0.3(1)"])
+def test_images_whose_name_has_no_stamp_are_none(tmp_path, name):
+    views = make_views(2)
+    video = write_arkitscenes(tmp_path / "V", views)
+    for folder in ("lowres_wide", "lowres_depth"):
+        save_image(video / folder / f"{name}.png", np.zeros((12, 16), np.uint16))
+    recording = open_recording(video)
+    check_frames(recording, views)
+    assert len(recording) == 2
+
+
 def test_depth_counts_from_a_level_of_confidence_on(tmp_path):
     views = make_views(1)
     video = write_arkitscenes(tmp_path, views)

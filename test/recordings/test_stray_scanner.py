@@ -122,6 +122,16 @@ def test_what_has_no_depth_no_pose_or_is_lost_is_counted_and_shifts_no_image(tmp
     assert recording.skipped == {"the pose is lost (not finite or zero)": 1, "no depth image": 1, "no pose": 1}
 
 
+def test_frames_whose_stamp_is_not_finite_are_counted_and_the_order_of_the_others_still_is(tmp_path):
+    rows = (write(tmp_path, (AHEAD,) * 5) / "odometry.csv").read_text().splitlines()
+    for number, stamp in enumerate(("100", "nan", "inf", "99", "101")):
+        rows[number + 1] = stamp + rows[number + 1][rows[number + 1].index(",") :]
+    (tmp_path / "odometry.csv").write_text("\n".join(rows))
+    recording = open_recording(tmp_path)
+    assert greys(recording) == [0, 4]
+    assert recording.skipped == {"the stamp is not finite": 2, "not later than the frame before": 1}
+
+
 @pytest.mark.parametrize(
     ("confidence", "kept"), [("0", (1, 1, 1)), (None, (0, 1, 1)), ("1", (0, 1, 1)), ("2", (0, 0, 1))]
 )

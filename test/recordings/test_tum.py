@@ -65,6 +65,15 @@ def test_frames_without_partner_file_or_pose_are_counted(tmp_path):
     assert recording.skipped == {"no colour image": 2, "no depth image": 1, "no pose": 1}
 
 
+@pytest.mark.parametrize("stamp", ["nan", "inf"])
+def test_an_image_whose_stamp_is_not_finite_is_counted(tmp_path, stamp):
+    lines = (write_tum(tmp_path, make_views(3)) / "depth.txt").read_text()
+    (tmp_path / "depth.txt").write_text(f"{lines}\n{stamp} depth/{stamp}.png\n")
+    recording = open_recording(tmp_path)
+    assert len(list(recording)) == 3
+    assert recording.skipped == {"the stamp is not finite": 1}
+
+
 def test_lists_need_not_be_sorted(tmp_path):
     write_tum(tmp_path, make_views(4))
     for name in ("rgb", "depth", "groundtruth"):
