@@ -51,7 +51,7 @@ class Polycam(PhoneRecording):
             raise UserError(f"The option poses is {CORRECTED} or {ARKIT}; found {poses!r}.")
         self._arkit, corrected = (by_stem(folder / name, (".json",)) for name in (ARKIT, CORRECTED))
         if poses is None and not corrected:
-            self.assumed += f" There are no {CORRECTED}: poses are ARKit's, and drift."
+            self.assumed = f"There are no {CORRECTED}: poses are ARKit's, and drift."
         self._cameras = corrected if poses == CORRECTED or (poses is None and corrected) else self._arkit
         straight = by_stem(folder / "corrected_images", COLOUR_SUFFIXES) if self._cameras is corrected else {}
         self._colour_cameras = self._cameras if straight else self._arkit

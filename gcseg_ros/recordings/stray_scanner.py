@@ -56,10 +56,8 @@ class StrayScanner(PhoneRecording):
         images, frames = self._video.count, max(map(int, rows)) + 1
         self._missing = int(images == frames - 1)
         if images != frames:
-            self.assumed += f" {path / VIDEO} has {images} images for {frames} frames: "
-            self.assumed += (
-                "the first is taken to be lost." if self._missing else "colours may be those of other frames."
-            )
+            meant = "the first is taken to be lost" if self._missing else "colours may be those of other frames"
+            self.assumed = f"{path / VIDEO} has {images} images for {frames} frames: {meant}."
         self.files = [
             FrameFiles(
                 name,
@@ -114,7 +112,7 @@ def _read_odometry(file: Path) -> dict[str, Row]:
         rows = {}
     if not rows:
         raise UserError(
-            f"{file} must begin with the line {', '.join(POSE)}, and have numbers below; found {list(row.values()) or 'no frame'}: "
+            f"{file} must begin with the line {', '.join(POSE)}, and have numbers below; found {str(list(row.values()) or 'no frame')[:100]}: "
             "export it again (versions of the app of 2021 wrote something else)."
         )
     return rows

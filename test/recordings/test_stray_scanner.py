@@ -182,7 +182,7 @@ def test_a_video_of_fewer_images_is_told(tmp_path):
     recording = open_recording(tmp_path)
     assert greys(recording) == [1, 2, 3]
     assert recording.skipped == {"rgb.mp4 has no image of it, or is broken": 1}
-    assert any("has 3 images for 4 frames: the first is taken to be lost" in note for note in recording.notes)
+    assert f"{tmp_path / 'rgb.mp4'} has 3 images for 4 frames: the first is taken to be lost." in recording.notes
     save_video(tmp_path / "rgb.mp4", [0, 40])
     recording = open_recording(tmp_path)
     assert greys(recording) == [0, 1]
@@ -213,11 +213,14 @@ def test_a_video_whose_end_is_missing_or_that_is_none(tmp_path):
         f"{HEADER}\n100, first, {AHEAD}",
         HEADER.replace("qw", "w") + f"\n100, 000000, {AHEAD}",
         f"{HEADER}\n100, 000000, {AHEAD}\0",
+        f"{HEADER}\n100, {'x' * 1000}",
     ],
 )
 def test_a_broken_odometry_is_one_sentence(tmp_path, text):
     (write(tmp_path) / "odometry.csv").write_text(text)
-    with pytest.raises(UserError, match=r"odometry.csv must begin with the line timestamp, frame, x, .*; found "):
+    with pytest.raises(
+        UserError, match=r"odometry.csv must begin with the line timestamp, frame, x, .*; found .{,100}: export it"
+    ):
         open_recording(tmp_path)
 
 
