@@ -40,7 +40,8 @@ class ARKitScenes(PhoneRecording):
         super().__init__(path, confidence, up)
         folder = _frames(path)
         colour, cameras = _colour(folder)
-        self._camera_stamps, self._camera_files = np.array(list(cameras)), list(cameras.values())
+        stamps_s, self._camera_files = np.array(list(cameras)), list(cameras.values())
+        self._changes_s = (stamps_s[1:] + stamps_s[:-1]) / 2  # from when on the next camera's stamp is the nearest
         self._poses = _read_trajectory(folder / TRAJECTORY)
         stamps = list(colour)
         depth, confidences = (_partners(stamps, _stamped(folder / part)) for part in (DEPTH, CONFIDENCE))
@@ -60,7 +61,7 @@ class ARKitScenes(PhoneRecording):
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
-        file = self._camera_files[np.abs(self._camera_stamps - files.stamp_s).argmin()]
+        file = self._camera_files[np.searchsorted(self._changes_s, files.stamp_s)]
         camera = _read_camera(file)
         of_colour, of_depth = (camera.resized(image.shape[1], image.shape[0], str(file)) for image in (colour, depth))
         return of_colour, of_depth

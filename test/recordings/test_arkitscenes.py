@@ -107,6 +107,16 @@ def test_parts_of_a_frame_may_be_a_millisecond_apart_or_missing(tmp_path):
     assert recording.notes == ["The depth of 1 of 5 frames has no image of its confidence: all of it counts."]
 
 
+def test_the_camera_is_that_of_the_nearest_stamp(tmp_path):
+    video = write_arkitscenes(tmp_path / "V", make_views(7))
+    cameras = video / "lowres_wide_intrinsics"
+    for file in cameras.iterdir():
+        file.unlink()
+    for stamp, f in (("100.140", 20), ("100.360", 30), ("100.430", 40)):
+        (cameras / f"V_{stamp}.pincam").write_text(f"16 12 {f} {f} 7.5 5.5")
+    assert [frame.intrinsics.fx for frame in open_recording(video)] == [20, 20, 20, 30, 40, 40, 40]
+
+
 @pytest.mark.parametrize("name", ["V_nan", "V_inf", "V_1e400", "V_", "V_-1.0", "notes", "V_0.3(1)"])
 def test_images_whose_name_has_no_stamp_are_none(tmp_path, name):
     views = make_views(2)
