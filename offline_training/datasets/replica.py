@@ -42,9 +42,9 @@ def _classes(file: Path) -> dict[str, int]:
     """Name -> id, from 1. Raises UserError."""
     content = read_json(file)
     try:
-        ids = {str(entry["name"]): int(entry["id"]) for entry in content["classes"]}
+        ids = {str(entry["name"]): int(entry["id"]) for entry in content["classes"] if int(entry["id"]) > 0}
     except (KeyError, TypeError, ValueError):
         ids = {}
     if not ids:
         raise UserError(f"{file} must hold `classes` with an `id` and a `name` each: download it again.")
-    return {name: id for name, id in ids.items() if id > 0}
+    return ids

@@ -294,8 +294,9 @@ def with_bytes(old, new):
     [
         (lambda folder: (folder / "info_semantic.json").unlink(), "info_semantic.json cannot be read"),
         (lambda folder: (folder / "info_semantic.json").write_text("[]"), "must hold `classes` with an `id` and a `name`"),
+        (lambda folder: (folder / "info_semantic.json").write_text('{"classes": [{"id": 0, "name": "x"}]}'), "must hold `classes` with"),
         (lambda folder: (folder / "info_semantic.json").write_text('{"classes": [{"id": 1, "name": "x"}]}'), "Replica's `objects`"),
-        (lambda folder: (folder / "mesh_semantic.ply").unlink(), "has none of scenes"),
+        (lambda folder: (folder / "mesh_semantic.ply").unlink(), "has no scenes of the split all"),
         (cut(400), "is truncated"),
         (cut(-1), "is truncated, or its faces"),
         (cut(-2000), "is truncated, or its faces"),
