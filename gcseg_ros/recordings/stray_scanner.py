@@ -76,8 +76,7 @@ class StrayScanner(PhoneRecording):
         return (path / ODOMETRY).is_file() and any((path / name).is_file() for name in (VIDEO, MATRIX))
 
     def colour(self, file: Path, files: FrameFiles) -> npt.NDArray[np.uint8] | str:
-        number = int(files.name) - self._missing
-        image = self._video.image(number) if number >= 0 else None
+        image = self._video.image(int(files.name) - self._missing)
         return f"{VIDEO} has no image of it, or is broken" if image is None else image
 
     def cameras(

@@ -29,20 +29,21 @@ class Video:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._next = 0
         self._open()
         self.count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))  # as the file says
         self.close()
 
     def image(self, number: int) -> npt.NDArray[np.uint8] | None:
-        """(H, W, 3) RGB; None where the file ends before it, or none after a broken place can be decoded."""
+        """(H, W, 3) RGB; None where the file has none of this number, or a broken one. Those after a broken one keep their numbers."""
+        if not 0 <= number < self.count:
+            return None
         if number < self._next or not self._capture.isOpened():
             self._open()
-        while self._next < number:
-            if not self._capture.grab():
-                return None
-            self._next += 1
+        for _ in range(self._next, number):
+            self._capture.grab()
         found, image = self._capture.read()
-        self._next += found
+        self._next = number + 1
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8) if found else None
 
     def close(self) -> None:

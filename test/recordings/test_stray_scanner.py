@@ -190,6 +190,22 @@ def test_a_video_of_fewer_images_is_told(tmp_path):
     assert any("has 2 images for 4 frames: colours may be those of other" in note for note in recording.notes)
 
 
+@pytest.mark.parametrize("frames", [slice(None), slice(0, None, 3)])
+def test_an_image_that_is_broken_shifts_no_other(tmp_path, frames):
+    file = write(tmp_path, (AHEAD,) * 6) / "rgb.mp4"
+    data = bytearray(file.read_bytes())
+    sizes_at, first_at = data.index(b"stsz") + 16, data.index(b"stco") + 12
+    first, second = struct.unpack_from(">2I", data, sizes_at)
+    (at,) = struct.unpack_from(">I", data, first_at)
+    data[at + first : at + first + second] = bytes(second)
+    file.write_bytes(data)
+    recording = open_recording(tmp_path)
+    recording.files = recording.files[frames]
+    broken = [] if frames.step else [1]
+    assert greys(recording) == [int(files.name) for files in recording.files if int(files.name) not in broken]
+    assert sum(recording.skipped.values()) == len(broken)
+
+
 def test_a_video_whose_end_is_missing_or_that_is_none(tmp_path):
     file = write(tmp_path) / "rgb.mp4"
     whole = file.read_bytes()
