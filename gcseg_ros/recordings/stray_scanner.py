@@ -77,7 +77,7 @@ class StrayScanner(PhoneRecording):
 
     def colour(self, file: Path, files: FrameFiles) -> npt.NDArray[np.uint8] | str:
         image = self._video.image(int(files.name) - self._missing)
-        return f"{VIDEO} has no image of it, or is broken" if image is None else image
+        return f"{VIDEO} has no image of it, or is broken before it" if image is None else image
 
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray

@@ -31,20 +31,23 @@ class Video:
         self.file = file
         self._next = 0
         self._open()
-        self.count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))  # as the file says
+        self.count = self._whole = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))  # as the file says
         self.close()
 
     def image(self, number: int) -> npt.NDArray[np.uint8] | None:
-        """(H, W, 3) RGB; None where the file has none of this number, or a broken one. Those after a broken one keep their numbers."""
-        if not 0 <= number < self.count:
+        """(H, W, 3) RGB; None where the file has none of this number, and from a broken one on: how many were lost there is not known."""
+        if not 0 <= number < self._whole:
             return None
         if number < self._next or not self._capture.isOpened():
             self._open()
-        for _ in range(self._next, number):
-            self._capture.grab()
-        found, image = self._capture.read()
-        self._next = number + 1
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8) if found else None
+        while self._next < number and self._capture.grab():
+            self._next += 1
+        image = self._capture.read()[1] if self._next == number else None
+        if image is None:
+            self._whole = self._next
+            return None
+        self._next += 1
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
     def close(self) -> None:
         """Let go of the file, and of the decoder with its threads and images."""
