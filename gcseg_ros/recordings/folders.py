@@ -185,7 +185,7 @@ def by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
     found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
-    files = {path.stem: path for path in sorted(found)}
+    files = {path.stem: path for path in sorted(found, key=lambda path: path.name)}
     return {stem: files[stem] for stem in in_order(files)}
 
 
