@@ -69,6 +69,17 @@ def test_what_is_read_is_the_recording(ros, recording, encoding):
     assert stamp_ns(reader.clock[-1].clock) <= nanoseconds(frames[-1].stamp_s)
 
 
+def test_the_world_is_turned_as_told(ros, recording):
+    reader = Reader(ros)
+    node = replay(ros, recording, recording_options="poses=pose up=-y")
+    ros.until(node.done.done)
+    frames = list(open_recording(recording, up="-y"))
+    ros.until(lambda: len(reader.pose) == len(frames))
+    for message, frame in zip(reader.pose, frames):
+        assert message.header.frame_id == "map"
+        np.testing.assert_allclose(pose_matrix(message), frame.pose, atol=1e-8)
+
+
 def test_flow_control_loses_nothing_and_ends_after_the_last_label(ros, recording):
     mapping = ros.add(MappingNode, mode="bag", topic_queue_size=1, bag_queue_size=1)
     mapping.start()
