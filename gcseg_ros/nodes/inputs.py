@@ -15,6 +15,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.nodes.diagnostics import InputState, PublisherState, Rate
 
 KEPT = ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL
+OF_PROCESS = 12  # bytes with which the DDS ids of all publishers of a process begin
 
 
 class Input:
@@ -73,10 +74,16 @@ class Input:
             self._subscription = None
 
     def publishers(self) -> list[str]:
-        """The nodes that publish a type that is read, by their full names; one that does so twice is there twice."""
+        """The nodes that publish a type that is read, by their full names; two of one name are there twice, but not one that publishes
+        twice: drivers do so with the camera_info that two of their images share."""
         kinds = {type_name(kind) for kind in self._types}
         found = self._node.get_publishers_info_by_topic(self.resolved)
-        return sorted(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in found if p.topic_type in kinds)
+        nodes = {
+            (f"{p.node_namespace.rstrip('/')}/{p.node_name}", bytes(p.endpoint_gid[:OF_PROCESS]))
+            for p in found
+            if p.topic_type in kinds
+        }
+        return sorted(name for name, _ in nodes)
 
     def state(self) -> InputState:
         """What is known about the topic now."""

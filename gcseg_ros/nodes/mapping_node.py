@@ -139,6 +139,7 @@ class MappingNode(ManagedNode):
             self._drops,
             self._jumped,
         )
+        self._last_stamps: dict[str, int] = {}
         self._inputs = [*self._camera_inputs(), *self._pose_inputs()]
         self.get_logger().info(
             f"Mapping in {config.mode} mode from "
@@ -202,10 +203,11 @@ class MappingNode(ManagedNode):
         self._release()
 
     def _stamp_of(self, stream: str, message: Any) -> int:
-        """In ns. That it is 0 is told of, but not of the first: simulated time may begin there."""
-        stamp = stamp_ns(message.header.stamp)
-        if stamp == 0 and self._synchroniser.newest.get(stream) == 0:
+        """In ns. That it is 0 is told of where the one before was, too: simulated time begins there, maybe again."""
+        before, stamp = self._last_stamps.get(stream), stamp_ns(message.header.stamp)
+        if stamp == before == 0:
             self._say_once(without_stamp(stream))
+        self._last_stamps[stream] = stamp
         return stamp
 
     def _take_camera_info(self, message: CameraInfo) -> None:
