@@ -6,13 +6,15 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
 from threading import Lock
 
 from gcseg_ros.ros_types.dds import profiles_variable
 
 WARN_EVERY_S = 10.0
 APART_S = 2.0  # latest stamps that differ by more are of two clocks, or of a stream that has stopped
-STOPPED_S = 2.0  # a stream that has sent nothing for so long has stopped
+STOPPED_S, STOPPED = 2.0, 3.0  # a stream has stopped that was silent for so long, and for so many of its usual pauses
 
 
 class Rate:
@@ -30,6 +32,11 @@ class Rate:
     def silent_s(self, now_s: float) -> float:
         """Since the last one; 0 before the first."""
         return now_s - self._times[-1] if self._times else 0.0
+
+    def every_s(self) -> float:
+        """Usually between two; 0 before the second."""
+        times = tuple(self._times)
+        return median(after - before for before, after in pairwise(times)) if len(times) > 1 else 0.0
 
     def hz(self, now_s: float) -> float:
         recent = [t for t in tuple(self._times) if now_s - t <= self._window_s]
@@ -84,6 +91,7 @@ class InputState:
     """A topic that is read, and what is known about it.
 
     silent_s  since its last message; 0 if there was none, or if one is enough
+    every_s   usually between two of its messages
     """
 
     name: str
@@ -94,10 +102,11 @@ class InputState:
     publishers: list[PublisherState] = field(default_factory=list)
     alike: list[str] = field(default_factory=list)
     silent_s: float = 0.0
+    every_s: float = 0.0
 
     @property
     def stopped(self) -> bool:
-        return self.silent_s > STOPPED_S
+        return self.silent_s > max(STOPPED_S, STOPPED * self.every_s)
 
     def line(self) -> str:
         """One line of the silence report: what came, and if nothing did, why."""

@@ -108,6 +108,7 @@ class Input:
             publishers=publishers,
             alike=sorted(alike),
             silent_s=0.0 if self._kept else self.received.silent_s(time.monotonic()),
+            every_s=self.received.every_s(),
         )
 
     def _others_publish(self, topic: str) -> bool:

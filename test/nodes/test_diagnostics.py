@@ -74,6 +74,13 @@ def test_what_has_stopped_is_not_said_to_arrive():
     assert "apart" not in report
 
 
+def test_what_comes_seldom_has_not_stopped():
+    states = [state(received=30), state(name="pose", received=9, silent_s=4.0, every_s=3.0)]
+    report = silence_report("mapping_node", 5, states, "exactly", Drops(print))
+    assert "Nothing comes any more" not in report
+    assert "raise pose_gap_s" in report
+
+
 def test_what_is_known_is_said_instead_of_guesses():
     report = silence_report("mapping_node", 5, [state(received=3)], "exactly", Drops(print), "TF is cut.")
     assert report.endswith("Dropped: none. TF is cut.")
@@ -145,10 +152,12 @@ def test_one_thread_may_count_while_another_one_asks():
 def test_rate():
     rate = Rate(window_s=1.0)
     assert rate.hz(0.0) == 0
-    assert rate.silent_s(9.0) == 0
+    assert rate.silent_s(9.0) == rate.every_s() == 0
     for i in range(31):
         rate.tick(i / 30)
     assert rate.hz(1.0) == pytest.approx(30)
     assert rate.count == 31
     assert rate.hz(100.0) == 0
     assert rate.silent_s(100.0) == 99
+    rate.tick(100.0)
+    assert rate.every_s() == pytest.approx(1 / 30), "a pause is not usual"
