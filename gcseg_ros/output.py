@@ -132,7 +132,7 @@ class OutputFolder:
         """A sentence; empty where nothing is."""
         if not self.left_out:
             return ""
-        return f"Because the disk is full, {' and '.join(self.left_out)} are left out: free some space, and map again for them."
+        return f"Because the disk is full, this is left out: {' and '.join(self.left_out)}; free some space, and map again for it."
 
     def add_state(self, save: Callable[[Path], None]) -> None:
         """What mapping needs to go on from this output; `save` (`Mapper.save_state`) writes the file."""
@@ -269,7 +269,7 @@ def check_nobody_writes(path: Path) -> None:
                 f"The output {path} is being written by another process: wait for it, or name another folder."
             ) from None
         except OSError:  # a file system without locks, or somebody else's folder
-            return
+            continue
 
 
 def check_own_file(file: Path, reads: Iterable[Path]) -> None:

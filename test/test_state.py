@@ -260,7 +260,7 @@ def test_a_disk_that_is_full_in_the_end_takes_the_map_without_label_images(frame
     np.testing.assert_array_equal(read_instance_map(out).instance, whole.instance)
     summary = read_json(out / "summary.json")
     assert (summary["complete"], summary["frames"]) == (False, len(frames))
-    assert "label images are left out" in summary["notes"][-1]
+    assert "left out: label images" in summary["notes"][-1]
 
 
 def test_generators_remember_nothing(frames):
