@@ -75,7 +75,8 @@ def test_what_is_missing_is_said_and_ctrl_c_twice_ends_it_quietly(started):
 def test_a_wrong_parameter_ends_with_a_sentence(started):
     node = started("mapping_node", "--ros-args", "-p", "map.voxel_m:=thick")
     assert node.wait(DEADLINE_S) == 2
-    assert node.log.read_text() == "mapping_node: The parameter map.voxel_m must be a number > 0, <= 1; found 'thick'.\n"
+    said = "mapping_node: The parameter map.voxel_m must be a number > 0, <= 1; found 'thick'.\n"
+    assert node.log.read_text() == said
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])

@@ -101,7 +101,7 @@ def test_limits_and_choices_are_described(ros):
     assert (iou.floating_point_range[0].from_value, iou.floating_point_range[0].to_value) == (0.0, 1.0)
     assert node.describe_parameter("sync_queue_size").integer_range[0].to_value == 1000
     assert node.describe_parameter("mode").additional_constraints == "one of: live, bag"
-    assert node.describe_parameter("map.voxel_m").additional_constraints == "> 0"
+    assert node.describe_parameter("map.voxel_m").additional_constraints == "> 0, <= 1"
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_limits_and_choices_are_described(ros):
     [
         ({"tracking__match_iou": 3.0}, "tracking.match_iou must be a number > 0, < 1; found 3.0"),
         ({"tracking__match_iou": 1.0}, "tracking.match_iou = 1.0 is not allowed"),
-        ({"map__voxel_m": -1.0}, "map.voxel_m = -1.0 is not allowed"),
-        ({"map__voxel_m": "thick"}, "map.voxel_m must be a number > 0; found 'thick'"),
+        ({"masks__sam__stability_score_offset": -1.0}, "masks.sam.stability_score_offset = -1.0 is not allowed"),
+        ({"map__voxel_m": "thick"}, "map.voxel_m must be a number > 0, <= 1; found 'thick'"),
         ({"mode": "fast"}, "mode = 'fast' is not allowed"),
         ({"mode": 3}, "mode must be one of: live, bag; found 3"),
         ({"autostart": "yes"}, "autostart must be true or false"),
