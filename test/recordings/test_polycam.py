@@ -163,16 +163,17 @@ def test_a_broken_camera_is_one_sentence(tmp_path, text, says):
 
 
 def test_other_broken_parts_are_one_sentence(tmp_path):
-    write(tmp_path)
+    scan = tmp_path / "scan"
+    write(scan)
     with pytest.raises(UserError, match=r"The option poses is corrected_cameras or cameras; found 'best'"):
-        open_recording(tmp_path, poses="best")
-    with pytest.raises(UserError, match=r"it holds the recordings .*: give one of them"):
-        open_recording(tmp_path.parent)
+        open_recording(scan, poses="best")
+    with pytest.raises(UserError, match=r"it holds the recordings scan: give one of them"):
+        open_recording(tmp_path)
     with pytest.raises(UserError, match=r"is a recording: give that"):
-        open_recording(tmp_path / "keyframes")
-    write_camera(tmp_path / "keyframes/corrected_cameras/999900000.json", AHEAD, width=HEIGHT, height=WIDTH)
+        open_recording(scan / "keyframes")
+    write_camera(scan / "keyframes/corrected_cameras/999900000.json", AHEAD, width=HEIGHT, height=WIDTH)
     with pytest.raises(UserError, match=r"Frame 999900000: The images are 64x48, but .*json describes 48x64"):
-        list(open_recording(tmp_path))
+        list(open_recording(scan))
 
 
 def test_an_archive_is_to_be_unpacked(tmp_path):
