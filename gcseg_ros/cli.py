@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gcseg_ros.quiet_start  # noqa: F401 - first: what is imported below takes a moment
+
+# isort: split
 import contextlib
 import io
 import json

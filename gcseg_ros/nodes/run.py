@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gcseg_ros.nodes.quiet_start import leave  # first: what is imported below takes a second
+from gcseg_ros.quiet_start import leave  # first: what is imported below takes a second
 
 # isort: split
 import os
