@@ -59,13 +59,13 @@ $(VENV)/made-in:
 
 $(VENV)/ros: $(VENV)/made-in setup.py pyproject.toml
 	@echo 'Installing gcseg_ros and the ROS 2 wheels (a minute or two).'
-	@$(RUN) -m pip install -qq --disable-pip-version-check -e '.[ros]'
+	@$(RUN) -m pip install -qq --no-compile --disable-pip-version-check -e '.[ros]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/ros
 	@echo 'Installing what the tests need.'
-	@$(RUN) -m pip install -qq --disable-pip-version-check -e '.[dev,ros]'
-	@SAM2_BUILD_CUDA=0 $(RUN) -m pip install -qq --disable-pip-version-check --no-build-isolation sam2==1.1.0
+	@$(RUN) -m pip install -qq --no-compile --disable-pip-version-check -e '.[dev,ros]'
+	@SAM2_BUILD_CUDA=0 $(RUN) -m pip install -qq --no-compile --disable-pip-version-check --no-build-isolation sam2==1.1.0
 	@touch $@
 
 clean:
