@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from gcseg_ros.camera.transforms import Trajectory
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics
-from gcseg_ros.recordings.folders import COLOUR_SUFFIXES, FrameFiles, by_stem
+from gcseg_ros.recordings.folders import COLOUR_SUFFIXES, FrameFiles, by_stem, of_one_camera
 from gcseg_ros.recordings.images import read_rows
 from gcseg_ros.recordings.phones import PhoneRecording
 from gcseg_ros.recordings.tum import associate
@@ -62,9 +62,7 @@ class ARKitScenes(PhoneRecording):
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
         file = self._camera_files[np.searchsorted(self._changes_s, files.stamp_s)]
-        camera = _read_camera(file)
-        of_colour, of_depth = (camera.resized(image.shape[1], image.shape[0], str(file)) for image in (colour, depth))
-        return of_colour, of_depth
+        return of_one_camera(_read_camera(file), colour, depth, str(file))
 
 
 def _frames(path: Path) -> Path:

@@ -152,6 +152,14 @@ class FolderRecording(Recording):
         return axis is None
 
 
+def of_one_camera(
+    camera: CameraIntrinsics, colour: npt.NDArray, depth: npt.NDArray, source: str
+) -> tuple[CameraIntrinsics, CameraIntrinsics]:
+    """Where one camera, of `source`, took both images: its intrinsics at colour's and at depth's size. As `CameraIntrinsics.resized`."""
+    of_colour, of_depth = (camera.resized(image.shape[1], image.shape[0], source) for image in (colour, depth))
+    return of_colour, of_depth
+
+
 def natural(text: str) -> list[str | int]:
     """Sorting key by which frame2 comes before frame10."""
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", text))]

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.files import read_json
 from gcseg_ros.frames import Array, CameraIntrinsics
 from gcseg_ros.recordings.folders import (
@@ -105,5 +105,5 @@ def _read_camera(file: Path) -> tuple[CameraIntrinsics, Array]:
         return CameraIntrinsics(int(width), int(height), *pixels), pose @ OPTICAL
     except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:
         raise UserError(
-            f"{file} must hold the numbers {', '.join(NUMBERS)} and t_00 to t_23; found an error: {str(error).removesuffix('.')}."
+            f"{file} must hold the numbers {', '.join(NUMBERS)} and t_00 to t_23; found an error: {quoted(error)}."
         ) from None

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.frames import LARGEST_SIDE_PX, Array, CameraIntrinsics, depth_to_metres
-from gcseg_ros.recordings.folders import FrameFiles
+from gcseg_ros.recordings.folders import FrameFiles, of_one_camera
 from gcseg_ros.recordings.images import decode_colour
 from gcseg_ros.recordings.lzfse_blocks import decompress
 from gcseg_ros.recordings.phones import OPTICAL, PhoneRecording, rigid_from
@@ -62,15 +62,15 @@ class Record3D(PhoneRecording):
                 raise ValueError(f"depth of {self._depth_size[1]}x{self._depth_size[0]} pixels")
         except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError, UserError) as error:
             raise UserError(
-                f"{path}: metadata must hold w, h, K, fps and poses; found an error: {str(error).removesuffix('.')}."
+                f"{path}: metadata must hold w, h, K, fps and poses; found an error: {quoted(error)}."
             ) from None
         if len(poses) > 1 and all(np.array_equal(pose, poses[0]) for pose in poses):
             raise UserError(
                 f"{path} has one pose for all frames: record with the LiDAR, since the front camera has no poses."
             )
         if poses and np.allclose(poses[0], OPTICAL):
-            self.assumed += (
-                " Poses begin with that of the first frame: the map is level if the phone was held level then."
+            self.assumed = (
+                "Poses begin with that of the first frame: the map is level if the phone was held level then."
             )
         self.files = [
             FrameFiles(str(n), stamp_s, of_kind["jpg"].get(n), of_kind["depth"].get(n), pose, of_kind["conf"].get(n))
@@ -95,10 +95,7 @@ class Record3D(PhoneRecording):
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
         n = int(files.name)
         camera = self._cameras[n if n < len(self._cameras) else 0]
-        of_colour, of_depth = (
-            camera.resized(image.shape[1], image.shape[0], f"the metadata of {self.path}") for image in (colour, depth)
-        )
-        return of_colour, of_depth
+        return of_one_camera(camera, colour, depth, f"the metadata of {self.path}")
 
     def _read(self, file: Path) -> bytes:
         try:

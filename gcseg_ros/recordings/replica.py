@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.errors import UserError
+from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.files import read_json
 from gcseg_ros.frames import Array, CameraIntrinsics
 from gcseg_ros.recordings.folders import (
@@ -21,6 +21,7 @@ from gcseg_ros.recordings.folders import (
     FrameFiles,
     by_stem,
     in_order,
+    of_one_camera,
     stamps_from_names,
 )
 from gcseg_ros.recordings.images import read_rows
@@ -71,10 +72,7 @@ class Replica(FolderRecording):
     def cameras(
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
-        of_colour, of_depth = (
-            self._camera.resized(image.shape[1], image.shape[0], self._source) for image in (colour, depth)
-        )
-        return of_colour, of_depth
+        return of_one_camera(self._camera, colour, depth, self._source)
 
 
 def _numbered(folder: Path, part: str, suffixes: Sequence[str]) -> dict[str, Path]:
@@ -102,5 +100,5 @@ def _read_camera(file: Path) -> tuple[CameraIntrinsics, float]:
     except (KeyError, TypeError, ValueError, OverflowError, UserError) as error:
         raise UserError(
             f"{file} must hold a `camera` with the numbers w, h, fx, fy, cx, cy (pixels) and scale (depth units a metre); found an error: "
-            f"{str(error).rstrip('.')}."
+            f"{quoted(error)}."
         ) from None

@@ -15,7 +15,7 @@ from gcseg_ros.camera.transforms import Trajectory
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
 from gcseg_ros.frames import Array, CameraIntrinsics
-from gcseg_ros.recordings.folders import FolderRecording, FrameFiles
+from gcseg_ros.recordings.folders import FolderRecording, FrameFiles, of_one_camera
 from gcseg_ros.recordings.images import read_rows
 from gcseg_ros.ros_types.messages import nanoseconds
 
@@ -92,10 +92,7 @@ class TUM(FolderRecording):
         self, files: FrameFiles, colour: npt.NDArray, depth: npt.NDArray
     ) -> tuple[CameraIntrinsics, CameraIntrinsics]:
         source = "the assumed camera (there is no camera.yaml)" if self.assumed else str(self.path / "camera.yaml")
-        of_colour, of_depth = (
-            self._camera.resized(image.shape[1], image.shape[0], source) for image in (colour, depth)
-        )
-        return of_colour, of_depth
+        return of_one_camera(self._camera, colour, depth, source)
 
 
 def associate(

@@ -1,4 +1,4 @@
-"""Miniature recordings of every format, written without the package's own code."""
+"""Miniature recordings of every format, written without the package's own code, and what frames should be."""
 
 import json
 import struct
@@ -11,6 +11,8 @@ import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
+
+from gcseg_ros.frames import back_project
 
 WIDTH, HEIGHT = 16, 12
 K = np.array([[14.0, 0, 7.5], [0, 14.5, 5.5], [0, 0, 1]])
@@ -54,6 +56,19 @@ def check_frames(frames, views):
         np.testing.assert_allclose(frame.pose, view.pose, atol=1e-8)
         np.testing.assert_allclose(frame.intrinsics.matrix, K)
         assert (frame.intrinsics.width, frame.intrinsics.height) == (WIDTH, HEIGHT)
+
+
+def check_ahead_and_right(ahead, right, left, above, atol=1e-6):
+    """Two views of a phone 2 m before a wall, at (1, 1.5, 2) of ARKit's world, whose y axis is up: (x, y, z) there is (x, -z, y) where z is.
+    The first looks ahead, along y; the second to the right, along x. left, above: of the middle, where the first pixel is, in metres."""
+    for frame in (ahead, right):
+        np.testing.assert_allclose(frame.pose[:3, 3], (1, -2, 1.5))
+    points = back_project(ahead.depth_m, ahead.intrinsics, ahead.pose)
+    np.testing.assert_allclose(points[..., 1], 0, atol=1e-6)
+    np.testing.assert_allclose(points[0, 0], (1 - left, 0, 1.5 + above), atol=1e-6)
+    # what is to the left of who looks along x has a larger y
+    points = back_project(right.depth_m, right.intrinsics, right.pose)
+    np.testing.assert_allclose(points[0, 0], (3, -2 + left, 1.5 + above), atol=atol)
 
 
 def save_image(path: Path, image):

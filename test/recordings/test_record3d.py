@@ -8,9 +8,9 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+from recording_builders import check_ahead_and_right
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import back_project
 from gcseg_ros.recordings import open_recording, record3d
 
 WIDTH, HEIGHT = 48, 64  # of colour, held upright; depth has a quarter
@@ -50,16 +50,7 @@ def test_points_lie_where_they_should_in_a_world_with_z_up(tmp_path):
         ("0", 0.25, 0),
         ("1", 0.5, 50),
     ]
-    # OpenGL's (x, y, z) is (x, -z, y) where z is up: the camera is at (1, -2, 1.5) and looks along y
-    np.testing.assert_allclose(ahead.pose[:3, 3], (1, -2, 1.5))
-    points = back_project(ahead.depth_m, ahead.intrinsics, ahead.pose)
-    np.testing.assert_allclose(points[..., 1], 0, atol=1e-6)  # 2 m before it
-    np.testing.assert_allclose(
-        points[0, 0], (1 - 2 * 5.5 / 12.5, 0, 1.5 + 2 * 7.5 / 12.5), atol=1e-6
-    )  # to the left, above
-    # it turned to the right, and looks along x: what is to its left has a larger y
-    points = back_project(right.depth_m, right.intrinsics, right.pose)
-    np.testing.assert_allclose(points[0, 0], (3, -2 + 2 * 5.5 / 12.5, 1.5 + 2 * 7.5 / 12.5), atol=1e-6)
+    check_ahead_and_right(ahead, right, 2 * 5.5 / 12.5, 2 * 7.5 / 12.5)
 
 
 def test_poses_go_on_from_the_initial_one(tmp_path):
@@ -72,7 +63,8 @@ def test_poses_go_on_from_the_initial_one(tmp_path):
     assert not any("held level" in note for note in recording.notes)
     recording = open_recording(write(tmp_path / "old.r3d", (HERE, RIGHT)))
     assert len(list(recording)) == 2
-    assert any("the map is level if the phone was held level then" in note for note in recording.notes)
+    told = "Poses begin with that of the first frame: the map is level if the phone was held level then."
+    assert told in recording.notes
 
 
 def test_the_camera_is_that_of_the_frame_where_the_app_wrote_it(tmp_path):

@@ -6,10 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from recording_builders import save_image
+from recording_builders import check_ahead_and_right, save_image
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import back_project
 from gcseg_ros.recordings import open_recording
 
 WIDTH, HEIGHT = 64, 48  # of the video; depth has a quarter
@@ -66,17 +65,7 @@ def test_points_lie_where_they_should_in_a_world_with_z_up(tmp_path):
     ahead, right = recording
     assert (recording.format, len(recording), ahead.z_up) == ("stray_scanner", 2, True)
     assert [(frame.name, frame.stamp_s) for frame in (ahead, right)] == [("000000", 100), ("000001", 100 + 1 / 60)]
-    # ARKit's (x, y, z) is (x, -z, y) where z is up: the camera is at (1, -2, 1.5) and looks along y
-    np.testing.assert_allclose(ahead.pose[:3, 3], (1, -2, 1.5))
-    points = back_project(ahead.depth_m, ahead.intrinsics, ahead.pose)
-    np.testing.assert_allclose(points[..., 1], 0, atol=1e-6)  # 2 m before it
-    np.testing.assert_allclose(
-        points[0, 0], (1 - 2 * 7.5 / 12.5, 0, 1.5 + 2 * 5.5 / 12.5), atol=1e-6
-    )  # to the left, above
-    # it turned to the right, and looks along x: what is to its left has a larger y
-    np.testing.assert_allclose(right.pose[:3, 3], (1, -2, 1.5))
-    points = back_project(right.depth_m, right.intrinsics, right.pose)
-    np.testing.assert_allclose(points[0, 0], (3, -2 + 2 * 7.5 / 12.5, 1.5 + 2 * 5.5 / 12.5), atol=1e-5)
+    check_ahead_and_right(ahead, right, 2 * 7.5 / 12.5, 2 * 5.5 / 12.5, atol=1e-5)
     assert ["y axis points up: its poses are turned" in note for note in recording.notes] == [True]
 
 
