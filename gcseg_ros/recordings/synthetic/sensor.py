@@ -7,8 +7,8 @@ Stereo: smoother noise that grows with z^2, flying pixels, holes on bare surface
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,8 +22,7 @@ Rgb = npt.NDArray[np.uint8]
 MEAN_BRIGHTNESS = 0.54  # of 1, that automatic exposure is to reach
 
 
-@dataclass(frozen=True)
-class DepthSensor:
+class DepthSensor(NamedTuple):
     """Depths in metres, angles in degrees, probabilities in 0..1; lateral and blur in pixels of a 640 pixel wide image.
 
     axial_base_m, axial_gain    noise is base + gain (z - 0.4)^2, correlated over blur_px
@@ -53,7 +52,7 @@ class DepthSensor:
 IDEAL = DepthSensor(0.0, 1e9, 0, 0, 0, 0, 0, 0, 90, 0, holes=False)
 
 SENSORS: dict[str, DepthSensor] = {
-    "ideal": replace(IDEAL, far_m=20.0),
+    "ideal": IDEAL._replace(far_m=20.0),
     "kinect": DepthSensor(),
     "xtion": DepthSensor(0.35, 8.0, 0.0015, 0.0022, 1.5, 1.0, 0.0031, 0.5, 76, 0.02, low_frequency=0.003),
     "realsense": DepthSensor(
@@ -85,10 +84,9 @@ def random_depth_sensor(rng: np.random.Generator, name: str) -> DepthSensor:
     """A specimen of the named sensor: its figures vary by some tens of percent."""
     s = SENSORS[name]
     if name == "ideal":
-        return replace(s, far_m=float(rng.uniform(4, 20)))
+        return s._replace(far_m=float(rng.uniform(4, 20)))
     f = rng.uniform(0.6, 1.5, 6)
-    return replace(
-        s,
+    return s._replace(
         far_m=float(s.far_m * rng.uniform(0.85, 1.3)),
         axial_base_m=s.axial_base_m * f[0],
         axial_gain=s.axial_gain * f[1],
@@ -124,7 +122,7 @@ def auto_exposure(colour: Rgb) -> float:
 
 def sense_depth(view: View, sensor: DepthSensor, rng: np.random.Generator) -> Depth:
     """Measured z-depth (H, W) float32 m, 0 where the sensor gives nothing."""
-    if sensor == replace(IDEAL, far_m=sensor.far_m):
+    if sensor == IDEAL._replace(far_m=sensor.far_m):
         return np.where(view.depth_m <= sensor.far_m, view.depth_m, np.float32(0))
     height, width = view.depth_m.shape
     depth, cosine, hole = view.depth_m, view.cosine, view.hole
@@ -144,24 +142,11 @@ def sense_depth(view: View, sensor: DepthSensor, rng: np.random.Generator) -> De
         coarse = rng.standard_normal((max(h // 20, 2), max(w // 20, 2)), dtype=np.float32)
         slow = cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC) * np.float32(sensor.low_frequency)
     patches = rng.random((max(h // 12, 2), max(w // 12, 2)), dtype=np.float32)
-    settings = np.array(
-        [
-            sensor.near_m,
-            sensor.far_m,
-            sensor.axial_base_m,
-            sensor.axial_gain,
-            sensor.lateral_px * max(scale, 0.5),
-            sensor.disparity_step,
-            sensor.edge_dropout,
-            np.cos(np.radians(sensor.grazing_deg)),
-            sensor.random_dropout,
-            sensor.flying,
-            float(sensor.holes),
-        ]
-    )
     # glass and black screens fail in patches, not in single pixels
     failing = cv2.resize(patches, (w, h), interpolation=cv2.INTER_LINEAR)
-    measured = measure(depth, cosine, hole, failing, normal, slow, settings, int(rng.integers(1, 2**31)))
+    here = sensor._replace(lateral_px=sensor.lateral_px * max(scale, 0.5))
+    figures = DepthSensor._make(map(float, here))  # of one type: else the loop would be compiled for each mixture
+    measured = measure(depth, cosine, hole, failing, normal, slow, figures, int(rng.integers(1, 2**31)))
     if (h, w) == (height, width):
         return measured
     # bilinear between neighbours on one surface, nearest across edges, as phones do it
@@ -171,9 +156,17 @@ def sense_depth(view: View, sensor: DepthSensor, rng: np.random.Generator) -> De
 
 
 @kernel
-def measure(depth, cosine, hole, failing, normal, slow, s, seed):  # pragma: no cover - compiled
+def measure(depth, cosine, hole, failing, normal, slow, sensor, seed):  # pragma: no cover - compiled
+    """Pixel by pixel: which depth the sensor takes, whether it gives any, and how far that is off.
+
+    depth, cosine, hole  of the exact view
+    failing              0..1, alike in patches: where it is below `hole` there is no answer
+    normal, slow         white noise (blurred), and the slow error as a share of z
+    sensor               a DepthSensor of floats, its lateral_px in pixels of these images
+    """
     height, width = depth.shape
     out = np.zeros((height, width), np.float32)
+    least_cosine = np.cos(np.radians(sensor.grazing_deg))
     state = np.uint64(seed)
     for v in range(height):
         for u in range(width):
@@ -186,18 +179,18 @@ def measure(depth, cosine, hole, failing, normal, slow, s, seed):  # pragma: no 
             c = ((state >> np.uint64(32)) & np.uint64(0xFFFF)) / 65536.0
             d = ((state >> np.uint64(48)) & np.uint64(0xFFFF)) / 65536.0
             # edges jitter sideways: sample at a normally displaced pixel
-            radius = s[4] * np.sqrt(-2 * np.log(a + 1e-5))
+            radius = sensor.lateral_px * np.sqrt(-2 * np.log(a + 1e-5))
             x = min(max(int(np.floor(u + radius * np.cos(6.2832 * b) + 0.5)), 0), width - 1)
             y = min(max(int(np.floor(v + radius * np.sin(6.2832 * b) + 0.5)), 0), height - 1)
             here = depth[v, u]
             z = depth[y, x]
             if abs(z - here) < 0.01 * here or z <= 0:
                 z = here
-            if z < s[0] or z > s[1] or c < s[8]:
+            if z < sensor.near_m or z > sensor.far_m or c < sensor.random_dropout:
                 continue
-            if cosine[v, u] < s[7]:
+            if cosine[v, u] < least_cosine:
                 continue
-            if s[10] > 0 and failing[v, u] * 0.8 + 0.2 * d < hole[v, u]:
+            if sensor.holes and failing[v, u] * 0.8 + 0.2 * d < hole[v, u]:
                 continue
             low, high = here, here
             for dv in range(-1, 2):
@@ -206,14 +199,14 @@ def measure(depth, cosine, hole, failing, normal, slow, s, seed):  # pragma: no 
                     low, high = min(low, q), max(high, q)
             jump = (high - low) / max(cosine[v, u], 0.2) * 0.5 if cosine[v, u] < 0.5 else high - low
             if jump > 0.02 + 0.03 * here:
-                if d < s[6]:
+                if d < sensor.edge_dropout:
                     continue
-                if s[9] > 0 and c < s[9]:
+                if c < sensor.flying:
                     z = low + (high - low) * a
-            z += (s[2] + s[3] * (z - 0.4) ** 2) * normal[v, u]
+            z += (sensor.axial_base_m + sensor.axial_gain * (z - 0.4) ** 2) * normal[v, u]
             z *= 1 + slow[v, u]
-            if s[5] > 0:
-                z = 1 / (np.floor(1 / (z * s[5]) + 0.5) * s[5])
+            if sensor.disparity_step > 0:
+                z = 1 / (np.floor(1 / (z * sensor.disparity_step) + 0.5) * sensor.disparity_step)
             out[v, u] = z
     return out
 
