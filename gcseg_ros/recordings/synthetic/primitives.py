@@ -18,6 +18,7 @@ All are two-sided, so open tubes and cut spheres serve as lampshades, bins and b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,17 @@ MISS = 1e30
 LEAF_SIZE = 3
 SURFACE_DEPTH = 60
 STACK = 96
+
+
+class Geometry(NamedTuple):
+    """What a ray is cast at; the arrays of `Solids`."""
+
+    kind: npt.NDArray[np.int32]
+    world_to_local: npt.NDArray[np.float64]
+    parameters: npt.NDArray[np.float64]
+    node_box: npt.NDArray[np.float64]
+    node_left: npt.NDArray[np.int32]
+    node_right: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -55,9 +67,8 @@ class Solids:
     node_right: npt.NDArray[np.int32]
 
     @property
-    def geometry(self) -> tuple:
-        """What `cast` needs."""
-        return self.kind, self.world_to_local, self.parameters, self.node_box, self.node_left, self.node_right
+    def geometry(self) -> Geometry:
+        return Geometry(*(getattr(self, name) for name in Geometry._fields))
 
 
 def build_solids(

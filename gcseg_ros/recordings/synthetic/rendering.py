@@ -5,16 +5,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.frames import CameraIntrinsics
 from gcseg_ros.recordings.synthetic import materials as mat
-from gcseg_ros.recordings.synthetic.kernel import kernel
+from gcseg_ros.recordings.synthetic.kernel import inlined, kernel
+from gcseg_ros.recordings.synthetic.light import L_CLEAR_RADIUS, L_FALLOFF, L_IN_SHADOW, Light
 from gcseg_ros.recordings.synthetic.materials import noise, surface_colour
-from gcseg_ros.recordings.synthetic.primitives import MISS, STACK, cast, local_normal
+from gcseg_ros.recordings.synthetic.primitives import MISS, STACK, Geometry, cast, local_normal
 
 if TYPE_CHECKING:
     from gcseg_ros.recordings.synthetic.room import Room
@@ -44,6 +45,16 @@ class View:
     hole: npt.NDArray[np.float32]
 
 
+class Scene(NamedTuple):
+    """What the compiled loops see of a room. scale, material: of each primitive, as in `Solids`; materials: rows of `material_table`."""
+
+    geometry: Geometry
+    scale: npt.NDArray[np.float64]
+    material: npt.NDArray[np.int32]
+    materials: npt.NDArray[np.float64]
+    light: Light
+
+
 def render(room: Room, intrinsics: CameraIntrinsics, pose: npt.ArrayLike, threads: int = 1) -> View:
     """The room seen from `pose` (4,4 camera-to-world, optical frame). Rows are shared among `threads`."""
     height, width = intrinsics.height, intrinsics.width
@@ -52,24 +63,10 @@ def render(room: Room, intrinsics: CameraIntrinsics, pose: npt.ArrayLike, thread
     hit = np.full((height, width), -1, np.int32)
     cosine = np.zeros((height, width), np.float32)
     normal = np.zeros((height, width, 3), np.float32)
-    k = intrinsics
-    camera = np.array([k.fx, k.fy, k.cx, k.cy])
-    light = room.light
-    arguments = (
-        room.solids.geometry,
-        room.solids.scale,
-        room.solids.material,
-        room.material_rows,
-        light.lamps,
-        np.array([*light.sky, *light.ground, *light.background, light.headlight, light.shadows]),
-        camera,
-        np.asarray(pose, np.float64),
-        colour,
-        depth,
-        hit,
-        cosine,
-        normal,
-    )
+    k, solids = intrinsics, room.solids
+    scene = Scene(solids.geometry, solids.scale, solids.material, room.material_rows, room.light)
+    images = colour, depth, hit, cosine, normal
+    arguments = scene, np.array([k.fx, k.fy, k.cx, k.cy]), np.asarray(pose, np.float64), images
     if threads == 1:
         render_rows(*arguments, 0, height)
     else:
@@ -81,11 +78,11 @@ def render(room: Room, intrinsics: CameraIntrinsics, pose: npt.ArrayLike, thread
     return View(
         tone(colour),
         depth,
-        np.where(seen, room.solids.instance[solid], 0).astype(np.uint16),
-        np.where(seen, room.solids.part[solid], 0).astype(np.uint16),
+        np.where(seen, solids.instance[solid], 0).astype(np.uint16),
+        np.where(seen, solids.part[solid], 0).astype(np.uint16),
         normal,
         cosine,
-        np.where(seen, room.material_rows[room.solids.material[solid], mat.C_HOLE], 0).astype(np.float32),
+        np.where(seen, room.material_rows[solids.material[solid], mat.C_HOLE], 0).astype(np.float32),
     )
 
 
@@ -102,10 +99,21 @@ def cast_depth(room: Room, intrinsics: CameraIntrinsics, pose: npt.ArrayLike) ->
     k = intrinsics
     depth = np.zeros((k.height, k.width), np.float32)
     hit = np.full((k.height, k.width), -1, np.int32)
-    camera = np.array([k.fx, k.fy, k.cx, k.cy])
-    cast_rows(room.solids.geometry, camera, np.asarray(pose, np.float64), depth, hit)
+    cast_rows(room.solids.geometry, np.array([k.fx, k.fy, k.cx, k.cy]), np.asarray(pose, np.float64), depth, hit)
     instance = np.where(hit >= 0, room.solids.instance[np.maximum(hit, 0)], 0)
     return depth, instance.astype(np.uint16)
+
+
+@inlined
+def ray(camera, pose, row, column):  # pragma: no cover - compiled
+    """Direction in the world of a pixel's ray, its z in the camera's frame 1. camera: fx, fy, cx, cy."""
+    fx, fy, cx, cy = camera[0], camera[1], camera[2], camera[3]
+    x, y = (column - cx) / fx, (row - cy) / fy
+    return (
+        pose[0, 0] * x + pose[0, 1] * y + pose[0, 2],
+        pose[1, 0] * x + pose[1, 1] * y + pose[1, 2],
+        pose[2, 0] * x + pose[2, 1] * y + pose[2, 2],
+    )
 
 
 @kernel
@@ -113,10 +121,7 @@ def cast_rows(geometry, camera, pose, depth, hit):  # pragma: no cover - compile
     stack = np.empty((STACK, 2))
     for row in range(depth.shape[0]):
         for column in range(depth.shape[1]):
-            x, y = (column - camera[2]) / camera[0], (row - camera[3]) / camera[1]
-            vx = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]
-            vy = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]
-            vz = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2]
+            vx, vy, vz = ray(camera, pose, row, column)
             t, index = cast(geometry, stack, pose[0, 3], pose[1, 3], pose[2, 3], vx, vy, vz, 1e-3, MISS, False)
             if index >= 0:
                 depth[row, column] = t
@@ -124,16 +129,14 @@ def cast_rows(geometry, camera, pose, depth, hit):  # pragma: no cover - compile
 
 
 @kernel
-def shade(
-    geometry, stack, scale, material, rows, lamps, air, index, px, py, pz, vx, vy, vz, footprint
-):  # pragma: no cover - compiled
+def shade(scene, stack, index, px, py, pz, vx, vy, vz, footprint):  # pragma: no cover - compiled
     """Colour of primitive `index` at world point p seen along v (any length), the cosine of incidence, and the normal."""
-    kind, inverse, parameters = geometry[0], geometry[1], geometry[2]
-    m = inverse
+    geometry, scale, material, materials, light = scene
+    m = geometry.world_to_local
     x = m[index, 0, 0] * px + m[index, 0, 1] * py + m[index, 0, 2] * pz + m[index, 0, 3]
     y = m[index, 1, 0] * px + m[index, 1, 1] * py + m[index, 1, 2] * pz + m[index, 1, 3]
     z = m[index, 2, 0] * px + m[index, 2, 1] * py + m[index, 2, 2] * pz + m[index, 2, 3]
-    lx, ly, lz = local_normal(kind[index], parameters, index, x, y, z)
+    lx, ly, lz = local_normal(geometry.kind[index], geometry.parameters, index, x, y, z)
     nx = m[index, 0, 0] * lx + m[index, 1, 0] * ly + m[index, 2, 0] * lz
     ny = m[index, 0, 1] * lx + m[index, 1, 1] * ly + m[index, 2, 1] * lz
     nz = m[index, 0, 2] * lx + m[index, 1, 2] * ly + m[index, 2, 2] * lz
@@ -147,7 +150,7 @@ def shade(
     gx, gy, gz = nx, ny, nz
 
     # colour of the surface, in the frame of its mapping
-    row = rows[material[index]]
+    row = materials[material[index]]
     sx, sy, sz = scale[index, 0], scale[index, 1], scale[index, 2]
     mapping = int(row[mat.C_MAPPING])
     footprint = footprint / max(cosine, 0.15)
@@ -179,25 +182,26 @@ def shade(
 
     # light: the sky from above, the ground from below, a lamp at the camera, and the lamps
     up = 0.5 + 0.5 * nz
-    head = air[9] * cosine
-    lr = air[0] * up + air[3] * (1 - up) + head
-    lg = air[1] * up + air[4] * (1 - up) + head
-    lb = air[2] * up + air[5] * (1 - up) + head
+    head = light.headlight * cosine
+    lr = light.sky[0] * up + light.ground[0] * (1 - up) + head
+    lg = light.sky[1] * up + light.ground[1] * (1 - up) + head
+    lb = light.sky[2] * up + light.ground[2] * (1 - up) + head
     shine = 0.0
     gloss = row[mat.C_GLOSS]
-    for i in range(lamps.shape[0]):
+    lamps = light.lamps
+    for i in range(len(lamps)):
         dx, dy, dz = lamps[i, 0] - px, lamps[i, 1] - py, lamps[i, 2] - pz
         far = np.sqrt(dx * dx + dy * dy + dz * dz)
         dx, dy, dz = dx / far, dy / far, dz / far
         facing = nx * dx + ny * dy + nz * dz
         if facing <= 0:
             continue
-        if i < air[10]:
-            reach = far - lamps[i, 7]
+        if i < light.shadows:
+            reach = far - lamps[i, L_CLEAR_RADIUS]
             ex, ey, ez = px + nx * SHADOW_STEP_M, py + ny * SHADOW_STEP_M, pz + nz * SHADOW_STEP_M
             if cast(geometry, stack, ex, ey, ez, dx, dy, dz, SHADOW_STEP_M, reach, True)[1] >= 0:
-                facing *= lamps[i, 8]
-        strength = facing / (1 + far * far * lamps[i, 6])
+                facing *= lamps[i, L_IN_SHADOW]
+        strength = facing / (1 + far * far * lamps[i, L_FALLOFF])
         lr += strength * lamps[i, 3]
         lg += strength * lamps[i, 4]
         lb += strength * lamps[i, 5]
@@ -213,32 +217,28 @@ def shade(
 
 
 @kernel
-def render_rows(
-    geometry, scale, material, rows, lamps, air, camera, pose, colour, depth, hit, incidence, normal, first, last
-):  # pragma: no cover - compiled
-    """Rows first..last of a view. air: sky, ground, background colours, headlight, number of lamps with shadows."""
+def render_rows(scene, camera, pose, images, first, last):  # pragma: no cover - compiled
+    """Fills rows first..last of a view's images: colour, depth, index of the primitive, cosine of incidence, normal."""
+    colour, depth, hit, incidence, normal = images
+    geometry, _, material, materials, light = scene
+    background = light.background
     stack = np.empty((STACK, 2))
     cx, cy, cz = pose[0, 3], pose[1, 3], pose[2, 3]
     for row in range(first, last):
         for column in range(depth.shape[1]):
-            x, y = (column - camera[2]) / camera[0], (row - camera[3]) / camera[1]
-            vx = pose[0, 0] * x + pose[0, 1] * y + pose[0, 2]
-            vy = pose[1, 0] * x + pose[1, 1] * y + pose[1, 2]
-            vz = pose[2, 0] * x + pose[2, 1] * y + pose[2, 2]
+            vx, vy, vz = ray(camera, pose, row, column)
             t, index = cast(geometry, stack, cx, cy, cz, vx, vy, vz, 1e-3, MISS, False)
             if index < 0:
-                colour[row, column, 0], colour[row, column, 1], colour[row, column, 2] = air[6], air[7], air[8]
+                colour[row, column, 0], colour[row, column, 1], colour[row, column, 2] = background
                 continue
             depth[row, column] = t
             hit[row, column] = index
             px, py, pz = cx + t * vx, cy + t * vy, cz + t * vz
             footprint = t / camera[0]
-            red, green, blue, cosine, gx, gy, gz = shade(
-                geometry, stack, scale, material, rows, lamps, air, index, px, py, pz, vx, vy, vz, footprint
-            )
+            red, green, blue, cosine, gx, gy, gz = shade(scene, stack, index, px, py, pz, vx, vy, vz, footprint)
             incidence[row, column] = cosine
             normal[row, column, 0], normal[row, column, 1], normal[row, column, 2] = gx, gy, gz
-            mirror, clear = rows[material[index], mat.C_MIRROR], rows[material[index], mat.C_CLEAR]
+            mirror, clear = materials[material[index], mat.C_MIRROR], materials[material[index], mat.C_CLEAR]
             if mirror > 0 or clear > 0:
                 if mirror > 0:
                     share = mirror
@@ -248,12 +248,10 @@ def render_rows(
                     share = clear
                     wx, wy, wz = vx, vy, vz
                 s, behind = cast(geometry, stack, px, py, pz, wx, wy, wz, 4e-3, MISS, False)
-                r2, g2, b2 = air[6], air[7], air[8]
+                r2, g2, b2 = background
                 if behind >= 0:
                     qx, qy, qz = px + s * wx, py + s * wy, pz + s * wz
-                    r2, g2, b2, _, _, _, _ = shade(
-                        geometry, stack, scale, material, rows, lamps, air, behind, qx, qy, qz, wx, wy, wz, footprint
-                    )
+                    r2, g2, b2, _, _, _, _ = shade(scene, stack, behind, qx, qy, qz, wx, wy, wz, footprint)
                 red = red * (1 - share) + r2 * share
                 green = green * (1 - share) + g2 * share
                 blue = blue * (1 - share) + b2 * share
