@@ -47,7 +47,7 @@ def strip(i: int) -> tuple[np.ndarray, np.ndarray]:
 
 def graph(seen: Surface, evidence: Evidence | None = None, structural: float = 0.0) -> PieceGraph:
     """A label was seen as often as it has voxels, and in this share of the views it was part of the room."""
-    evidence = evidence or Evidence()
+    evidence = Evidence() if evidence is None else evidence
     for label, size in zip(*(x.tolist() for x in np.unique(seen.label, return_counts=True))):
         evidence.seen[label], evidence.structural[label] = size, structural * size
     return piece_graph(seen, evidence, Borders())[0]

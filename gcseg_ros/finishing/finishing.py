@@ -9,7 +9,6 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from gcseg_ros.config import FinishingConfig
-from gcseg_ros.finishing.described_pieces import with_appearance
 from gcseg_ros.finishing.joining import shipped_model
 from gcseg_ros.finishing.piece_graph import piece_graph
 from gcseg_ros.finishing.votes import Ids, Joined, by_votes
@@ -45,8 +44,7 @@ def finish(
 
 
 def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig) -> Joined:
-    pieces, piece = piece_graph(surface, evidence, borders)
-    graph = with_appearance(pieces, evidence)
+    graph, piece = piece_graph(surface, evidence, borders)
     joined, roots, iou = shipped_model().join(graph, config.join_probability)
     # an object goes by the label that its root is a facet of; where several do, only the largest of them
     taken: set[int] = set()

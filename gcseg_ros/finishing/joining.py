@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.finishing.described_pieces import DescribedPieceGraph
+from gcseg_ros.finishing.piece_features import PieceGraph
 from gcseg_ros.joining.model import JoiningModel
 
 WEIGHTS = Path(__file__).with_name("joining.npz")
@@ -24,9 +24,9 @@ def load_model(file: Path) -> JoiningModel:
     try:
         with np.load(file, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
-        if arrays["features"].tolist() != DescribedPieceGraph.feature_names():
+        if arrays["features"].tolist() != PieceGraph.feature_names():
             raise ValueError("it was trained on other features")
-        return JoiningModel.of(arrays, DescribedPieceGraph)
+        return JoiningModel.of(arrays, PieceGraph)
     except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise UserError(
             f"The joining weights {file} cannot be used ({error}): reinstall the package or make them with "
@@ -36,7 +36,7 @@ def load_model(file: Path) -> JoiningModel:
 
 def save_model(model: JoiningModel, file: BinaryIO) -> None:
     arrays = dict[str, Any](model.arrays())
-    np.savez_compressed(file, features=np.array(DescribedPieceGraph.feature_names()), **arrays)
+    np.savez_compressed(file, features=np.array(PieceGraph.feature_names()), **arrays)
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from gcseg_ros.joining.agglomeration import AREA, Floats, principal_lengths
+from gcseg_ros.masks.boundary_network import APPEARANCE_CHANNELS
 from gcseg_ros.tracking.borders import KINDS
 from gcseg_ros.tracking.evidence import DOUBT
 
@@ -22,7 +23,9 @@ POINT, NORMAL, LAB, LAB2, PRODUCTS, SHARE, SEEN_WELL = (
     20,
 )
 SEEN, STRUCTURAL = 21, 22  # sums over views
-NODE = 23
+KNOWN = 23  # the area that the boundary network has seen, and its appearance times that
+APPEARANCE = slice(24, 24 + APPEARANCE_CHANNELS)
+NODE = 24 + APPEARANCE_CHANNELS
 
 # Columns of `edges`: sums over pairs of touching voxels, weighted likewise; over pairs of cells that are near, likewise; over views; sums of `Borders`.
 TOUCHING, WHERE, WHERE_PRODUCTS = slice(1, 7), slice(7, 10), slice(10, 16)
@@ -44,6 +47,12 @@ SIDES = np.array([[0, 1], [3, 6], [4, 7], [5, 8]])  # horizontal directions at r
 def structure(nodes: Floats) -> Floats:
     """(n,) 0 = a thing, 1 = part of the room itself, 0.5 = nobody knows."""
     return (nodes[:, STRUCTURAL] + 0.5 * DOUBT) / (nodes[:, SEEN] + DOUBT)
+
+
+def appearance(nodes: Floats) -> Floats:
+    """(n, APPEARANCE_CHANNELS) The mean of what pieces look like to the boundary network; NaN where it is not known."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return nodes[:, APPEARANCE] / nodes[:, [KNOWN]]
 
 
 def principal_lengths_of(nodes: Floats) -> Floats:

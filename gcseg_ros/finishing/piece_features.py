@@ -27,6 +27,7 @@ from gcseg_ros.finishing.piece_columns import (
     VOTES,
     WHERE,
     WHERE_PRODUCTS,
+    appearance,
     principal_lengths_of,
     structure,
 )  # fmt: skip
@@ -43,6 +44,7 @@ from gcseg_ros.joining.agglomeration import (
     principal_lengths,
     smaller_first,
 )  # fmt: skip
+from gcseg_ros.masks.boundary_network import APPEARANCE_CHANNELS
 from gcseg_ros.tracking.borders import KINDS
 from gcseg_ros.tracking.evidence import DOUBT
 
@@ -56,13 +58,15 @@ thickness_smaller thickness_larger thickness_joined breadth_smaller breadth_larg
 agreement_smaller agreement_larger one_label near near_smaller near_distance apart
 contact_aside_smaller contact_aside_larger contact_level_smaller contact_level_larger contact_reach contact_breadth
 separation overlap least_overlap box_width_smaller box_length_smaller box_fill_smaller box_width_larger box_length_larger
-box_fill_larger box_width_joined box_length_joined box_fill_joined growth growth_of_sum"""
+box_fill_larger box_width_joined box_length_joined box_fill_joined growth growth_of_sum unlike unlike_first"""
 
 PIECE_NAMES = """area lightness redness yellowness lightness_spread redness_spread yellowness_spread upright flat bottom top
 depth length height thickness breadth reach agreement structure seen_well box_width box_length box_fill"""
 
 OBJECT_NAMES = """area agreement seen_well doubt_1 doubt_2 doubt_3 missing structure flat width depth length thickness
 breadth reach contact seen box_width box_length box_fill"""
+
+FIRST_CHANNELS = 8  # of the appearance, which say most
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,10 @@ class PieceGraph(Graph):
     """
 
     NAMES: ClassVar[tuple[str, ...]] = tuple(NAMES.split())
-    PIECE_NAMES: ClassVar[tuple[str, ...]] = tuple(PIECE_NAMES.split())
+    PIECE_NAMES: ClassVar[tuple[str, ...]] = (
+        *PIECE_NAMES.split(),
+        *(f"appearance_{i}" for i in range(APPEARANCE_CHANNELS)),
+    )
     OBJECT_NAMES: ClassVar[tuple[str, ...]] = tuple(OBJECT_NAMES.split())
     AT_ONCE: ClassVar[float] = 0.05
 
@@ -116,6 +123,8 @@ class PieceGraph(Graph):
             columns += [np.log1p(near), near / area_a**0.5, distance / near]
             columns += _contact_features((a, b), low, high, edges, lengths)
             columns += _shape_features(low, high, (area_a, area_b))
+            difference = appearance(a) - appearance(b)
+            columns += [np.linalg.norm(part, axis=1) for part in (difference, difference[:, :FIRST_CHANNELS])]
         return np.stack(columns, axis=1)
 
     def piece_features(self, nodes: Floats, low: Floats, high: Floats) -> Floats:
@@ -128,7 +137,7 @@ class PieceGraph(Graph):
             np.log(area), *mean, *spread, normal[2], np.linalg.norm(normal, axis=0), low[:, UP], high[:, UP],
             *np.log(width + UNIT_M).T, np.log(height + UNIT_M), *np.log(principal_lengths_of(nodes) + 0.005).T,
             nodes[:, SHARE] / area, structure(nodes), np.log(nodes[:, SEEN_WELL] / area),
-            *np.log(box[:2] + UNIT_M), box[3],
+            *np.log(box[:2] + UNIT_M), box[3], *appearance(nodes).T,
         ]  # fmt: skip
         return np.stack(columns, axis=1)
 

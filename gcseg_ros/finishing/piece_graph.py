@@ -18,6 +18,7 @@ from gcseg_ros.finishing.piece_columns import (
     BORDERS,
     DIRECTIONS,
     EDGE,
+    KNOWN,
     NEAR,
     NODE,
     NORMAL,
@@ -71,6 +72,9 @@ def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple
         share = nodes[:, AREA] / np.bincount(labels, nodes[:, AREA])[labels]  # of its label
         nodes[:, SEEN] = share * [evidence.seen.get(label, 0.0) for label in labels.tolist()]
         nodes[:, STRUCTURAL] = share * [evidence.structural.get(label, 0.0) for label in labels.tolist()]
+        for i, label in enumerate(labels.tolist()):  # each piece looks like the label that it is a facet of
+            if (looks := evidence.appearance.get(label)) is not None:
+                nodes[i, KNOWN:] = nodes[i, AREA] * (looks / looks[0])
         low, high = extents(points[inside] @ DIRECTIONS.T, of, len(labels))
 
         pairs, sums = _contacts(points, normals, lab, piece, _across(piece, touching))

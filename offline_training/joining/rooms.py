@@ -14,7 +14,6 @@ from scipy.spatial import cKDTree
 import gcseg_ros
 from gcseg_ros.config import Config, FinishingConfig, ViewsConfig
 from gcseg_ros.errors import UserError
-from gcseg_ros.finishing.described_pieces import with_appearance
 from gcseg_ros.finishing.piece_graph import piece_graph
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.pose_refinement import moved
@@ -79,14 +78,14 @@ def map_room(name: str, files: Mapping[str, Path]) -> None:
 
 
 def mapped_room(file: Path) -> LabelledGraph:
-    """What has been mapped into a file, in pieces with their appearance. Raises UserError."""
+    """What has been mapped into a file, in pieces. Raises UserError."""
     mapper, truth = _mapper_and_truth()
     mapper.resume(file)
     surface = mapper.voxel_map.surface()
     graph, piece = piece_graph(surface, mapper.tracker.evidence, mapper.tracker.borders)
     counts = np.zeros((len(graph), int(truth.instance.max(initial=0)) + 1), np.int64)
     np.add.at(counts, (piece[piece >= 0], truth.instance[piece >= 0]), 1)
-    return LabelledGraph(with_appearance(graph, mapper.tracker.evidence), counts)
+    return LabelledGraph(graph, counts)
 
 
 class TrueInstances:

@@ -9,8 +9,8 @@ import pytest
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.finishing import joining
-from gcseg_ros.finishing.described_pieces import DescribedPieceGraph
 from gcseg_ros.finishing.joining import load_model, shipped_model
+from gcseg_ros.finishing.piece_features import PieceGraph
 from gcseg_ros.recordings import synthetic
 from offline_training.commands import run
 from offline_training.joining.__main__ import main
@@ -56,7 +56,7 @@ def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
     truth = room.truth[:, 1:].argmax(1)
     both_known = (room.truth[pairs][:, :, 1:].max(2) > 0).all(1)
     assert (room.same(pairs) == (both_known & (truth[pairs[:, 0]] == truth[pairs[:, 1]]))).all()
-    assert untouched(room).features.shape[1] == len(DescribedPieceGraph.NAMES)
+    assert untouched(room).features.shape[1] == len(PieceGraph.NAMES)
     met = walk(room, model.trees)
     assert met.same.any()
     assert np.isfinite(met.importance).all()
@@ -117,9 +117,7 @@ def test_an_output_that_is_a_file_is_said_in_one_sentence(tmp_path, capsys):
 
 def test_the_same_samples_give_the_same_trees():
     rng = np.random.default_rng(1)
-    samples = Samples(
-        rng.normal(size=(500, len(DescribedPieceGraph.NAMES))), rng.random(500) < 0.4, rng.random(500) + 0.1
-    )
+    samples = Samples(rng.normal(size=(500, len(PieceGraph.NAMES))), rng.random(500) < 0.4, rng.random(500) + 0.1)
     one, two = (fit([[samples]], Settings(0.5, 10, trees=5)) for _ in range(2))
     assert np.array_equal(one.value, two.value)
     assert np.array_equal(one.threshold, two.threshold)
