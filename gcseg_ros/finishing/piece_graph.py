@@ -8,9 +8,11 @@ it into parts that do not touch: a wall behind a cupboard, the floor beyond a ta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from gcseg_ros.clouds.graph_segmentation import graph_segmentation
@@ -64,19 +66,11 @@ def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple
             np.ones(len(voxels)), *points.T, *normals.T, *lab.T, *(lab**2).T, *(points[:, i] * points[:, j] for i, j in AXES),
             surface.share[voxels], np.sqrt(surface.weight[voxels]),
         ]  # fmt: skip
-        inside = piece >= 0
         nodes = np.zeros((len(labels), NODE))
-        of = piece[inside]
-        for k, column in enumerate(columns):
-            nodes[:, k] = area * np.bincount(of, column[inside], minlength=len(labels))
-        share = nodes[:, AREA] / np.bincount(labels, nodes[:, AREA])[labels]  # of its label
-        nodes[:, SEEN] = share * [evidence.seen.get(label, 0.0) for label in labels.tolist()]
-        nodes[:, STRUCTURAL] = share * [evidence.structural.get(label, 0.0) for label in labels.tolist()]
-        for i, label in enumerate(labels.tolist()):  # each piece looks like the label that it is a facet of
-            if (looks := evidence.appearance.get(label)) is not None:
-                nodes[i, KNOWN:] = nodes[i, AREA] * (looks / looks[0])
-        low, high = extents(points[inside] @ DIRECTIONS.T, of, len(labels))
-
+        nodes[:, : len(columns)] = area * _sums(columns, piece, len(labels))
+        _add_views(nodes, labels, evidence)
+        inside = piece >= 0
+        low, high = extents(points[inside] @ DIRECTIONS.T, piece[inside], len(labels))
         pairs, sums = _contacts(points, normals, lab, piece, _across(piece, touching))
         edges = np.zeros((len(pairs), EDGE))
         edges[:, : WHERE_PRODUCTS.stop] = area * sums
@@ -84,10 +78,26 @@ def piece_graph(surface: Surface, evidence: Evidence, borders: Borders) -> tuple
         near, sums = nearness.result()
     pairs, edges = _with_bridges(pairs, edges, near, area * sums, _of_the_room(nodes))
     pairs, edges = _with_views(pairs, edges, labels, nodes[:, AREA], evidence, borders)
-    graph = PieceGraph(nodes, low, high, pairs, edges, labels)
     piece_of_voxel = np.full(len(surface.label), -1)
     piece_of_voxel[voxels] = piece
-    return graph, piece_of_voxel
+    return PieceGraph(nodes, low, high, pairs, edges, labels), piece_of_voxel
+
+
+def _sums(columns: Sequence[npt.NDArray], piece: Ids, count: int) -> Floats:
+    """(count, columns) of each piece, the sum of what its voxels have in each column (v,). piece (v,): -1 = none."""
+    inside = piece >= 0
+    of = piece[inside]
+    return np.stack([np.bincount(of, column[inside], minlength=count) for column in columns], axis=1)
+
+
+def _add_views(nodes: Floats, labels: Ids, evidence: Evidence) -> None:
+    """What the views said of a label is shared among its pieces by their areas; each looks as the label does."""
+    share = nodes[:, AREA] / np.bincount(labels, nodes[:, AREA])[labels]
+    nodes[:, SEEN] = share * [evidence.seen.get(label, 0.0) for label in labels.tolist()]
+    nodes[:, STRUCTURAL] = share * [evidence.structural.get(label, 0.0) for label in labels.tolist()]
+    for i, label in enumerate(labels.tolist()):
+        if (looks := evidence.appearance.get(label)) is not None:
+            nodes[i, KNOWN:] = nodes[i, AREA] * (looks / looks[0])
 
 
 def _facets(label: Ids, normals: Floats, lab: Floats, touching: Ids) -> tuple[Ids, Ids]:
