@@ -7,9 +7,7 @@ share of votes. Works with any mask generator. Memory: one record per touching p
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from gcseg_ros.masks.masks import Labels, overlaps
 from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.state import Saved
 from gcseg_ros.tracking.label_pairs import Pair, touching
+from gcseg_ros.tracking.linkage import Groups, add_vote, average_linkage
 
 MIN_CONTACT_PX = 6
 MIN_SIZE_PX = 15
@@ -49,8 +48,8 @@ class Evidence:
         return len(self.weight)
 
     def put(self, pair: Pair, same: float, weight: float) -> None:
-        self.weight[pair] = self.weight.get(pair, 0.0) + weight
-        self.same[pair] = self.same.get(pair, 0.0) + weight * same
+        """One vote on a pair: `same` 0..1, 1 = the same object."""
+        add_vote(self.weight, self.same, pair, same, weight)
 
     def add(self, in_map: Labels, proposals: Proposals, depth_m: Image) -> None:
         """One keyframe. in_map, depth_m (h, w): the map's label at each pixel and its depth, 0 = none.
@@ -151,61 +150,13 @@ class Evidence:
         A vote of "same" counts the less, the more the two differ in being part of the room, and the less `alike` 0..1
         they are otherwise. extra: further votes (pair, same, weight).
         """
-        votes = Evidence()
+        weights: dict[Pair, float] = {}
+        same: dict[Pair, float] = {}
         for pair, weight in self.weight.items():
             if allowed(*pair):
                 part = 1 - abs(self.structure(pair[0]) - self.structure(pair[1])) if self.seen else 1.0
-                votes.weight[pair], votes.same[pair] = weight, self.same[pair] * part * alike(*pair)
-        for pair, same, weight in extra:
+                weights[pair], same[pair] = weight, self.same[pair] * part * alike(*pair)
+        for pair, share, weight in extra:
             if allowed(*pair):
-                votes.put(pair, same, weight)
-        near: dict[int, set[int]] = {}
-        for a, b in votes.weight:
-            near.setdefault(a, set()).add(b)
-            near.setdefault(b, set()).add(a)
-        root: dict[int, int] = {}
-        score = {pair: votes.same[pair] / (votes.weight[pair] + DOUBT) for pair in votes.weight}
-        heap = [(-value, pair) for pair, value in score.items()]
-        heapq.heapify(heap)
-        while heap:
-            value, (a, b) = heapq.heappop(heap)
-            if -value < threshold:
-                break
-            if score.get((a, b)) != -value:
-                continue
-            root[b] = a
-            for c in near.pop(b):
-                pair = min(b, c), max(b, c)
-                same, weight = votes.same.pop(pair), votes.weight.pop(pair)
-                del score[pair]
-                near[c].discard(b)
-                if c == a:
-                    continue
-                pair = min(a, c), max(a, c)
-                votes.put(pair, same / weight, weight)
-                near[a].add(c)
-                near[c].add(a)
-                score[pair] = votes.same[pair] / (votes.weight[pair] + DOUBT)
-                heapq.heappush(heap, (-score[pair], pair))
-        nearest: dict[int, float] = {}
-        for pair, value in score.items():
-            for label in pair:
-                nearest[label] = max(nearest.get(label, 0.0), value)
-        return Groups(root, nearest)
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Labels joined into groups; a group goes by its lowest label.
-
-    nearest  group -> the highest share of "same" votes with a neighbour that stayed apart
-    """
-
-    root: dict[int, int]
-    nearest: dict[int, float]
-
-    def of(self, label: int) -> int:
-        """The group that a label is in."""
-        while label in self.root:
-            label = self.root[label]
-        return label
+                add_vote(weights, same, pair, share, weight)
+        return average_linkage(weights, same, threshold, DOUBT)
