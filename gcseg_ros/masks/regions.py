@@ -18,7 +18,12 @@ CORRIDOR_PX = 4.0  # inside, the flood's height falls off with the distance to t
 VALLEY_WINDOW_PX = 7  # thin things have no inside: the floor of their local valley is a marker too,
 VALLEY_RISE = 8  # 0..255, up to this height above the floor
 VALLEY_CEILING = 180  # 0..255, but no higher than this
-MARKER_PIXELS = 6
+MARKER_PIXELS = 6  # smaller markers are none, unless a seed is among them
+
+# Columns of the sums over a region; its Lab colour is 1 to 3.
+PIXELS, WITH_DEPTH = 0, 4
+# Columns of the sums over a border: pairs of pixels, and the evidence between them.
+LENGTH, BOUNDARY, CONCAVE, CONVEX, COLOUR = range(5)
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def _push(p, level, head, tail, following):
 
 @njit
 def _adjacency(regions, count, depth, lab, boundary, concave, convex, colour, affinity, offsets, weight, step):
-    """Sums over regions (pixels, L, a, b, pixels with depth) and over shared borders (length and the four kinds of evidence)."""
+    """Sums over regions (count, 5), the two regions of each border (m,), and sums over borders (m, 5)."""
     h, w = regions.shape
     sums = np.zeros((count, 5))
     index = np.full((count, count), -1, np.int32)
@@ -183,10 +188,10 @@ def _adjacency(regions, count, depth, lab, boundary, concave, convex, colour, af
     for v in range(h):
         for u in range(w):
             a = regions[v, u]
-            sums[a, 0] += 1
+            sums[a, PIXELS] += 1
             for t in range(3):
                 sums[a, 1 + t] += lab[v, u, t]
-            sums[a, 4] += depth[v, u] > 0
+            sums[a, WITH_DEPTH] += depth[v, u] > 0
             for k in range(2):
                 y, x = v + k, u + 1 - k
                 if y >= h or x >= w:
@@ -194,17 +199,12 @@ def _adjacency(regions, count, depth, lab, boundary, concave, convex, colour, af
                 b = regions[y, x]
                 if a == b:
                     continue
-                e = index[a, b]
-                if e < 0:
-                    e = edges
-                    edges += 1
-                    index[a, b] = index[b, a] = e
-                    first[e], second[e] = a, b
-                shared[e, 0] += 1
-                shared[e, 1] += max(boundary[v, u], boundary[y, x])
-                shared[e, 2] += max(concave[v, u], concave[y, x])
-                shared[e, 3] += max(convex[v, u], convex[y, x])
-                shared[e, 4] += max(colour[v, u], colour[y, x])
+                e, edges = _border(index, first, second, edges, a, b)
+                shared[e, LENGTH] += 1
+                shared[e, BOUNDARY] += max(boundary[v, u], boundary[y, x])
+                shared[e, CONCAVE] += max(concave[v, u], concave[y, x])
+                shared[e, CONVEX] += max(convex[v, u], convex[y, x])
+                shared[e, COLOUR] += max(colour[v, u], colour[y, x])
     for k in range(len(affinity)):
         for i in range(affinity.shape[1]):
             y = step * (i + offsets[k, 0])
@@ -217,39 +217,45 @@ def _adjacency(regions, count, depth, lab, boundary, concave, convex, colour, af
                 a, b = regions[step * i, step * j], regions[y, x]
                 if a == b:
                     continue
-                e = index[a, b]
-                if e < 0:
-                    if edges == most:
-                        continue
-                    e = edges
-                    edges += 1
-                    index[a, b] = index[b, a] = e
-                    first[e], second[e] = a, b
-                shared[e, 0] += weight[k]
-                shared[e, 1] += weight[k] * (1 - affinity[k, i, j])
+                if edges == most and index[a, b] < 0:
+                    continue
+                e, edges = _border(index, first, second, edges, a, b)
+                shared[e, LENGTH] += weight[k]
+                shared[e, BOUNDARY] += weight[k] * (1 - affinity[k, i, j])
     return sums, first[:edges].copy(), second[:edges].copy(), shared[:edges].copy()
+
+
+@njit
+def _border(index, first, second, edges, a, b):
+    """The edge between two regions, a new one if they have none, and how many edges there are now."""
+    e = index[a, b]
+    if e >= 0:
+        return e, edges
+    index[a, b] = index[b, a] = edges
+    first[edges], second[edges] = a, b
+    return edges, edges + 1
 
 
 @njit
 def _edge_cost(shared, a, b, cost):
     """Cost 0..1 of joining two regions with sums `a` and `b`; see EdgeCost."""
     small, weight, low, high, same_colour, relief = cost
-    length = shared[0]
-    value = shared[1] / length
+    length = shared[LENGTH]
+    value = shared[BOUNDARY] / length
     if weight > 0:
         distance = 0.0
         for t in range(1, 4):
-            difference = a[t] / a[0] - b[t] / b[0]
+            difference = a[t] / a[PIXELS] - b[t] / b[PIXELS]
             if t == 1:
                 difference *= 0.7  # shading changes lightness first
             distance += difference * difference
-        distance = min(np.sqrt(distance), 1.5 * shared[4] / length)
+        distance = min(np.sqrt(distance), 1.5 * shared[COLOUR] / length)
         colour = min(max((distance - low) / (high - low), 0.0), 1.0)
-        value = max(value, shared[2] / length * (same_colour + (1 - same_colour) * colour))
-        value = max(value, weight * colour * (1 - relief * shared[3] / length))
-    if abs(a[4] / a[0] - b[4] / b[0]) > 0.5:
+        value = max(value, shared[CONCAVE] / length * (same_colour + (1 - same_colour) * colour))
+        value = max(value, weight * colour * (1 - relief * shared[CONVEX] / length))
+    if abs(a[WITH_DEPTH] / a[PIXELS] - b[WITH_DEPTH] / b[PIXELS]) > 0.5:
         value = max(value, 0.9)  # one has depth, the other has none
-    size = min(a[0], b[0])
+    size = min(a[PIXELS], b[PIXELS])
     return value * size / (size + small)
 
 
@@ -273,7 +279,7 @@ def _agglomerate(count, first, second, shared, sums, cost):
             break
         highest = max(highest, price[k])
         a, b = first[k], second[k]
-        if sums[a, 0] < sums[b, 0]:
+        if sums[a, PIXELS] < sums[b, PIXELS]:
             a, b = b, a
         merges[done, 0], merges[done, 1] = a, b
         height[done] = highest
