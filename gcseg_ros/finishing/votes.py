@@ -18,12 +18,18 @@ from gcseg_ros.tracking.evidence import Evidence
 from gcseg_ros.tracking.label_pairs import pairs_of
 
 PLANE_TOLERANCE_M = 0.05  # what stands further off a plane is not part of it
-PART_M = 0.05  # voxels off the planes that are no further apart are of one part
-PATCH_TOUCH_M = 0.07
+ALONG_PLANE = 0.6  # least cosine between the normals of a voxel and of its plane
+PATCH_SHARE = 0.5  # share of a label's voxels on planes that makes it a patch
+SAME_PLANE, SAME_PLANE_M = 0.97, 0.2  # planes whose normals and offsets differ by less are one
+# Voxels of patches, but off the planes: those no further apart are one part. It belongs to the thing that enough of it touches, or is one itself.
+PART_M, PART_VOXELS = 0.05, 40
+BESIDE_M, BESIDE_VOXELS, BESIDE_SHARE = 0.06, 2, 0.1
+PATCH_TOUCH_M, PATCH_CONTACT = 0.07, 4  # how near voxels of touching patches are, and the least number of them
 COARSE_M = 0.03  # of finer voxels, one in a cell of this edge stands for all: pairs of near ones would take all memory
 PATCH_PRIOR = 10.0  # views' worth of evidence from touching, equally coloured patches of one plane
 PATCH_COLOUR = 8.0  # Lab difference that ends it
 SMALL_PATCH = 150  # voxels; smaller patches join their surroundings
+AROUND_M, AROUND_SHARE = 0.08, 0.3  # these are patches no further away, of at least so much of it
 OTHER_COLOUR = 25.0  # Lab difference at which a vote for joining is worth a third
 FIT = np.array([0.072, 0.567, 0.05, -0.227, -0.56])  # expected IoU; see _confidence_by_votes
 SURE_FROM = 0.35
@@ -81,50 +87,63 @@ def _mean_colour(label: Ids, surface: Surface) -> npt.NDArray[np.float64]:
 def _split_off_planes(
     surface: Surface, label: Ids, count: int
 ) -> tuple[Ids, int, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Which labels are patches of structural planes, and of which plane; what stands off the plane leaves the patch."""
-    points, normals = surface.points, surface.normals
-    planes = structural_planes(points, normals)
-    plane_of = np.full(len(points), -1)
-    nearest = np.full(len(points), np.inf)
-    for k, plane in enumerate(planes):
-        distance = np.abs(plane.distance(points))
-        nearest = np.minimum(nearest, distance)
-        on = (distance < PLANE_TOLERANCE_M) & (normals @ plane.normal > 0.6)
-        plane_of[on] = next((i for i, other in enumerate(planes[:k]) if _same_plane(plane, other)), k)
-    size = np.maximum(np.bincount(label, minlength=count), 1)
-    patch = np.bincount(label, plane_of >= 0, minlength=count) >= 0.5 * size
-    patch &= np.bincount(label, minlength=count) > 0
+    """Labels (n,) without the parts of patches that stand off the planes of the room, and how many labels there are then; of each whether it
+    is a patch, and on which plane most of it lies, -1 = on none."""
+    planes = structural_planes(surface.points, surface.normals)
+    plane_of, nearest = _planes_of_voxels(surface, planes)
+    size = np.bincount(label, minlength=count)
+    patch = (size > 0) & (np.bincount(label, plane_of >= 0, minlength=count) >= PATCH_SHARE * size)
     patch[0] = False
-
-    off = np.flatnonzero((label > 0) & patch[label] & (nearest > PLANE_TOLERANCE_M))
-    thing = (label > 0) & ~patch[label]
-    if len(off) and thing.any():
-        label = label.copy()
-        some, stands_for = _thinned(points[off], np.zeros(len(off), np.int64), surface.voxel_m)
-        pairs = cKDTree(points[off[some]]).query_pairs(PART_M, output_type="ndarray")
-        graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(some), len(some)))
-        part = connected_components(graph, directed=False)[1][stands_for]
-        _, touch = cKDTree(points[thing]).query(points[off], distance_upper_bound=0.06)
-        neighbour = np.append(label[thing], 0)[touch]
-        order = np.argsort(part, kind="stable")
-        for piece in np.split(order, np.cumsum(np.bincount(part))[:-1]):
-            around = neighbour[piece][neighbour[piece] > 0]
-            if len(around) > max(2, 0.1 * len(piece)):
-                label[off[piece]] = np.bincount(around).argmax()
-            elif len(piece) >= 40:
-                label[off[piece]] = count
-                count += 1
-            else:
-                label[off[piece]] = 0
-        patch = np.append(patch, np.zeros(count - len(patch), bool))
+    label, count = _without_parts(surface, label, count, patch, nearest > PLANE_TOLERANCE_M)
+    patch = np.append(patch, np.zeros(count - len(patch), bool))
     on = (plane_of >= 0) & patch[label]
     voxels = np.bincount(label[on] * len(planes) + plane_of[on], minlength=count * len(planes)).reshape(count, -1)
     home = np.where(voxels.any(axis=1), voxels.argmax(axis=1), -1) if planes else np.full(count, -1)
     return label, count, patch, home
 
 
+def _planes_of_voxels(surface: Surface, planes: list[Plane]) -> tuple[Ids, Floats]:
+    """The plane (n,) that each voxel lies on, the first of those that are the same, -1 = none; how far the nearest of all is (m)."""
+    plane_of, nearest = np.full(len(surface.points), -1), np.full(len(surface.points), np.inf)
+    for k, plane in enumerate(planes):
+        distance = np.abs(plane.distance(surface.points))
+        nearest = np.minimum(nearest, distance)
+        on = (distance < PLANE_TOLERANCE_M) & (surface.normals @ plane.normal > ALONG_PLANE)
+        plane_of[on] = next((i for i, other in enumerate(planes[:k]) if _same_plane(plane, other)), k)
+    return plane_of, nearest
+
+
 def _same_plane(a: Plane, b: Plane) -> bool:
-    return bool(a.normal @ b.normal > 0.97 and abs(a.offset - b.offset) < 0.2)
+    return bool(a.normal @ b.normal > SAME_PLANE and abs(a.offset - b.offset) < SAME_PLANE_M)
+
+
+def _without_parts(
+    surface: Surface, label: Ids, count: int, patch: npt.NDArray[np.bool_], stands_off: npt.NDArray[np.bool_]
+) -> tuple[Ids, int]:
+    """Labels (n,) where what `stands_off` the planes (n,) leaves the patches, part by part; and how many labels there are then."""
+    points = surface.points
+    off = np.flatnonzero((label > 0) & patch[label] & stands_off)
+    thing = (label > 0) & ~patch[label]
+    if not (len(off) and thing.any()):
+        return label, count
+    label = label.copy()
+    some, stands_for = _thinned(points[off], np.zeros(len(off), np.int64), surface.voxel_m)
+    pairs = cKDTree(points[off[some]]).query_pairs(PART_M, output_type="ndarray")
+    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(some), len(some)))
+    part_of = connected_components(graph, directed=False)[1][stands_for]
+    _, touch = cKDTree(points[thing]).query(points[off], distance_upper_bound=BESIDE_M)
+    neighbour = np.append(label[thing], 0)[touch]
+    order = np.argsort(part_of, kind="stable")
+    for part in np.split(order, np.cumsum(np.bincount(part_of))[:-1]):
+        around = neighbour[part][neighbour[part] > 0]
+        if len(around) > max(BESIDE_VOXELS, BESIDE_SHARE * len(part)):
+            label[off[part]] = np.bincount(around).argmax()
+        elif len(part) >= PART_VOXELS:
+            label[off[part]] = count
+            count += 1
+        else:
+            label[off[part]] = 0
+    return label, count
 
 
 def _coplanar_patches(
@@ -144,7 +163,7 @@ def _coplanar_patches(
     contact = np.unique(np.stack([pairs[:, 0], label[pairs[:, 1]]], axis=1), axis=0)  # voxels of the smaller
     codes, contacts = np.unique(label[contact[:, 0]] << 32 | contact[:, 1], return_counts=True)
     for (small, big), k in zip(pairs_of(codes).tolist(), contacts.tolist()):
-        if k < 4 or home[small] != home[big]:
+        if k < PATCH_CONTACT or home[small] != home[big]:
             continue
         s = float(size[small])
         difference = float(np.linalg.norm((mean[small] - mean[big]) * (0.7, 1, 1)))
@@ -169,12 +188,12 @@ def _absorb_small_patches(points: npt.NDArray, instance: Ids, patch: npt.NDArray
         return instance
     instance = instance.copy()
     small = small[np.argsort(instance[small], kind="stable")]
-    _, nearest = cKDTree(points[large]).query(points[small], distance_upper_bound=0.08)
+    _, nearest = cKDTree(points[large]).query(points[small], distance_upper_bound=AROUND_M)
     beside = np.append(instance[large], 0)[nearest]
     ends = np.cumsum(size[np.unique(instance[small])])
     for piece, around in zip(np.split(small, ends[:-1]), np.split(beside, ends[:-1])):
         near = around > 0
-        instance[piece] = np.bincount(around[near]).argmax() if near.mean() > 0.3 else 0
+        instance[piece] = np.bincount(around[near]).argmax() if near.mean() > AROUND_SHARE else 0
     return instance
 
 
