@@ -59,7 +59,7 @@ class Detections:
 
 
 class Mapper:
-    """`step` every frame in order of time; `instances()` whenever a map is wanted.
+    """`step` every frame in order of time; `instances()` whenever a map is wanted. The paper's Algorithm 1 is `Tracker.step`.
 
     A step is `view_of`, `detect`, then `track`. Each may run ahead of the next, in a thread of its own, as long as each takes the frames in
     order: the result is the same, and processors have something to do.
@@ -133,7 +133,7 @@ class Mapper:
         with self._stage("map"):
             if self._resumed is not None:
                 self._resumed(view)
-            self._left_out.outside += self.voxel_map.integrate(view, labels)
+            self._left_out.outside += self.voxel_map.integrate(view, labels)  # Eq. 3-5, 11
         if keyframe:
             self._left_out.add(detections.frame.depth_m, detections.frame.colour)
             with self._stage("views"):

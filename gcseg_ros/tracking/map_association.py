@@ -10,6 +10,8 @@ from gcseg_ros.tracking.label_pairs import touching
 from gcseg_ros.tracking.objects import Objects
 
 INSIDE = 0.8  # share of a detection's known pixels that lie on one object: it is a piece of that object
+# A detection may be an object if so many of its pixels are on it, and such shares of those that are known to the map and of all.
+LEAST_PX, KNOWN_SHARE, SHARE = 11, 0.3, 0.1
 
 
 class MapAssociation:
@@ -31,9 +33,9 @@ class MapAssociation:
         area, known = common.sum(axis=1), common[:, map_ids > 0].sum(axis=1)
         apart = set(map(tuple, touching(detections)[0].tolist()))
         holders: dict[int, list[int]] = {}
-        enough = (common > 10) & (common >= 0.3 * known[:, None]) & (common >= 0.1 * area[:, None])
+        enough = (common >= LEAST_PX) & (common >= KNOWN_SHARE * known[:, None]) & (common >= SHARE * area[:, None])
         rows, columns = np.nonzero(enough & (ids > 0)[:, None] & (map_ids > 0))
-        for k in np.argsort(-common[rows, columns], kind="stable"):
+        for k in np.argsort(-common[rows, columns], kind="stable"):  # the largest overlaps first
             i, j = rows[k], columns[k]
             id = int(ids[i])
             others = holders.setdefault(int(map_ids[j]), [])

@@ -71,7 +71,7 @@ class Tracker:
         return self.generate(view) if due else None
 
     def step(self, view: View, proposals: Proposals | None) -> tuple[Labels, bool]:
-        """Tracked masks (h, w) int32 of this view with what `detect` said of it, and whether it was a keyframe.
+        """Tracked masks (h, w) int32 of this view with what `detect` said of it, and whether it was a keyframe: Algorithm 1.
 
         Raises UserError where masks cannot be propagated; then nothing has changed.
         """
@@ -91,9 +91,10 @@ class Tracker:
         self.evidence.add(in_map, proposals, view.depth_m)
         if proposals.maps is not None:
             self.borders.add(in_map, proposals.maps, view.depth_m)
+        # match S1 with S2 (Eq. 9) or with the map, update the states (Fig. 3), prompt the next window
         labels = self.associate(proposals.detections, propagated, in_map, self.objects, view.name, now)
         self.objects.update(_ids(labels), view.name, now)
-        self.propagate.prompt(view, labels)  # the prompts of the next window
+        self.propagate.prompt(view, labels)
         return labels, True
 
     def pass_over(self, view: View) -> Labels:
