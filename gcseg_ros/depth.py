@@ -26,12 +26,18 @@ def sigma(z):
 def transform(T, u, v, z, camera):
     """Pixel (u, v) at depth z, back-projected (Eq. 3) and carried by T (Eq. 4)."""
     fx, fy, cx, cy = camera
-    x = (u - cx) / fx * z
-    y = (v - cy) / fy * z
+    x, y, z = rotated(T, ((u - cx) / fx * z, (v - cy) / fy * z, z))
+    return x + T[0, 3], y + T[1, 3], z + T[2, 3]
+
+
+@njit
+def rotated(T, vector):
+    """A vector (3,), turned by T but not moved: a normal, or a point about the origin."""
+    x, y, z = vector[0], vector[1], vector[2]
     return (
-        T[0, 0] * x + T[0, 1] * y + T[0, 2] * z + T[0, 3],
-        T[1, 0] * x + T[1, 1] * y + T[1, 2] * z + T[1, 3],
-        T[2, 0] * x + T[2, 1] * y + T[2, 2] * z + T[2, 3],
+        T[0, 0] * x + T[0, 1] * y + T[0, 2] * z,
+        T[1, 0] * x + T[1, 1] * y + T[1, 2] * z,
+        T[2, 0] * x + T[2, 1] * y + T[2, 2] * z,
     )
 
 
@@ -85,10 +91,7 @@ def warp(depth, weight, normals, motion, last_camera, camera):
             X, Y, Z = transform(motion, u, v, z, last_camera)
             if Z < NEAREST_M:
                 continue
-            n = normals[v, u]
-            a = motion[0, 0] * n[0] + motion[0, 1] * n[1] + motion[0, 2] * n[2]
-            b = motion[1, 0] * n[0] + motion[1, 1] * n[1] + motion[1, 2] * n[2]
-            c = motion[2, 0] * n[0] + motion[2, 1] * n[1] + motion[2, 2] * n[2]
+            a, b, c = rotated(motion, normals[v, u])
             offset = a * X + b * Y + c * Z
             x, y = fx * X / Z + cx, fy * Y / Z + cy
             u0, v0 = int(np.floor(x)), int(np.floor(y))

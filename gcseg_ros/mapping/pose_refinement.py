@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from gcseg_ros.depth import sigma, solid
+from gcseg_ros.depth import rotated, sigma, solid
 from gcseg_ros.frames import Array, rigid
 from gcseg_ros.jit import njit
-from gcseg_ros.mapping.voxel_map import VOTE_NOISE_M, VoxelMap, corner, locate
+from gcseg_ros.mapping.voxel_map import NORMAL, POINT, VOTE_NOISE_M, WEIGHT, VoxelMap, corner, locate
 from gcseg_ros.state import Saved
 from gcseg_ros.views import View
 
@@ -206,12 +206,10 @@ def _normal_equations(keys, row_of, sums, points, normals, noise, pose, voxel_m)
     A point's surface is the nearest plane through its voxel and those before and behind it.
     """
     H, g, near = np.zeros((6, 6)), np.zeros(6), 0
-    J, arm, normal, point = np.zeros(6), np.zeros(3), np.zeros(3), np.zeros(3)
+    J = np.zeros(6)
     for i in range(len(points)):
-        for t in range(3):
-            arm[t] = pose[t, 0] * points[i, 0] + pose[t, 1] * points[i, 1] + pose[t, 2] * points[i, 2]
-            normal[t] = pose[t, 0] * normals[i, 0] + pose[t, 1] * normals[i, 1] + pose[t, 2] * normals[i, 2]
-            point[t] = arm[t] + pose[t, 3]
+        arm, normal = rotated(pose, points[i]), rotated(pose, normals[i])
+        point = arm[0] + pose[0, 3], arm[1] + pose[1, 3], arm[2] + pose[2, 3]
         variance = noise[i] ** 2 + SURFACE_NOISE_M**2
         reach = REACH_M + REACH_SIGMAS * np.sqrt(variance)
         off, of_surface = reach, 0.0
@@ -225,29 +223,30 @@ def _normal_equations(keys, row_of, sums, points, normals, noise, pose, voxel_m)
             if key < 0 or keys[slot] != key:
                 continue
             s = sums[row_of[slot]]
-            length = np.sqrt(s[4] * s[4] + s[5] * s[5] + s[6] * s[6])
-            if s[0] < LEAST_WEIGHT or length < PARALLEL * s[0]:
+            weight, x, y, z = s[WEIGHT], s[NORMAL], s[NORMAL + 1], s[NORMAL + 2]
+            length = np.sqrt(x * x + y * y + z * z)
+            if weight < LEAST_WEIGHT or length < PARALLEL * weight:
                 continue
-            x, y, z = s[4] / length, s[5] / length, s[6] / length
+            x, y, z = x / length, y / length, z / length
             if x * normal[0] + y * normal[1] + z * normal[2] < PARALLEL:
                 continue
             left, front, low = corner(key, voxel_m)
             distance = (
-                x * (point[0] - left - s[1] / s[0])
-                + y * (point[1] - front - s[2] / s[0])
-                + z * (point[2] - low - s[3] / s[0])
+                x * (point[0] - left - s[POINT] / weight)
+                + y * (point[1] - front - s[POINT + 1] / weight)
+                + z * (point[2] - low - s[POINT + 2] / weight)
             )
             if abs(distance) < abs(off):
                 off = distance
                 J[0], J[1], J[2] = arm[1] * z - arm[2] * y, arm[2] * x - arm[0] * z, arm[0] * y - arm[1] * x
                 J[3], J[4], J[5] = x, y, z
-                of_surface = VOTE_NOISE_M**2 / s[0]
+                of_surface = VOTE_NOISE_M**2 / weight
         if off == reach:
             continue
         near += 1
-        weight = (1 - (off / reach) ** 2) ** 2 / (variance + of_surface)  # Tukey's
+        tukeys = (1 - (off / reach) ** 2) ** 2 / (variance + of_surface)
         for j in range(6):
-            g[j] += weight * J[j] * off
+            g[j] += tukeys * J[j] * off
             for k in range(6):
-                H[j, k] += weight * J[j] * J[k]
+                H[j, k] += tukeys * J[j] * J[k]
     return H, g, near

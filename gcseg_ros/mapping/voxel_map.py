@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gcseg_ros.config import MapConfig
-from gcseg_ros.depth import Image, sigma, solid, transform
+from gcseg_ros.depth import Image, rotated, sigma, solid, transform
 from gcseg_ros.jit import njit
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.state import Saved
 from gcseg_ros.views import View
 
+WEIGHT, POINT, NORMAL, LAB, SUMS = 0, 1, 4, 7, 10  # where they begin in the sums of a voxel, and how many there are
 SLOTS = 4
 LEAST_VOXELS = 10  # fewer that one label leads are no piece of an object
 VOTE_NOISE_M = 0.005  # depth noise at which a vote has half its weight
@@ -53,7 +54,7 @@ class VoxelMap:
         rows = capacity // 2 + ROWS_PER_FRAME
         self.keys = np.full(capacity, -1, np.int64)
         self.row_of = np.zeros(capacity, np.int32)
-        self.sums = np.zeros((rows, 10), np.float32)
+        self.sums = np.zeros((rows, SUMS), np.float32)
         self.labels = np.zeros((rows, SLOTS), np.int32)
         self.votes = np.zeros((rows, SLOTS), np.float32)
 
@@ -123,10 +124,10 @@ class VoxelMap:
         """Take over the `state` of a map of the same voxel size. Raises UserError."""
         key = saved.array("key", np.int64, (None,), 0)
         n = len(key)
-        sums = saved.array("sums", np.float32, (n, 10))
+        sums = saved.array("sums", np.float32, (n, SUMS))
         labels = saved.array("labels", np.int32, (n, SLOTS), 0, saved.objects)
         votes = saved.array("votes", np.float32, (n, SLOTS), 0)
-        if n and sums[:, 0].min() <= 0:
+        if n and sums[:, WEIGHT].min() <= 0:
             raise saved.wrong("sums", "sums over points with a weight", "a voxel without")
         capacity = FIRST_CAPACITY
         while n > capacity // 2:
@@ -161,11 +162,11 @@ class Surface:
         corners: npt.NDArray[np.float64] | float = 0.0,
     ) -> None:
         self.voxel_m = voxel_m
-        self.weight = sums[:, 0].copy()
-        w = self.weight[:, None]
-        self.points = (corners + sums[:, 1:4] / w).astype(np.float32)
-        self.normals = sums[:, 4:7] / np.maximum(np.linalg.norm(sums[:, 4:7], axis=1, keepdims=True), 1e-9)
-        self.lab = sums[:, 7:10] / w
+        self.weight = sums[:, WEIGHT].copy()
+        w, normals = self.weight[:, None], sums[:, NORMAL:LAB]
+        self.points = (corners + sums[:, POINT:NORMAL] / w).astype(np.float32)
+        self.normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+        self.lab = sums[:, LAB:] / w
         self.label = labels[:, 0].astype(np.int64)
         self.share = votes[:, 0] / np.maximum(votes.sum(axis=1), 1e-9)
 
@@ -287,16 +288,16 @@ def _integrate(keys, row_of, count, sums, labels, votes, depth, normals, lab, fr
                 keys[slot], row_of[slot] = key, count
                 count += 1
             row = row_of[slot]
-            n = normals[v, u]
+            normal = rotated(pose, normals[v, u])
             s = sums[row]
             weight = np.float32(1 / (1 + (sigma(z) / VOTE_NOISE_M) ** 2))
-            if s[0] < WELL_KNOWN:
-                s[0] += weight
+            if s[WEIGHT] < WELL_KNOWN:
+                s[WEIGHT] += weight
                 origin = corner(key, voxel_m)
                 for t in range(3):
-                    s[1 + t] += weight * (point[t] - origin[t])
-                    s[4 + t] += weight * (pose[t, 0] * n[0] + pose[t, 1] * n[1] + pose[t, 2] * n[2])
-                    s[7 + t] += weight * lab[v, u, t]
+                    s[POINT + t] += weight * (point[t] - origin[t])
+                    s[NORMAL + t] += weight * normal[t]
+                    s[LAB + t] += weight * lab[v, u, t]
             if frame_labels[v, u] > 0:
                 _vote(labels[row], votes[row], frame_labels[v, u], weight)
     return count, outside
