@@ -45,7 +45,7 @@ def errors(name: str, config: InputConfig) -> np.ndarray:
             continue
         factor = rendered.depth_m.shape[1] // view.depth_m.shape[1]
         exact = decimate(rendered.depth_m.astype(np.float32), factor, np.float32(config.depth_max_m))
-        normals = normals_from(exact, view.camera)
+        normals = normals_from(exact, view.intrinsics.pinhole)
         cosine = (normals * view.normals).sum(2)
         angle = np.where(cosine == 0, np.nan, np.degrees(np.arccos(np.clip(cosine, -1, 1))))
         of = (exact > 0) & (view.measured_m > 0) & (np.abs(view.measured_m - exact) < WRONG_M)

@@ -1,6 +1,6 @@
 """Depth images, pixel by pixel: their noise, reduction, temporal filter and normals.
 
-Depth is in metres along the optical axis, (h, w) float32, 0 = none; `camera` is (fx, fy, cx, cy) in pixels; transforms are (4, 4) float64.
+Depth is in metres along the optical axis, (h, w) float32, 0 = none; `camera` is a `CameraIntrinsics.pinhole`; transforms are (4, 4) float64.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import numpy.typing as npt
 from gcseg_ros.jit import njit
 
 Image = npt.NDArray[np.float32]
-Camera = tuple[float, float, float, float]
 
 NEAREST_M = 0.1  # depth under this is none
 

@@ -58,6 +58,17 @@ class CameraIntrinsics:
         """Camera matrix K, (3,3) float64."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
 
+    @property
+    def pinhole(self) -> tuple[float, float, float, float]:
+        """(fx, fy, cx, cy) in pixels: what compiled loops take for a camera."""
+        return self.fx, self.fy, self.cx, self.cy
+
+    def every(self, stride: int) -> CameraIntrinsics:
+        """The camera of `image[::stride, ::stride]`."""
+        return CameraIntrinsics(
+            -(-self.width // stride), -(-self.height // stride), *(value / stride for value in self.pinhole)
+        )
+
     def turned(self, quarters: int) -> CameraIntrinsics:
         """The same camera with its image turned clockwise by so many right angles."""
         k = self

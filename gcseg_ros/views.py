@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from gcseg_ros.camera.upright import quarters_to_upright
 from gcseg_ros.config import InputConfig
-from gcseg_ros.depth import Camera, Image, decimate, fuse, normals_from, warp
+from gcseg_ros.depth import Image, decimate, fuse, normals_from, warp
 from gcseg_ros.frames import CameraIntrinsics, Frame, nearest_pixels, rigid
 from gcseg_ros.state import Saved
 
@@ -68,16 +68,9 @@ class View:
         lab = cv2.cvtColor(cv2.bilateralFilter(colour, 5, 25, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
         lab[..., 0] *= 100 / 255
         lab[..., 1:] -= 128
-        k = intrinsics
-        normals = normals_from(depth_m, (k.fx, k.fy, k.cx, k.cy))
+        normals = normals_from(depth_m, intrinsics.pinhole)
         picture = colour if picture is None else picture
         return cls(name, colour, measured_m, depth_m, normals, lab, intrinsics, pose, picture, weight, quarters)
-
-    @property
-    def camera(self) -> Camera:
-        """(fx, fy, cx, cy) in pixels at working resolution."""
-        k = self.intrinsics
-        return k.fx, k.fy, k.cx, k.cy
 
     @property
     def whole_camera(self) -> CameraIntrinsics:
@@ -94,7 +87,7 @@ class View:
         """What `of` needs."""
         images = {"colour": self.colour, "measured_m": self.measured_m, "depth_m": self.depth_m}
         weight = {} if self.weight is None else {"weight": self.weight}
-        camera = {"camera": np.array(self.camera), "pose": self.pose, "quarters": self.quarters}
+        camera = {"camera": np.array(self.intrinsics.pinhole), "pose": self.pose, "quarters": self.quarters}
         return {"name": self.name, **images, **weight, **camera}
 
     @classmethod
@@ -138,13 +131,14 @@ class ViewBuilder:
             self.quarters = self._quarters_of_first(frame)
         frame = frame.turned(self.quarters)
         factor, k = self._reduced(frame.intrinsics)
-        width, height, camera = k.width, k.height, (k.fx, k.fy, k.cx, k.cy)
+        width, height = k.width, k.height
         measured = decimate(frame.depth_m, factor, np.float32(self.config.depth_max_m))
         depth, weight = measured, (measured > 0).astype(np.float32)
         last = self.previous
         if last and last.weight is not None and last.weight.shape == measured.shape and self.config.filter_frames > 0:
             motion = np.linalg.inv(frame.pose) @ last.pose
-            predicted, support = warp(last.depth_m, last.weight, last.normals, motion, last.camera, camera)
+            cameras = last.intrinsics.pinhole, k.pinhole
+            predicted, support = warp(last.depth_m, last.weight, last.normals, motion, *cameras)
             depth, weight = fuse(measured, predicted, support, np.float32(self.config.filter_frames))
         colour = picture = frame.colour[: height * factor, : width * factor]
         if factor > 1:

@@ -105,6 +105,16 @@ def test_scaling_keeps_the_rays():
     assert (half.fx, half.cx, half.cy) == (262.5, 159.5, 119.5)
 
 
+@pytest.mark.parametrize("size", [(30, 20), (31, 23), (2, 1)])
+def test_the_camera_of_every_third_pixel_sees_their_points(size):
+    camera = CameraIntrinsics(*size, 25.0, 26.0, 14.2, 9.7)
+    depth = np.random.default_rng(0).uniform(1, 3, size[::-1])
+    few, every = depth[::3, ::3], camera.every(3)
+    assert (every.height, every.width) == few.shape
+    points = back_project(depth, camera, np.eye(4))[::3, ::3]
+    np.testing.assert_allclose(back_project(few, every, np.eye(4)), points, atol=1e-12)
+
+
 def test_a_frame_checks_its_images():
     colour, depth = np.zeros((6, 8, 3), np.uint8), np.zeros((6, 8), np.float32)
     assert Frame("0", 0.0, colour, depth, CAMERA, np.eye(4)).pose.shape == (4, 4)

@@ -185,7 +185,7 @@ def some_points(view: View) -> Points:
     known = (depth[v, u] > 0) & view.normals[v, u].any(-1)
     v, u = v[known], u[known]
     z = depth[v, u].astype(np.float64)
-    fx, fy, cx, cy = view.camera
+    fx, fy, cx, cy = view.intrinsics.pinhole
     noise = np.sqrt(sigma(z) ** 2 + (SLOW_NOISE * z) ** 2)
     at = np.column_stack([(u - cx) / fx * z, (v - cy) / fy * z, z])
     return Points(at, view.normals[v, u].astype(np.float64), noise)

@@ -76,8 +76,8 @@ class VoxelMap:
             self._grow()
         self.count, outside = _integrate(
             self.keys, self.row_of, self.count, self.sums, self.labels, self.votes, solid(view.measured_m),
-            view.normals, view.lab, labels if self.mask_edges_vote else _without_edges(labels), view.pose, view.camera,
-            self.voxel_m,
+            view.normals, view.lab, labels if self.mask_edges_vote else _without_edges(labels), view.pose,
+            view.intrinsics.pinhole, self.voxel_m,
         )  # fmt: skip
         if self.count > len(self.keys) // 2:
             self._grow()
@@ -85,13 +85,15 @@ class VoxelMap:
 
     def look_up(self, depth_m: Image, view: View) -> Labels:
         """The map's label at each pixel's 3D point, (h, w) int32, 0 = none: its points projected with a depth test."""
-        return _look_up(self.keys, self.row_of, self.labels, depth_m, view.pose, view.camera, 1 / self.voxel_m)
+        return _look_up(
+            self.keys, self.row_of, self.labels, depth_m, view.pose, view.intrinsics.pinhole, 1 / self.voxel_m
+        )
 
     def known(self, view: View, first: int) -> npt.NDArray[np.bool_]:
         """Whether each pixel's measured point (h, w) is in one of the `first` voxels, in the order in which they were first seen."""
-        return np.asarray(
-            _known(self.keys, self.row_of, first, view.measured_m, view.pose, view.camera, 1 / self.voxel_m)
-        )
+        camera = view.intrinsics.pinhole
+        known = _known(self.keys, self.row_of, first, view.measured_m, view.pose, camera, 1 / self.voxel_m)
+        return np.asarray(known)
 
     def led(self, most: int) -> npt.NDArray[np.int64]:
         """(most + 1,) how many voxels each label from 0 to `most` has the most votes of."""

@@ -144,7 +144,7 @@ def features(
         axis = np.array(LEVEL_CAMERA, np.float32)
     k = intrinsics
     if normals is None:
-        normals = normals_from(depth_m, (k.fx, k.fy, k.cx, k.cy))
+        normals = normals_from(depth_m, k.pinhole)
 
     out = np.empty((CHANNELS, *size), np.float32)
     mean, deviation = cv2.meanStdDev(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY))

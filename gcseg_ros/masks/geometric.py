@@ -41,7 +41,7 @@ class GeometricGenerator:
 
 def boundary_evidence(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Depth gap 0..1, concavity 0..1, convexity 0..1 and step of colour (Lab units), each (h, w) float32."""
-    gap, concave, convex, step = _evidence(view.depth_m, view.normals, view.lab, view.camera)
+    gap, concave, convex, step = _evidence(view.depth_m, view.normals, view.lab, view.intrinsics.pinhole)
     box = np.ones((3, 3), np.uint8)
     hole = cv2.morphologyEx((view.depth_m <= 0).astype(np.uint8), cv2.MORPH_OPEN, box)
     rim = (cv2.dilate(hole, box) > 0) & (cv2.erode(hole, box) == 0)

@@ -43,7 +43,7 @@ class ReprojectionPropagator:
             return np.zeros(view.depth_m.shape, np.int32)
         key, labels = self.keyframe
         motion = np.linalg.inv(key.pose) @ view.pose
-        pulled = _pull(view.depth_m, motion, key.depth_m, labels, view.camera, key.camera)
+        pulled = _pull(view.depth_m, motion, key.depth_m, labels, view.intrinsics.pinhole, key.intrinsics.pinhole)
         for _ in range(HOLE_ROUNDS):
             pulled = _close(pulled, view.depth_m)
         return pulled

@@ -154,9 +154,7 @@ def seen_in(
 ) -> Seen:
     """The surface in a depth image (h, w), in square metres by cell; `detail` counts, at the colour image's focal length."""
     depth = depth_m[::STRIDE_PX, ::STRIDE_PX]
-    coarse = CameraIntrinsics(
-        depth.shape[1], depth.shape[0], *(value / STRIDE_PX for value in (camera.fx, camera.fy, camera.cx, camera.cy))
-    )
+    coarse = camera.every(STRIDE_PX)
     valid = depth > 0
     i, j, k = (
         np.clip(np.floor(back_project(depth, coarse, pose)[valid] / CELL_M), -EXTENT, EXTENT - 1).astype(np.int64).T

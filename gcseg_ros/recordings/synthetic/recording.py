@@ -153,10 +153,7 @@ class TruthBuilder:
         some = np.s_[::stride, ::stride]
         depth, instance = view.depth_m[some], view.instance[some]
         seen = (depth > 0) & (depth <= TRUTH_RANGE_M) & (instance > 0)
-        every = CameraIntrinsics(
-            *depth.shape[::-1], *(x / stride for x in (camera.fx, camera.fy, camera.cx, camera.cy))
-        )
-        points = back_project(depth, every, pose)[seen]
+        points = back_project(depth, camera.every(stride), pose)[seen]
         cell = np.floor(points / TRUTH_VOXEL_M).astype(np.int64) + (1 << 14)
         key = (((cell[:, 0] << 15) | cell[:, 1]) << 15 | cell[:, 2]) << 16 | instance[seen]
         ones = np.ones((len(points), 1))

@@ -63,10 +63,10 @@ def render(room: Room, intrinsics: CameraIntrinsics, pose: npt.ArrayLike, thread
     hit = np.full((height, width), -1, np.int32)
     cosine = np.zeros((height, width), np.float32)
     normal = np.zeros((height, width, 3), np.float32)
-    k, solids = intrinsics, room.solids
+    solids = room.solids
     scene = Scene(solids.geometry, solids.scale, solids.material, room.material_rows, room.light)
     images = colour, depth, hit, cosine, normal
-    arguments = scene, np.array([k.fx, k.fy, k.cx, k.cy]), np.asarray(pose, np.float64), images
+    arguments = scene, np.array(intrinsics.pinhole), np.asarray(pose, np.float64), images
     if threads == 1:
         render_rows(*arguments, 0, height)
     else:
@@ -99,7 +99,7 @@ def cast_depth(room: Room, intrinsics: CameraIntrinsics, pose: npt.ArrayLike) ->
     k = intrinsics
     depth = np.zeros((k.height, k.width), np.float32)
     hit = np.full((k.height, k.width), -1, np.int32)
-    cast_rows(room.solids.geometry, np.array([k.fx, k.fy, k.cx, k.cy]), np.asarray(pose, np.float64), depth, hit)
+    cast_rows(room.solids.geometry, np.array(k.pinhole), np.asarray(pose, np.float64), depth, hit)
     instance = np.where(hit >= 0, room.solids.instance[np.maximum(hit, 0)], 0)
     return depth, instance.astype(np.uint16)
 
