@@ -1,6 +1,7 @@
 """The graph of pieces, and the learned decision to join them."""
 
 import heapq
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from toy_surfaces import VOXEL_M, graph, patch, strip, surface
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.finishing.finishing import finish
-from gcseg_ros.finishing.joining import load_model, save_model, shipped_model
+from gcseg_ros.finishing.joining import WEIGHTS, load_model, save_model, shipped_model
 from gcseg_ros.finishing.piece_columns import ONE_LABEL, VOTES
 from gcseg_ros.finishing.piece_features import PieceGraph
 from gcseg_ros.finishing.piece_graph import piece_graph
@@ -282,7 +283,17 @@ def test_trees_say_what_scikit_learn_says(tmp_path):
     assert (same[0], quality[0]) == pytest.approx((2, 0.3))
 
 
-@pytest.mark.parametrize("content", [b"", b"not a zip", None])
+def damaged() -> bytes:
+    """The shipped weights with an impossible block in the middle of the compressed bytes of the largest array."""
+    content = bytearray(WEIGHTS.read_bytes())
+    with zipfile.ZipFile(WEIGHTS) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.compress_size)
+    start = largest.header_offset + 30 + len(largest.filename) + 100
+    content[start : start + 200] = bytes([0xFF]) * 200
+    return bytes(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", damaged(), None])
 def test_weights_that_are_no_weights(tmp_path, content):
     file = tmp_path / "model.npz"
     if content is None:
