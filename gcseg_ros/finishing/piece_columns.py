@@ -13,15 +13,8 @@ from gcseg_ros.tracking.borders import KINDS
 from gcseg_ros.tracking.evidence import DOUBT
 
 # Columns of `nodes`: sums over a piece's voxels, weighted by the area of a voxel.
-POINT, NORMAL, LAB, LAB2, PRODUCTS, SHARE, SEEN_WELL = (
-    slice(1, 4),
-    slice(4, 7),
-    slice(7, 10),
-    slice(10, 13),
-    slice(13, 19),
-    19,
-    20,
-)
+POINT, NORMAL, LAB, LAB2, PRODUCTS = slice(1, 4), slice(4, 7), slice(7, 10), slice(10, 13), slice(13, 19)
+SHARE, SEEN_WELL = 19, 20
 SEEN, STRUCTURAL = 21, 22  # sums over views
 KNOWN = 23  # the area that the boundary network has seen, and its appearance times that
 APPEARANCE = slice(24, 24 + APPEARANCE_CHANNELS)

@@ -127,12 +127,8 @@ def _changes(label: Ids, normals: Floats, lab: Floats, touching: Ids) -> tuple[I
     for i, j in touching:
         if label[i] == label[j]:
             within[m, 0], within[m, 1] = i, j
-            bend, lightness, red, yellow = (
-                1.0,
-                (lab[i, 0] - lab[j, 0]) / 2,
-                lab[i, 1] - lab[j, 1],
-                lab[i, 2] - lab[j, 2],
-            )
+            lightness, red, yellow = (lab[i, 0] - lab[j, 0]) / 2, lab[i, 1] - lab[j, 1], lab[i, 2] - lab[j, 2]
+            bend = 1.0
             for k in range(3):
                 bend -= normals[i, k] * normals[j, k]
             colour = FACET_COLOUR * np.sqrt(lightness**2 + red**2 + yellow**2)

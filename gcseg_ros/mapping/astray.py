@@ -60,9 +60,13 @@ class Astray:
         ]
 
     def state(self) -> dict[str, Any]:
+        """The counts, and of the last views that were not astray the speeds, the last one's time and its pose."""
         return {
-            **{"count": self.count, "in_a_row": self._in_a_row, "stamp_s": np.array([self._stamp_s], np.float64)},
-            **{"pose": self._pose, "speeds": np.array(self._speeds, np.float64)},
+            "count": self.count,
+            "in_a_row": self._in_a_row,
+            "stamp_s": np.array([self._stamp_s], np.float64),
+            "pose": self._pose,
+            "speeds": np.array(self._speeds, np.float64),
         }
 
     def restore(self, saved: Saved) -> None:

@@ -76,6 +76,7 @@ class LeftOut:
         )
 
     def state(self) -> dict[str, Any]:
+        """All counts."""
         return {
             "counts": self._counts,
             "beyond": self._beyond,

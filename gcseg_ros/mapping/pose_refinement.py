@@ -112,16 +112,13 @@ class PoseRefinement:
         return {"corrected_m": round(shift, 4), "corrected_deg": round(float(np.degrees(turn)), 3), "lost": self.lost}
 
     def state(self) -> dict[str, Any]:
-        return {"correction": self.correction, "lost": self.lost, **vars(self.drift)}
+        """The last correction, how many views are lost, and what was learned of the drift."""
+        return {"correction": self.correction, "lost": self.lost, **self.drift.state()}
 
     def restore(self, saved: Saved) -> None:
         """Take over another's `state`. Raises UserError."""
         self.correction, self.lost = saved.array("correction", np.float64, (6,)), saved.number("lost")
-        self.drift.squares = saved.array("squares", np.float64, (2,), 0)
-        self.drift.echoes = saved.array("echoes", np.float64, (2,))
-        self.drift.count = saved.array("count", np.float64, (1,), 1)
-        self.drift.apart = saved.array("apart", np.float64, (2,), 0)
-        self.drift.recent = saved.array("recent", np.float64, (None, 6))[-2:]
+        self.drift.restore(saved)
 
 
 class Drift:
@@ -166,6 +163,18 @@ class Drift:
         drifts = (steps > DRIFT**2) & (steps > noise * np.maximum(ABOVE_NOISE, SURE / np.sqrt(self.count)))
         added_up = self.apart > np.maximum(APART**2, ABOVE_APART * noise)
         return np.repeat(np.where(added_up, np.maximum(steps, DRIFT**2), np.where(drifts, steps, 0)), 3)
+
+    def state(self) -> dict[str, Any]:
+        """All of it."""
+        return vars(self)
+
+    def restore(self, saved: Saved) -> None:
+        """Take over another's `state`. Raises UserError."""
+        self.squares = saved.array("squares", np.float64, (2,), 0)
+        self.echoes = saved.array("echoes", np.float64, (2,))
+        self.count = saved.array("count", np.float64, (1,), 1)
+        self.apart = saved.array("apart", np.float64, (2,), 0)
+        self.recent = saved.array("recent", np.float64, (None, 6))[-2:]
 
 
 @dataclass(frozen=True)

@@ -88,14 +88,8 @@ def _pair_features(area_a, area_b, inside_a, inside_b, objectness, sizes):
     out = np.zeros((len(area_a), 13))
     for i in range(len(area_a)):
         sharp_a, sharp_b, loose_a, loose_b = 0.0, 0.0, 0.0, 0.0  # sums of weights: coverage to the 8th, to the square
-        sure_a, sure_b, said_a, said_b, loosely_a, loosely_b = (
-            0.0,
-            0.0,
-            0.0,
-            0.0,
-            0.0,
-            0.0,
-        )  # and what they are weights of
+        sure_a, sure_b, said_a, said_b = 0.0, 0.0, 0.0, 0.0  # and what they are weights of
+        loosely_a, loosely_b = 0.0, 0.0
         both = 0.0
         strongest, dividing, fit, fit_a, fit_b = 0.0, 0.0, 0.0, 0.0, 0.0
         for q in range(len(objectness)):
