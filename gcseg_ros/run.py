@@ -58,16 +58,8 @@ def map_recording(
         recover(Path(resume).resolve())
         mapper.resume(resume)
     with OutputFolder(output, overwrite) as folder:
-        mapped, stopped = 0, False
-        problems: list[UserError] = []
-        with closing(prefetch(islice(iter(recording), frames.start, frames.stop, frames.step))) as chosen:
-            # what has been detected when the mapping is stopped is still mapped
-            wanted = takewhile(lambda _: not stopped, chosen)
-            with closing(detected_ahead(mapper, wanted)) as detected:
-                for _ in before_error(steps(mapper, detected, folder), problems):
-                    mapped += 1
-                    progress(mapped)
-                    stopped = stopped or interrupted()
+        chosen = islice(iter(recording), frames.start, frames.stop, frames.step)
+        mapped, stopped, problems = map_frames(mapper, chosen, folder, progress, interrupted)
         if mapped == 0 and problems:
             raise problems[0]
         if mapped == 0:
@@ -96,6 +88,27 @@ def map_recording(
     if problems:
         raise UserError(f"{str(problems[0]).removesuffix('.')}; {output} holds {left}.")
     return instances, summary
+
+
+def map_frames(
+    mapper: Mapper,
+    frames: Iterator[Frame],
+    folder: OutputFolder,
+    progress: Callable[[int], None],
+    interrupted: Callable[[], bool],
+) -> tuple[int, bool, list[UserError]]:
+    """How many frames were mapped, whether that was interrupted, and what else ended it, if anything."""
+    mapped, stopped = 0, False
+    problems: list[UserError] = []
+    with closing(prefetch(frames)) as read:
+        # what has been detected when the mapping is stopped is still mapped
+        wanted = takewhile(lambda _: not stopped, read)
+        with closing(detected_ahead(mapper, wanted)) as detected:
+            for _ in before_error(steps(mapper, detected, folder), problems):
+                mapped += 1
+                progress(mapped)
+                stopped = stopped or interrupted()
+    return mapped, stopped, problems
 
 
 def steps(mapper: Mapper, detected: Iterator[Detections], folder: OutputFolder) -> Iterator[None]:
