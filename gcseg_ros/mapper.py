@@ -17,9 +17,10 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.finishing.finishing import finish
 from gcseg_ros.finishing.joining import shipped_model
 from gcseg_ros.finishing.votes import same_colour
-from gcseg_ros.frames import Frame
+from gcseg_ros.frames import Array, Frame
 from gcseg_ros.instances.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.astray import Astray
+from gcseg_ros.mapping.gravity import Gravity
 from gcseg_ros.mapping.left_out import LeftOut
 from gcseg_ros.mapping.pose_refinement import PoseRefinement
 from gcseg_ros.mapping.resumed import Resumed
@@ -86,7 +87,7 @@ class Mapper:
         self._build_view = ViewBuilder(self.config.input)
         self._left_out = LeftOut(self.config.input.depth_max_m)
         self.voxel_map = VoxelMap(self.config.map)
-        self.refine, self.astray = PoseRefinement(self.voxel_map), Astray()
+        self.refine, self.astray, self.gravity = PoseRefinement(self.voxel_map), Astray(), Gravity()
         self._resumed: Resumed | None = None
         # offline, one processor is for tracking while another looks ahead
         threads = LIVE_THREADS if live else max(1, min(LIVE_THREADS, (os.cpu_count() or 1) - 1))
@@ -134,6 +135,7 @@ class Mapper:
             if self._resumed is not None:
                 self._resumed(view)
             self._left_out.outside += self.voxel_map.integrate(view, labels)  # Eq. 3-5, 11
+            self.gravity(view.pose, detections.frame.z_up)
         if keyframe:
             self._left_out.add(detections.frame.depth_m, detections.frame.colour)
             with self._stage("views"):
@@ -151,7 +153,8 @@ class Mapper:
         surface = self.voxel_map.surface()
         groups = self.tracker.evidence.join(self.config.finishing.join_things, same_colour(surface))
         of_tracked = np.array([groups.of(i) for i in range(len(self.tracker.objects) + 1)], np.int64)
-        return self._instance_map(surface, of_tracked[surface.label], surface.share, of_tracked)
+        up = self.gravity.up(surface.normals)
+        return self._instance_map(surface, of_tracked[surface.label], surface.share, of_tracked, up)
 
     def instance_ids(self, labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
         """Tracked ids of any shape -> the instances they belonged to when `cloud` or `instances` was last asked; new ones as they are."""
@@ -165,10 +168,11 @@ class Mapper:
         """The finished map: pieces joined, specks cleaned up; a few seconds."""
         with self._stage("finishing"):
             surface = self.voxel_map.surface()
+            up = self.gravity.up(surface.normals)
             instance, confidence, of_tracked = finish(
-                surface, self.tracker.evidence, self.tracker.borders, self.config.finishing
+                surface, self.tracker.evidence, self.tracker.borders, self.config.finishing, up
             )
-            return self._instance_map(surface, instance, confidence, of_tracked)
+            return self._instance_map(surface, instance, confidence, of_tracked, up)
 
     def save_state(self, path: str | Path) -> None:
         """Write everything that `resume` needs as one file, in one step: the map of the frames that were tracked. Raises UserError where
@@ -210,6 +214,7 @@ class Mapper:
             "map": self.voxel_map,
             "poses": self.refine,
             "astray": self.astray,
+            "gravity": self.gravity,
             "tracking": tracker,
             "objects": tracker.objects,
             "evidence": tracker.evidence,
@@ -238,10 +243,11 @@ class Mapper:
         instance: npt.NDArray[np.int64],
         confidence: npt.NDArray[np.floating],
         of_tracked: npt.NDArray[np.int64],
+        up: Array,
     ) -> InstanceMap:
         self._of_tracked, self._asked = of_tracked, self.tracker.frames
         objects = describe_objects(
-            surface.points, instance, confidence, of_tracked, surface.label, self.tracker.objects
+            surface.points, instance, confidence, of_tracked, surface.label, self.tracker.objects, up
         )
         return InstanceMap(
             surface.points,
@@ -260,6 +266,7 @@ class Mapper:
             *self._left_out.notes(len(voxels), voxels.voxel_m, voxels.reach_m),
             *self.refine.notes(self.tracker.frames),
             *self.astray.notes(),
+            *self.gravity.notes(),
             *(self._resumed.notes() if self._resumed is not None else []),
             *self._build_view.notes(),
             *self.tracker.objects.notes(),

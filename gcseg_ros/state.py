@@ -25,7 +25,7 @@ from gcseg_ros.files import atomic_path, plain
 STATE = "state.npz"
 """The file's name in an output folder."""
 
-FORMAT = 6
+FORMAT = 7
 """Raised by whoever changes what is in the file; other formats are refused."""
 
 MOST_VALUE = float(np.finfo(np.float64).max)

@@ -17,6 +17,10 @@ OTHER_AXES = {name: axis for name, axis in AXES.items() if "z" not in name}
 MOST, NEARLY_ALL = 0.9, 0.95  # shares of the poses
 LEAST = 10  # poses that tell anything
 LOOKS_UP = np.sin(np.radians(5))  # a camera that is level is taken for one that hangs upside down, as robots have them
+NARROWED_DEGREES = (45, 45, 45, 45, 45, 15, 15, 15, 15, 15)  # around the direction, and around the plane across it
+PULL = 0.003  # what the first guess weighs beside the normals: it decides where these leave a direction open
+ALIGNED = np.radians(10)
+LEAST_NORMALS, MOST_NORMALS = 100, 50_000
 
 
 def quarters_to_upright(pose: Array, up: Array = UP) -> int | None:
@@ -39,6 +43,46 @@ def turned_upright(points: npt.NDArray[np.float32], axis: str) -> npt.NDArray[np
     rotation = upright_rotation(axis).astype(np.float32)
     # not a product of matrices, in which a NaN would spread to the other coordinates
     return points[:, np.abs(rotation).argmax(1)] * rotation.sum(1)
+
+
+def rotation_to_z(up: Array) -> Array:
+    """(3, 3): turns a world in which the unit vector `up` (3,) points up so that z does."""
+    middle = up + UP
+    length = np.linalg.norm(middle)
+    if length < 1e-6:
+        return upright_rotation("-z")
+    return 2 * np.outer(middle, middle) / length**2 - np.eye(3)  # half a turn about it
+
+
+def up_of_surfaces(normals: npt.NDArray[np.floating], guess: Array) -> Array:
+    """(3,) The direction, near the unit vector `guess`, that floors and tops face and walls do not.
+
+    Gupta, Arbelaez and Malik, CVPR 2013: the normals (n, 3) that are nearly parallel to it and those that are nearly across it are found, then
+    the direction that fits these best, and so on. `guess` is given back where there are hardly any, or where they lead over 45 degrees away.
+    """
+    normals = some_normals(normals)
+    if len(normals) < LEAST_NORMALS:
+        return guess
+    up = guess
+    for degrees in NARROWED_DEGREES:
+        cosine, narrow = np.abs(normals @ up), np.radians(degrees)
+        parallel, across = normals[cosine > np.cos(narrow)], normals[cosine < np.sin(narrow)]
+        scatter = across.T @ across - parallel.T @ parallel - PULL * len(normals) * np.outer(guess, guess)
+        up = np.linalg.eigh(scatter)[1][:, 0]  # of the least eigenvalue
+        up = up * np.sign(up @ guess)
+    return up if up @ guess > np.cos(np.radians(NARROWED_DEGREES[0])) else guess
+
+
+def share_aligned(normals: npt.NDArray[np.floating], up: Array) -> float:
+    """Of normals (n, 3) of surfaces the share that is parallel to `up` or across it, within 10 degrees."""
+    cosine = np.abs(some_normals(normals) @ up)
+    return float(np.mean((cosine > np.cos(ALIGNED)) | (cosine < np.sin(ALIGNED)))) if len(cosine) else 0.0
+
+
+def some_normals(normals: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """At most MOST_NORMALS of these (n, 3), evenly chosen, of those that are known (not zero)."""
+    known = np.flatnonzero(normals.any(axis=1))
+    return normals[known[:: max(1, -(-len(known) // MOST_NORMALS))]].astype(np.float64)
 
 
 def other_axis_up(poses: Sequence[Array]) -> str | None:

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from gcseg_ros.camera.upright import UP, rotation_to_z
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.finishing.joining import shipped_model
 from gcseg_ros.finishing.piece_graph import piece_graph
 from gcseg_ros.finishing.votes import Ids, Joined, by_votes
+from gcseg_ros.frames import Array
 from gcseg_ros.jit import njit
 from gcseg_ros.joining.agglomeration import AREA
 from gcseg_ros.mapping.voxel_map import Surface
@@ -24,16 +26,16 @@ SMOOTH_NEIGHBOURS, SMOOTH_RADIUS_M = 16, 0.09
 
 
 def finish(
-    surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig
+    surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig, up: Array = UP
 ) -> tuple[Ids, npt.NDArray[np.float32], Ids]:
-    """-> instance (n,) per voxel, 0 = none; confidence (n,) 0..1; instance of each tracked label (max label + 1,)."""
+    """up (3,): the unit vector of the world that points up -> instance (n,) per voxel, 0 = none; confidence (n,) 0..1; instance of each tracked label (max label + 1,)."""
     tracked = surface.label
     if not len(tracked):
         return tracked, surface.share, np.zeros(1, np.int64)
     with ThreadPoolExecutor(1) as pool:  # a second processor has something to do while pieces are joined
         neighbours = pool.submit(_neighbours, surface.points)
         if config.joining == "learned" or (config.joining == "auto" and len(borders)):
-            instance, confidence = _by_learned_decision(surface, evidence, borders, config)
+            instance, confidence = _by_learned_decision(surface, evidence, borders, config, up)
         else:
             instance, confidence = by_votes(surface, evidence, config)
         instance = _smooth(instance, surface, neighbours.result())
@@ -43,8 +45,11 @@ def finish(
     return instance, expected, _label_table(tracked, instance)
 
 
-def _by_learned_decision(surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig) -> Joined:
-    graph, piece = piece_graph(surface, evidence, borders)
+def _by_learned_decision(
+    surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig, up: Array
+) -> Joined:
+    upright = surface if np.array_equal(up, UP) else surface.turned(rotation_to_z(up))
+    graph, piece = piece_graph(upright, evidence, borders)
     joined, roots, iou = shipped_model().join(graph, config.join_probability)
     # an object goes by the label that its root is a facet of; where several do, only the largest of them
     taken: set[int] = set()

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.camera.upright import UP, rotation_to_z
+from gcseg_ros.frames import Array
 from gcseg_ros.tracking.objects import Objects, State, TrackedObject
 
 Box = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -18,7 +20,7 @@ class ObjectInstance:
     """One object. World frame, metres.
 
     axis_aligned_box  (min xyz, max xyz), each (3,)
-    oriented_box      centre (3,), rotation (3,3) whose columns are the box's axes, size (3,); upright (its third axis is z)
+    oriented_box      centre (3,), rotation (3,3) whose columns are the box's axes, size (3,); upright (its third axis points up)
     first_seen, last_seen  names of frames
     state             active | dormant | terminated, at the end of the video so far
     """
@@ -54,6 +56,12 @@ class InstanceMap:
     of_tracked: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
     since: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
 
+    @property
+    def upright_points(self) -> npt.NDArray[np.float32]:
+        """(N, 3) The points in a world that is turned so that its z axis points up, if it does not: as the objects' boxes stand."""
+        up = self.objects[0].oriented_box[1][:, 2] if self.objects else UP
+        return self.points if np.array_equal(up, UP) else (self.points @ rotation_to_z(up).T).astype(np.float32)
+
 
 def labelled_map(
     points: npt.NDArray,
@@ -78,8 +86,9 @@ def describe_objects(
     of_tracked: npt.NDArray,
     tracked_label: npt.NDArray,
     objects: Objects,
+    up: Array = UP,
 ) -> list[ObjectInstance]:
-    """One ObjectInstance per id of `instance` (N,), with the history of the tracked objects that it is made of.
+    """One ObjectInstance per id of `instance` (N,), with the history of the tracked objects that it is made of. Boxes stand along `up` (3,).
 
     An instance that is most of no tracked object has the history of the one it shares most points with, by
     `tracked_label` (N,).
@@ -107,7 +116,7 @@ def describe_objects(
                 points=len(rows),
                 centre=P.mean(axis=0),
                 axis_aligned_box=(P.min(axis=0), P.max(axis=0)),
-                oriented_box=upright_box(P),
+                oriented_box=upright_box(P, up),
                 confidence=float(np.mean(confidence[rows])),
                 first_seen=first.first_seen if first else "",
                 last_seen=last.last_seen if last else "",
@@ -117,11 +126,15 @@ def describe_objects(
     return described
 
 
-def upright_box(points: npt.NDArray[np.float64]) -> Box:
-    """The smallest upright box around points (N, 3): centre (3,), rotation (3, 3) with z up, size (3,) >= 0.
+def upright_box(points: npt.NDArray[np.float64], up: Array = UP) -> Box:
+    """The smallest upright box around points (N, 3): centre (3,), rotation (3, 3) whose third axis is the unit vector `up` (3,), size (3,) >= 0.
 
     The ground rectangle is the minimum-area one (rotating calipers on the convex hull).
     """
+    if not np.array_equal(up, UP):
+        turn = rotation_to_z(up)
+        centre, rotation, size = upright_box(points @ turn.T)
+        return centre @ turn, turn.T @ rotation, size
     low, high = points[:, 2].min(), points[:, 2].max()
     (cx, cy), (width, depth), angle = cv2.minAreaRect(points[:, :2].astype(np.float32))
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))

@@ -6,6 +6,7 @@ the time spent looking at it. Integrating a frame and looking one up cost the fr
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -171,6 +172,13 @@ class Surface:
         self.lab = sums[:, LAB:] / w
         self.label = labels[:, 0].astype(np.int64)
         self.share = votes[:, 0] / np.maximum(votes.sum(axis=1), 1e-9)
+
+    def turned(self, rotation: npt.NDArray[np.float64]) -> Surface:
+        """The same in a world that is turned (3, 3)."""
+        turned = copy(self)
+        turned.points = (self.points @ rotation.T).astype(np.float32)
+        turned.normals = (self.normals @ rotation.T).astype(np.float32)
+        return turned
 
     @cached_property
     def colours(self) -> npt.NDArray[np.uint8]:

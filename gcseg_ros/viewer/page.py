@@ -45,7 +45,7 @@ def page(instances: InstanceMap, title: str, most_points: int = MOST_POINTS) -> 
     """The page's HTML. Of larger clouds `most_points` are shown, evenly chosen. Raises UserError for more than 65535 objects."""
     total = len(instances.points)
     chosen = np.linspace(0, total - 1, min(total, most_points)).astype(np.int64)
-    points = instances.points[chosen].astype(np.float64)
+    points = instances.upright_points[chosen].astype(np.float64)
     ids, number = np.unique(np.maximum(instances.instance[chosen], 0), return_inverse=True)
     if not len(ids) or ids[0] != 0:
         ids, number = np.append(0, ids), number + 1

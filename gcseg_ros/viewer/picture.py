@@ -24,13 +24,13 @@ LEAST_SPACING_M, MOST_SPACING_M = 1e-3, 0.1  # of points that are drawn
 
 
 def render_picture(instances: InstanceMap, size: tuple[int, int] = (1800, 800)) -> npt.NDArray[np.uint8]:
-    """True colours on the left, instances on the right: (height, width, 3) uint8 RGB. z is up.  size: (width, height).
+    """True colours on the left, instances on the right: (height, width, 3) uint8 RGB, upright.  size: (width, height).
 
     Stray points, the ceiling and near walls are left out, so that what stands in the room is seen.
     """
     panel = size[0] // 2, size[1]
     one_each = distinct(instances.points, LEAST_SPACING_M)  # what is drawn again hides what is drawn
-    points, ids = instances.points[one_each].astype(np.float64), instances.instance[one_each]
+    points, ids = instances.upright_points[one_each].astype(np.float64), instances.instance[one_each]
     if len(points) < 10:
         return np.broadcast_to(BACKGROUND, (panel[1], 2 * panel[0], 3)).astype(np.uint8)
     azimuth = best_view(points, ids)
