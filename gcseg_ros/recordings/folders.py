@@ -146,7 +146,7 @@ class FolderRecording(Recording):
         if axis is not None:
             self.notes.append(
                 f"By the poses it is the world's {axis} axis that points up, and not z: images are not turned (input.turn), and objects "
-                f"are found less well than in a world whose z axis points up: take --option up={axis}."
+                f"are found along the up of floors, tops and walls. Take --option up={axis}, and the map stands upright too."
                 + (" If the camera hangs upside down instead: input.turn=half." if axis == "-z" else "")
             )
         return axis is None

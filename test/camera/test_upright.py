@@ -6,7 +6,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from gcseg_ros.camera.upright import other_axis_up, quarters_to_upright, turned_upright
+from gcseg_ros.camera.upright import (
+    UP,
+    other_axis_up,
+    quarters_to_upright,
+    rotation_to_z,
+    share_aligned,
+    turned_upright,
+    up_of_surfaces,
+)  # fmt: skip
 
 LEVEL = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0.0]])
 """Camera to world: along the world's x axis, z up."""
@@ -81,3 +89,68 @@ def test_points_are_turned_upright_and_none_is_mirrored(name):
     assert np.allclose(turned[:, 2], room[:, 2]), "up is up"
     rotation = np.linalg.lstsq(lying.astype(float), turned.astype(float), rcond=None)[0]
     assert np.isclose(np.linalg.det(rotation), 1, atol=1e-4)
+
+
+def turned_room(seed, floor=300, walls=300, things=200):
+    """Normals of a room's floor and walls, with a sensor's noise, and of things that face anywhere; all turned. And what points up then."""
+    rng = np.random.default_rng(seed)
+    headings = rng.uniform(0, 2 * np.pi) + np.pi / 2 * rng.integers(0, 4, walls)
+    normals = np.concatenate(
+        [
+            np.tile(UP, (floor, 1)),
+            np.column_stack([np.cos(headings), np.sin(headings), np.zeros(walls)]),
+            rng.normal(size=(things, 3)),
+        ]
+    )
+    normals += rng.normal(0, 0.05, normals.shape)
+    turn = Rotation.random(random_state=seed).as_matrix()
+    return normals / np.linalg.norm(normals, axis=1, keepdims=True) @ turn.T, turn @ UP
+
+
+def degrees(a, b):
+    return np.degrees(np.arccos(np.clip(a @ b, -1, 1)))
+
+
+def tilted(up, by_degrees, seed):
+    """A unit vector so far from `up`."""
+    across = np.cross(up, np.random.default_rng(seed).normal(size=3))
+    return Rotation.from_rotvec(np.radians(by_degrees) * across / np.linalg.norm(across)).apply(up)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 35))
+def test_floors_and_walls_say_what_points_up(seed, off):
+    normals, up = turned_room(seed)
+    assert degrees(up_of_surfaces(normals, tilted(up, off, seed)), up) < 3
+
+
+@given(st.integers(0, 10_000), st.floats(0, 35))
+def test_walls_or_a_floor_alone_are_enough(seed, off):
+    for parts in ({"floor": 0}, {"walls": 0}):
+        normals, up = turned_room(seed, things=0, **parts)
+        assert degrees(up_of_surfaces(normals, tilted(up, off, seed)), up) < 5
+
+
+@given(st.integers(0, 10_000))
+def test_the_guess_stays_where_surfaces_do_not_say_what_points_up(seed):
+    rng = np.random.default_rng(seed)
+    guess = tilted(UP, rng.uniform(0, 180), seed)
+    assert (up_of_surfaces(np.zeros((5000, 3), np.float32), guess) == guess).all(), "normals that are not known"
+    assert (up_of_surfaces(turned_room(seed)[0][:50], guess) == guess).all(), "hardly any"
+    wall = tilted(guess, 90, seed) + rng.normal(0, 1e-3, (1000, 3))
+    assert degrees(up_of_surfaces(wall, guess), guess) < 3, "one wall, which leaves open how far its top is tilted"
+    assert degrees(up_of_surfaces(turned_room(seed)[0], guess), guess) <= 45
+
+
+def test_aligned_is_what_is_level_or_upright():
+    slope = np.array([[0, np.sin(np.radians(a)), np.cos(np.radians(a))] for a in (0, 9, 11, 45, 79, 81, 90, 180)])
+    assert share_aligned(slope, UP) == 5 / 8
+    assert share_aligned(np.zeros((3, 3)), UP) == 0
+
+
+@given(st.integers(0, 10_000))
+def test_a_world_is_turned_so_that_up_becomes_z(seed):
+    for up in (tilted(UP, np.random.default_rng(seed).uniform(0, 180), seed), UP, -UP):
+        turn = rotation_to_z(up)
+        np.testing.assert_allclose(turn @ up, UP, atol=1e-9)
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-9)
+        assert np.linalg.det(turn) > 0

@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.finishing.finishing import finish
@@ -238,6 +239,21 @@ def test_boxes_are_upright_and_tight():
     np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-9)
     local = (inside @ R.T + [5, 6, 7] - centre) @ rotation
     assert (np.abs(local) <= size / 2 + 1e-5).all()
+
+
+def test_boxes_stand_along_what_points_up():
+    rng = np.random.default_rng(2)
+    points = rng.uniform(-1, 1, (300, 3)) * [1, 0.3, 0.8]
+    turn = Rotation.random(random_state=3).as_matrix()
+    centre, rotation, size = upright_box(points @ turn.T + [1, 2, 3], turn[:, 2])
+    level = upright_box(points)
+    np.testing.assert_allclose(centre, turn @ level[0] + [1, 2, 3], atol=1e-5)
+    np.testing.assert_allclose(rotation[:, 2], turn[:, 2], atol=1e-9)
+    np.testing.assert_allclose(sorted(size), sorted(level[2]), atol=1e-4)
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-9)
+    local = (points @ turn.T + [1, 2, 3] - centre) @ rotation
+    assert (np.abs(local) <= size / 2 + 1e-5).all()
+    assert np.linalg.det(rotation) > 0
 
 
 def test_objects_carry_the_history_of_what_they_are_made_of():

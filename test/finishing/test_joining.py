@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 from toy_surfaces import VOXEL_M, graph, patch, strip, surface
 
+from gcseg_ros.camera.upright import UP, rotation_to_z
 from gcseg_ros.config import FinishingConfig
 from gcseg_ros.errors import UserError
 from gcseg_ros.finishing.finishing import finish
@@ -492,3 +493,22 @@ def test_a_confidence_that_is_for_other_objects_is_refused(changes):
     JoiningModel.of(arrays, PieceGraph)
     with pytest.raises(ValueError, match=r"its trees|of its trees|confidence"):
         JoiningModel.of({**arrays, **changes}, PieceGraph)
+
+
+def test_joining_does_not_depend_on_how_the_world_is_turned():
+    """A table of four pieces on a floor, a wall behind it: the decision knows above from below."""
+    parts = [
+        (patch([0, 0, 0], [2.4, 0, 0], [0, 2.4, 0]), 1),
+        (patch([0, 2.4, 0], [2.4, 0, 0], [0, 0, 2.1]), 2),
+        (patch([0.6, 0.6, 0.75], [0.6, 0, 0], [0, 0.6, 0]), 3),
+        (patch([1.2, 0.6, 0.75], [0.6, 0, 0], [0, 0.6, 0]), 4),
+        (patch([0.6, 0.6, 0], [0, 0.6, 0], [0, 0, 0.75]), 5),
+        (patch([0.9, 0.8, 0.78], [0.3, 0, 0], [0, 0.2, 0]), 6),
+    ]
+    seen, config = surface(parts), FinishingConfig(joining="learned")
+    instance, confidence, _ = finish(seen, Evidence(), Borders(), config)
+    turn = rotation_to_z(np.array([0.48, -0.6, 0.64]))
+    other, otherwise, _ = finish(seen.turned(turn.T), Evidence(), Borders(), config, turn.T @ UP)
+    assert (other == instance).all()
+    np.testing.assert_allclose(otherwise, confidence, atol=0.02)
+    assert len(np.unique(instance)) > 1

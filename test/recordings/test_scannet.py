@@ -391,7 +391,7 @@ def test_a_world_whose_z_axis_does_not_point_up_is_told(tmp_path, axis):
     assert {frame.z_up for frame in recording} == {False}
     (note,) = recording.notes
     assert f"world's {axis} axis that points up, and not z: images are not turned" in note
-    assert f"take --option up={axis}." in note
+    assert f"Take --option up={axis}, and" in note
     told = open_recording(tmp_path, up=axis)
     assert {frame.z_up for frame in told} == {True}
     assert [f"The world's {axis} axis points up: its poses are turned" in note for note in told.notes] == [True]

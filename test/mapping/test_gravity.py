@@ -1,0 +1,93 @@
+"""Which way is up in the map's world: told, contradicted by what is seen, or found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from gcseg_ros.camera.upright import UP
+from gcseg_ros.config import load_config
+from gcseg_ros.errors import UserError
+from gcseg_ros.mapper import Mapper
+from gcseg_ros.mapping.gravity import Gravity
+from gcseg_ros.recordings import open_recording
+from gcseg_ros.state import Saved
+
+TILTED = Rotation.from_euler("xy", [20, 10], degrees=True).as_matrix()
+TURNED = Rotation.from_euler("xy", [-70, 25], degrees=True).as_matrix()
+LEVEL = np.eye(4)
+LEVEL[:3, :3] = [[0, 0, 1], [-1, 0, 0], [0, -1, 0]]
+"""Camera to world, in which it looks along the x axis."""
+
+
+def normals(world=UP, sloped=0, seed=0):
+    """Of a floor, of walls and of a slope of 20 degrees."""
+    rng = np.random.default_rng(seed)
+    slope = [0, np.sin(np.radians(20)), np.cos(np.radians(20))]
+    faces = [[0, 0, 1]] * 400 + [[1, 0, 0]] * 200 + [[0, 1, 0]] * 200 + [slope] * sloped
+    return (np.array(faces) + rng.normal(0, 0.03, (len(faces), 3))) @ world.T
+
+
+def looked(world, z_up, down=15.0):
+    """After views of a camera that looks about and a little down in a world that was turned so."""
+    gravity = Gravity()
+    for heading in range(0, 360, 20):
+        pose = LEVEL.copy()
+        pose[:3, :3] = world @ Rotation.from_euler("ZY", [heading, down], degrees=True).as_matrix() @ LEVEL[:3, :3]
+        gravity(pose, z_up)
+    return gravity
+
+
+def test_a_z_axis_that_points_up_is_believed_to_the_bit():
+    gravity = looked(np.eye(3), True)
+    assert (gravity.up(normals(np.eye(3))) == UP).all()
+    assert (gravity.up(normals(np.eye(3), sloped=600)) == UP).all(), "an attic"
+    assert (gravity.up(np.zeros((0, 3), np.float32)) == UP).all(), "nothing is mapped yet"
+    assert gravity.notes() == []
+
+
+def test_a_z_axis_that_floors_and_walls_contradict_is_not_believed_and_that_is_told():
+    gravity = looked(TILTED, True)
+    assert gravity.up(normals(TILTED)) @ TILTED[:, 2] > np.cos(np.radians(1))
+    (note,) = gravity.notes()
+    assert "The world's z axis does not point up: floors, tops and walls are 22 degrees off it" in note
+    gravity.up(normals(np.eye(3)))
+    assert gravity.notes() == [], "it is said of the map that was last looked at"
+
+
+@pytest.mark.parametrize("world", [TURNED, TURNED @ TURNED, np.diag([1, -1, -1.0])])
+def test_where_up_is_not_known_it_is_found(world):
+    gravity = looked(world, False)
+    assert gravity.up(normals(world)) @ world[:, 2] > np.cos(np.radians(1))
+    assert gravity.up(np.zeros((0, 3))) @ world[:, 2] > np.cos(np.radians(16)), "the images' upper edge is above"
+    assert gravity.notes() == []
+
+
+def test_it_goes_on_where_it_was_saved():
+    gravity, other = looked(TURNED, False), Gravity()
+    other.restore(Saved("gravity", 0, gravity.state()))
+    assert (other.up(normals(TURNED)) == gravity.up(normals(TURNED))).all()
+    for broken in ({"z_up": 2}, {"upwards": np.zeros(2)}, {"upwards": np.array([0, 0, np.nan])}):
+        with pytest.raises(UserError):
+            other.restore(Saved("gravity", 0, {**gravity.state(), **broken}))
+
+
+@pytest.mark.parametrize(("world", "z_up"), [(TURNED, False), (TILTED, True)])
+def test_a_map_in_a_world_that_is_not_upright_has_upright_boxes_and_the_objects_of_one_that_is(world, z_up):
+    turn = np.eye(4)
+    turn[:3, :3] = world
+    frames = list(open_recording("synthetic:7:demo:12"))
+    maps = []
+    for moved in (frames, [replace(frame, pose=turn @ frame.pose, z_up=z_up) for frame in frames]):
+        mapper = Mapper(load_config(None, ["views.most=0"]))
+        for frame in moved:
+            mapper.step(frame)
+        maps.append(mapper.instances())
+        assert len(mapper.gravity.notes()) == (moved is not frames and z_up)
+    for found in maps[1].objects:
+        assert found.oriented_box[1][:, 2] @ world[:, 2] > np.cos(np.radians(1.5))
+    heights = [np.ptp(np.percentile(found.upright_points[:, 2], (1, 99))) for found in maps]
+    assert heights[1] == pytest.approx(heights[0], abs=0.1)
+    large = [sum(found.points > 500 for found in one.objects) for one in maps]
+    assert large[1] == pytest.approx(large[0], abs=1)
