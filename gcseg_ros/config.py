@@ -197,7 +197,11 @@ class PropagationConfig(Part):
 class TrackingConfig(Part):
     """Association of masks over time (Algorithm 1) and the granularity of objects."""
 
-    keyframe_stride: int = Field(2, ge=1, description="frames from one keyframe to the next")
+    keyframe_stride: int = Field(
+        2,
+        ge=1,
+        description="frames from one keyframe to the next, at most: one that shows much that is new is a keyframe, too",
+    )
     association: Literal["map", "algorithm1"] = Field(
         "map", description="through the map's labels, or Algorithm 1 of the paper"
     )

@@ -37,6 +37,7 @@ class View:
     picture     (h * n, w * n, 3) uint8 RGB before it was reduced; that of a restored view is its colour
     weight      (h, w) float32: how many frames depth_m is the mean of; None where it is not filtered
     quarters    right angles by which it is the frame turned clockwise
+    overlap     share 0..1 of the measured depth that lies where the view before it saw something
     """
 
     name: str
@@ -50,6 +51,7 @@ class View:
     picture: npt.NDArray[np.uint8]
     weight: Image | None = None
     quarters: int = 0
+    overlap: float = 0.0
 
     @classmethod
     def of(
@@ -63,6 +65,7 @@ class View:
         picture: npt.NDArray[np.uint8] | None = None,
         weight: Image | None = None,
         quarters: int = 0,
+        overlap: float = 0.0,
     ) -> View:
         """A view from what was seen: normals and Lab are computed."""
         lab = cv2.cvtColor(cv2.bilateralFilter(colour, 5, 25, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
@@ -70,7 +73,9 @@ class View:
         lab[..., 1:] -= 128
         normals = normals_from(depth_m, intrinsics.pinhole)
         picture = colour if picture is None else picture
-        return cls(name, colour, measured_m, depth_m, normals, lab, intrinsics, pose, picture, weight, quarters)
+        return cls(
+            name, colour, measured_m, depth_m, normals, lab, intrinsics, pose, picture, weight, quarters, overlap
+        )
 
     @property
     def whole_camera(self) -> CameraIntrinsics:
@@ -134,16 +139,20 @@ class ViewBuilder:
         width, height = k.width, k.height
         measured = decimate(frame.depth_m, factor, np.float32(self.config.depth_max_m))
         depth, weight = measured, (measured > 0).astype(np.float32)
-        last = self.previous
-        if last and last.weight is not None and last.weight.shape == measured.shape and self.config.filter_frames > 0:
+        last, overlap = self.previous, 0.0
+        if last and last.weight is not None and last.weight.shape == measured.shape:
             motion = np.linalg.inv(frame.pose) @ last.pose
             cameras = last.intrinsics.pinhole, k.pinhole
             predicted, support = warp(last.depth_m, last.weight, last.normals, motion, *cameras)
-            depth, weight = fuse(measured, predicted, support, np.float32(self.config.filter_frames))
+            overlap = float((predicted[measured > 0] > 0).mean()) if measured.any() else 1.0
+            if self.config.filter_frames > 0:
+                depth, weight = fuse(measured, predicted, support, np.float32(self.config.filter_frames))
         colour = picture = frame.colour[: height * factor, : width * factor]
         if factor > 1:
             colour = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        self.previous = View.of(frame.name, colour, measured, depth, k, frame.pose, picture, weight, self.quarters)
+        self.previous = View.of(
+            frame.name, colour, measured, depth, k, frame.pose, picture, weight, self.quarters, overlap
+        )
         return self.previous
 
     def _reduced(self, camera: CameraIntrinsics) -> tuple[int, CameraIntrinsics]:

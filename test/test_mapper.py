@@ -121,6 +121,15 @@ def test_the_live_cloud_is_the_same_surface(result, finished):
     assert len(live.of_tracked) == len(mapper.tracker.objects) + 1
 
 
+def test_a_frame_that_shows_something_new_has_masks_of_its_own_whatever_the_stride(frames):
+    aside = frames[0].pose.copy()
+    aside[:3, :3] = Rotation.from_euler("z", 90, degrees=True).as_matrix() @ aside[:3, :3]
+    for settings in ((), ("input.filter_frames=0",)):
+        mapper, labels = mapped([frames[0], replace(frames[1], pose=aside), frames[2], frames[3]], *settings)
+        assert mapper.statistics()["keyframes"] == 3
+        assert (labels[1] > 0)[frames[1].depth_m > 0].mean() > 0.85
+
+
 def test_live_labels_can_be_shown_with_the_ids_of_the_cloud(frames):
     mapper, labels = mapped(frames[:8])
     live = mapper.cloud()

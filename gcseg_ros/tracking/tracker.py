@@ -21,6 +21,7 @@ from gcseg_ros.tracking.objects import Objects
 from gcseg_ros.views import View
 
 LATELY = 30  # frames; ids of what was seen since are not taken back, and they are not looked through more often
+LEAST_OVERLAP = 0.7  # of a view with the one before it; below, propagated masks leave too much of it without any
 MANY = 8192  # ids given since they were last looked through, after which they are again
 
 
@@ -64,8 +65,12 @@ class Tracker:
         self.looked_through = 0  # the frame at which ids were last looked through for those that can be taken back
 
     def detect(self, view: View) -> Proposals | None:
-        """The masks of a keyframe; None of any other view. S1: Eq. 2. Once for each view, in order; may run ahead of `step`."""
-        due, self.seen = self.seen % self.config.keyframe_stride == 0, self.seen + 1
+        """The masks of a keyframe; None of any other view. S1: Eq. 2. Once for each view, in order; may run ahead of `step`.
+
+        A view that shows much that the one before it did not is a keyframe whatever the stride: frames that are far apart.
+        """
+        due = self.seen % self.config.keyframe_stride == 0 or view.overlap < LEAST_OVERLAP
+        self.seen += 1
         if self.background is not None:
             return self.background(view, due)
         return self.generate(view) if due else None
