@@ -31,13 +31,11 @@ from gcseg_ros.recordings import open_recording
 from gcseg_ros.recordings.synthetic.recording import CAMERA, SyntheticRecording, TruthBuilder
 
 ROOMS = ["synthetic:6001:living:60", "synthetic:6003:office:60", "synthetic:6008:lounge:60"]
-LIDAR = 256, 192
 THROWN = range(20, 25)  # frames
 
 
-def of_lidar(frame: Frame, index: int) -> Frame:
+def of_lidar(frame: Frame, width: int, height: int) -> Frame:
     """As a phone's recording is read: depth of few pixels, colour of many."""
-    width, height = LIDAR
     depth, camera = nearest_pixels(frame.depth_m, height, width), frame.intrinsics.scaled(width, height)
     depth, camera = as_fine_as_colour(depth, camera, frame.colour)
     colour = register_colour(frame.colour, frame.intrinsics, camera)
@@ -73,7 +71,8 @@ CAMERAS: dict[str, tuple[CameraIntrinsics, Callable[[Frame, int], Frame]]] = {
     "held upright, images on their side": (CAMERA, lambda frame, index: frame.turned(1)),
     "848x480 (RealSense)": (realsense(848, 480, 615), lambda frame, index: frame),
     "1280x720 (RealSense)": (realsense(1280, 720, 920), lambda frame, index: frame),
-    "depth 256x192 (a phone's LiDAR)": (CAMERA, of_lidar),
+    "depth 256x192 (a phone's LiDAR)": (CAMERA, lambda frame, index: of_lidar(frame, 256, 192)),
+    "depth 160x120": (CAMERA, lambda frame, index: of_lidar(frame, 160, 120)),
     "without colour": (CAMERA, grey),
     "five frames a metre off": (CAMERA, thrown),
     "a world that lies anyhow": (CAMERA, turned(LYING, z_up=False)),

@@ -203,7 +203,7 @@ class ViewBuilder:
 
 
 def image_of_view(image: npt.NDArray[Any], view: View) -> npt.NDArray[Any]:
-    """An image of a frame's labels (H, W), as large as the frame or a multiple of it, or as depth that was repeated for it
+    """An image of a frame's labels (H, W), as large as the frame or a multiple of it, or as depth that was made finer for it
     (`as_fine_as_colour`), as its view sees it (h, w): turned as the view is, and one pixel of each block."""
     height, width = view.depth_m.shape
     whole = np.rot90(view.picture, view.quarters)

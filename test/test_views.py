@@ -133,7 +133,7 @@ def test_flying_pixels_are_not_lifted():
 
 
 @pytest.mark.parametrize("turn", TURNS)
-def test_an_image_of_depth_s_pixels_is_seen_as_the_view_sees_depth_that_was_repeated(turn):
+def test_an_image_of_depth_s_pixels_is_seen_as_the_view_sees_depth_that_was_made_finer(turn):
     truth = np.random.default_rng(0).integers(1, 5, (192, 256)).astype(np.uint16)
     colour, camera = np.zeros((480, 640, 3), np.uint8), CameraIntrinsics(256, 192, 200.0, 200.0, 127.5, 95.5)
     depth, fine = as_fine_as_colour(truth.astype(np.float32), camera, colour)

@@ -12,6 +12,7 @@ from gcseg_ros.frames import Array, CameraIntrinsics, back_project, nearest_pixe
 
 DEFAULT_DEPTH_M = 2.0  # for pixels without depth, in an image without any
 SIDES_PX = 640, 320  # of depth's longer side, where it has less than the least, and colour has more
+ONE_SURFACE_M, ONE_SURFACE = 0.02, 0.02  # m, and share of depth, that neighbours of one surface differ by at most
 TOLD_BY = 0.5  # share of the pixels that must have depth, to tell what both cameras see
 NARROW = 0.8  # share of depth that colour sees; below it is told
 
@@ -19,7 +20,7 @@ NARROW = 0.8  # share of depth that colour sees; below it is told
 def as_fine_as_colour(
     depth_m: npt.NDArray[np.float32], camera: CameraIntrinsics, colour: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.float32], CameraIntrinsics]:
-    """Depth of few pixels (a phone's LiDAR: 256x192) with each repeated, and its camera: a frame has depth's pixels, and what
+    """Depth of few pixels (a phone's LiDAR: 256x192) made finer, and its camera: a frame has depth's pixels, and what
     a finer image shows between them would be lost. Other depth as it is."""
     height, width = depth_m.shape
     longer, most = max(height, width), max(colour.shape[:2])
@@ -27,7 +28,20 @@ def as_fine_as_colour(
     if longer >= min(SIDES_PX) or side <= longer:
         return depth_m, camera
     fine = camera.scaled(round(width * side / longer), round(height * side / longer))
-    return nearest_pixels(depth_m, fine.height, fine.width), fine
+    return finer(depth_m, fine.height, fine.width), fine
+
+
+def finer(depth_m: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
+    """Depth in more pixels: between four that are on one surface a point of it, elsewhere each repeated. Repeated pixels are steps, and each
+    lies beside the surface on the same side of its block: registration would follow them away."""
+    nearest = nearest_pixels(depth_m, height, width)
+    linear = cv2.resize(depth_m, (width, height), interpolation=cv2.INTER_LINEAR)
+    v, u = (
+        np.maximum((np.arange(n) + 0.5) * of / n - 0.5, 0).astype(int) for n, of in zip((height, width), depth_m.shape)
+    )
+    four = np.ones((2, 2), np.uint8)
+    low, high = (change(depth_m, four, anchor=(0, 0))[np.ix_(v, u)] for change in (cv2.erode, cv2.dilate))
+    return np.where((low > 0) & (high - low < ONE_SURFACE_M + ONE_SURFACE * low), linear, nearest)
 
 
 def apart(T_colour_depth: Array) -> Array | None:

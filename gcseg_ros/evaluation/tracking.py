@@ -123,7 +123,7 @@ def table_of(counts: dict[tuple[int, int], int]) -> npt.NDArray[np.int64]:
 
 def compare_folders(truth: str | Path, labels: str | Path, void: Collection[int] = ()) -> TrackingQuality:
     """Frames of the same name in two folders of 16-bit label PNGs (SCENE/instance, OUT/labels), in the truth's pixels: labels have more
-    where depth was repeated (`as_fine_as_colour`). Raises UserError."""
+    where depth was made finer (`as_fine_as_colour`). Raises UserError."""
     truth, labels = Path(truth), Path(labels)
     names = sorted({file.name for file in truth.glob("*.png")} & {file.name for file in labels.glob("*.png")})
     if not names:

@@ -75,17 +75,41 @@ def test_share_of_depth_that_a_narrow_colour_camera_sees():
     assert share_in_colour(narrow, depth, CAMERA, beside) == 0
 
 
-def test_depth_of_few_pixels_is_repeated_where_colour_is_finer():
+def test_depth_of_few_pixels_is_made_finer_where_colour_is():
     camera = CameraIntrinsics(256, 192, 200.0, 200.0, 127.5, 95.5)
-    depth = np.random.default_rng(0).uniform(1, 4, (192, 256)).astype(np.float32)
+    depth = np.random.default_rng(0).choice([1.0, 2, 3, 4], (192, 256)).astype(np.float32)
     found, fine = as_fine_as_colour(depth, camera, np.zeros((1440, 1920, 3), np.uint8))
     assert (fine.width, fine.height, fine.fx) == (640, 480, 500.0)
     v, u = np.mgrid[:480, :640]
     # every pixel has the depth of the one in which its middle lies
     x, y = (u - fine.cx) / fine.fx * camera.fx + camera.cx, (v - fine.cy) / fine.fy * camera.fy + camera.cy
-    np.testing.assert_array_equal(
-        found, depth[np.floor(y + 0.5 + 1e-9).astype(int), np.floor(x + 0.5 + 1e-9).astype(int)]
+    np.testing.assert_allclose(
+        found, depth[np.floor(y + 0.5 + 1e-9).astype(int), np.floor(x + 0.5 + 1e-9).astype(int)], rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("size", [(160, 120), (256, 192), (192, 256)])
+def test_a_surface_stays_smooth_in_depth_that_was_made_finer_and_its_edges_sharp(size):
+    """A floor seen from 1.3 m, with a box of 1 m before it and a hole. Were pixels repeated it would be stairs of some centimetres."""
+
+    def seen(camera):
+        v, u = np.mgrid[: camera.height, : camera.width]
+        floor = 1.3 / ((v - camera.cy) / camera.fy * np.cos(0.4) + np.sin(0.4))
+        depth = np.where((floor > 0) & (floor < 4), floor, 0)
+        x, y = (u + 0.5) / camera.width, (v + 0.5) / camera.height
+        return np.where((abs(x - 0.5) < 0.1) & (y > 0.5), 1.0, depth).astype(np.float32)
+
+    camera = CameraIntrinsics(*size, 0.8 * max(size), 0.8 * max(size), (size[0] - 1) / 2, (size[1] - 1) / 2)
+    found, fine = as_fine_as_colour(seen(camera), camera, np.zeros((size[1] * 8, size[0] * 8, 3), np.uint8))
+    true = seen(fine)
+    both = (found > 0) & (true > 0) & ((found == 1) == (true == 1))
+    away_from_the_edge = both.copy()
+    away_from_the_edge[:, abs(np.arange(fine.width) / fine.width - 0.5) < 0.13] = False
+    off = np.abs(found - true)[away_from_the_edge]
+    assert np.quantile(off, 0.95) < 0.005
+    assert off.mean() < 0.0015
+    assert not ((found > 0) & (found < 0.999)).any()  # nothing is between a surface and no depth
+    assert (np.minimum(np.abs(found - 1), np.abs(found - true))[both] < 0.1).all()  # nor between the box and the floor
 
 
 @pytest.mark.parametrize(

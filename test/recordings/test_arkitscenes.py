@@ -140,7 +140,7 @@ def test_depth_counts_from_a_level_of_confidence_on(tmp_path):
 
 
 def test_the_finer_colour_of_raw_is_taken(tmp_path):
-    """vga_wide has the same camera in 640x480: the frame has its pixels, each with the depth of the LiDAR's pixel in which it lies."""
+    """vga_wide has the same camera in 640x480: the frame has its pixels, their middle ones have the depth of the LiDAR's."""
     (view,) = make_views(1)
     video = write_arkitscenes(tmp_path, [view])
     stem = f"{video.name}_100.000"
@@ -151,7 +151,8 @@ def test_the_finer_colour_of_raw_is_taken(tmp_path):
     (frame,) = open_recording(video)
     np.testing.assert_array_equal(frame.colour, fine)
     np.testing.assert_allclose(frame.intrinsics.matrix, [[530, 0, 320], [0, 531, 241], [0, 0, 1]])
-    np.testing.assert_allclose(frame.depth_m[20::40, 20::40], view.depth_mm / 1000, atol=1e-6)
+    # half a pixel from the middle of 40, between neighbours that may be of one surface
+    np.testing.assert_allclose(frame.depth_m[20::40, 20::40], view.depth_mm / 1000, atol=0.003)
     for file in (video / "vga_wide_intrinsics").iterdir():
         file.unlink()
     check_frames(open_recording(video), [view])
