@@ -10,15 +10,14 @@ import io
 import json
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from gcseg_ros import __version__
-from gcseg_ros.commands.endings import INTERRUPTED, Signals, exit_status, explanation
+from gcseg_ros.commands.endings import INTERRUPTED, Signals, ended
 from gcseg_ros.commands.query import query
 from gcseg_ros.commands.weights import app as weights
 from gcseg_ros.consoles import console, errors, print_line, print_table
@@ -69,27 +68,19 @@ def main(arguments: list[str] | None = None) -> int:
     # before numpy is imported: its matrices are small here, and more threads only wait for each other
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with Signals() as signals:
-        try:
+
+        def command() -> Any:
             status = app(arguments, prog_name="gcseg", standalone_mode=False, obj=signals)
-            if signals.status:
-                raise KeyboardInterrupt  # typer has made a status of it
-            if sys.stdout is not None:  # as it is where the caller has closed it
+            if sys.stdout is not None and not signals.status:  # it is None where the caller has closed it
                 sys.stdout.flush()
-            return status if isinstance(status, int) else 0
-        except BaseException as error:
-            signals.end()
-            if debug:
-                traceback.print_exc()
-            # a signal within compiled code may come out as any exception
-            sentence = signals.aborted if signals.status else explanation(error)
-            status = signals.status or exit_status(error)
-            if sentence:
-                print_line(f"gcseg: {sentence}", "red", errors)
-            if own_process and signals.status:
-                with contextlib.suppress(OSError):  # of a reader that is gone
-                    print(end="", flush=True)
-                os._exit(status)  # Python's own end crashes where a compiled package was cut off while it was imported
             return status
+
+        status = ended(signals, command, lambda sentence: print_line(f"gcseg: {sentence}", "red", errors), debug)
+        if own_process and signals.status:
+            with contextlib.suppress(OSError):  # of a reader that is gone
+                print(end="", flush=True)
+            os._exit(status)  # Python's own end crashes where a compiled package was cut off while it was imported
+        return status
 
 
 @app.callback(invoke_without_command=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
 
-from gcseg_ros.commands.endings import INTERRUPTED, Signals, exit_status, explanation
+from gcseg_ros.commands.endings import INTERRUPTED, Signals, ended, print_error
 
 
 def run(command: Callable[..., Any], arguments: list[str] | None = None, interrupted: str = "Interrupted.") -> int:
@@ -20,24 +19,17 @@ def run(command: Callable[..., Any], arguments: list[str] | None = None, interru
     interrupted: what is said after Ctrl-C
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in arguments
     app = typer.Typer(add_completion=False)
     app.command()(command)
-    with Signals() as signals:
-        try:
-            status = app([a for a in arguments if a != "--debug"], standalone_mode=False)
-            if signals.status or status == INTERRUPTED:
-                raise KeyboardInterrupt  # typer has made a status of it
-            return status if isinstance(status, int) else 0
-        except BaseException as error:
-            signals.end()
-            if debug:
-                traceback.print_exc()
-            stopped = signals.status or isinstance(error, KeyboardInterrupt)
-            sentence = interrupted if stopped else explanation(error)
-            if sentence:
-                print(f"error: {sentence}", file=sys.stderr)
-            return signals.status or (INTERRUPTED if stopped else exit_status(error))
+
+    def work() -> Any:
+        status = app([argument for argument in arguments if argument != "--debug"], standalone_mode=False)
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt  # typer has made a status of it
+        return status
+
+    with Signals(interrupted) as signals:
+        return ended(signals, work, print_error, "--debug" in arguments)
 
 
 @contextmanager

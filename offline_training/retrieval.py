@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from gcseg_ros.clouds.ply import read_cloud
-from gcseg_ros.consoles import console, errors, print_line
+from gcseg_ros.consoles import errors, print_line, print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap
 from gcseg_ros.evaluation.scannet200 import (
@@ -67,7 +67,7 @@ def main(
     if as_json:
         print(json.dumps(report.to_dict(), indent=2))
     else:
-        console.print(class_table(report, per_class))
+        print_table(class_table(report, per_class))
 
 
 def find_scenes(maps: Path) -> list[str]:

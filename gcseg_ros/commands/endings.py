@@ -7,7 +7,9 @@ import errno
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import typer
 
@@ -24,26 +26,51 @@ BUG = (
 )
 
 
-def plainly(main: Callable[[], None], interrupted: str = "Interrupted: no figures are written.") -> int:
-    """Run what takes its arguments itself, a benchmark: the exit status. What the user can put right, and Ctrl-C, is one sentence;
+def ended(
+    signals: Signals,
+    work: Callable[[], Any],
+    say: Callable[[str], None],
+    debug: bool = False,
+    explained: tuple[type[BaseException], ...] = (BaseException,),
+) -> int:
+    """Do the work, within `signals`: the exit status, which is the work's own if it gives one.
+
+    say        is given one sentence about an error, or about the signal that ended the work
+    debug      print an error's traceback as well
+    explained  errors that are a sentence; others are raised
+    """
+    try:
+        status = work()
+        if signals.status:
+            raise KeyboardInterrupt  # it was lost on the way, or typer has made a status of it
+        return status if isinstance(status, int) else 0
+    except BaseException as error:
+        signals.end()
+        # a signal within compiled code may come out as any exception
+        stopped = bool(signals.status) or isinstance(error, KeyboardInterrupt)
+        if not (stopped or isinstance(error, explained)):
+            raise
+        if debug:
+            traceback.print_exc()
+        sentence = signals.aborted if stopped else explanation(error)
+        if sentence:
+            say(sentence)
+        return signals.status or (INTERRUPTED if stopped else exit_status(error))
+
+
+def print_error(sentence: str) -> None:
+    print(f"error: {sentence}", file=sys.stderr)
+
+
+def plainly(
+    main: Callable[[], Any],
+    interrupted: str = "Interrupted: no figures are written.",
+    say: Callable[[str], None] = print_error,
+) -> int:
+    """Run what takes its arguments itself, such as a benchmark: the exit status. What the user can put right, and Ctrl-C, is one sentence;
     the rest keeps its traceback."""
-    with Signals() as signals:
-        try:
-            main()
-            if signals.status:
-                raise KeyboardInterrupt  # it was lost on the way
-            return 0
-        except (UserError, *NO_FOLDER) as error:
-            signals.end()
-            print(f"error: {explanation(error)}", file=sys.stderr)
-            return exit_status(error)
-        except BaseException as error:
-            signals.end()
-            # a signal within compiled code may come out as any exception
-            if not (signals.status or isinstance(error, KeyboardInterrupt)):
-                raise
-            print(f"error: {interrupted}", file=sys.stderr)
-            return signals.status or INTERRUPTED
+    with Signals(interrupted) as signals:
+        return ended(signals, main, say, explained=(UserError, *NO_FOLDER))
 
 
 def explanation(error: BaseException) -> str:
@@ -89,9 +116,9 @@ class Signals:
     asked    within `patient`: Ctrl-C was pressed once, which is a wish; the second time it unwinds
     """
 
-    def __init__(self) -> None:
+    def __init__(self, aborted: str = ABORTED) -> None:
         self.status = 0
-        self.aborted = ABORTED
+        self.aborted = aborted
         self.asked = self._patient = self._ended = False
 
     def __enter__(self) -> Signals:

@@ -21,7 +21,8 @@ from rich.table import Table
 from gcseg_ros.clouds.clustering import Cells, dbscan
 from gcseg_ros.clouds.graph_segmentation import graph_segmentation
 from gcseg_ros.clouds.neighbours import neighbour_pairs, normals_of
-from gcseg_ros.consoles import console
+from gcseg_ros.commands.endings import plainly
+from gcseg_ros.consoles import print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, best_ious
 from gcseg_ros.evaluation.report import mean, percent, without_nan
@@ -143,21 +144,21 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.seeds < 1:
         parser.error(f"--seeds must be at least 1; found {options.seeds}")
+    return plainly(lambda: print_baselines(options))
+
+
+def print_baselines(options: argparse.Namespace) -> None:
+    """Raises UserError."""
     methods = list(METHODS) if options.method == "all" else [options.method]
-    try:
-        rows = [
-            measure(truth, method, options.seeds, options.exclude_stuff)
-            for truth in map(load_truth, options.truth)
-            for method in methods
-        ]
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    rows = [
+        measure(truth, method, options.seeds, options.exclude_stuff)
+        for truth in map(load_truth, options.truth)
+        for method in methods
+    ]
     if options.json:
         print(json.dumps(without_nan(rows), indent=2, allow_nan=False))
     else:
-        console.print(table(rows))
-    return 0
+        print_table(table(rows))
 
 
 def table(rows: list[dict[str, Any]]) -> Table:

@@ -19,8 +19,8 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from gcseg_ros.commands.endings import INTERRUPTED
-from gcseg_ros.consoles import console, errors, print_line
+from gcseg_ros.commands.endings import plainly
+from gcseg_ros.consoles import console, errors, print_line, print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import graph
 from gcseg_ros.output import check_replaceable
@@ -30,6 +30,7 @@ from gcseg_ros.recordings.synthetic.recording import SyntheticRecording
 SAVE_S = 600.0
 END_S = 15.0
 POLL_S = 0.1
+ENDING = signal.SIGINT, signal.SIGTERM
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,23 +40,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-o", "--output", default="out/demo", help="the folder to write")
     parser.add_argument("--domain-id", type=int, help="ROS_DOMAIN_ID; else one of its own")
     given = parser.parse_args(arguments)
-    try:
-        output = Path(given.output).resolve()
-        check_replaceable(output)
-        recording = open_recording(given.recording)
-        if not ros_is_installed():
-            print_line("rclpy is not installed (its wheels need Python 3.11 to 3.13): mapping without ROS.")
-            map_in_process(recording, output)
-        else:
-            map_over_ros(given.recording, output, len(recording), given.domain_id)
-        report(recording, output)
-    except UserError as error:
-        print_line(f"demo: {error}", "red", errors)
-        return 2
-    except KeyboardInterrupt:
-        print_line("demo: interrupted; everything that was started has ended.", to=errors)
-        return INTERRUPTED
-    return 0
+    return plainly(
+        lambda: map_and_report(given.recording, Path(given.output).resolve(), given.domain_id),
+        "interrupted; everything that was started has ended.",
+        lambda sentence: print_line(f"demo: {sentence}", "red", errors),
+    )
+
+
+def map_and_report(name: str, output: Path, domain_id: int | None) -> None:
+    """Map the recording of this name into `output`, over ROS where it is installed, and print the figures. Raises UserError."""
+    check_replaceable(output)
+    recording = open_recording(name)
+    if ros_is_installed():
+        map_over_ros(name, output, len(recording), domain_id)
+    else:
+        print_line("rclpy is not installed (its wheels need Python 3.11 to 3.13): mapping without ROS.")
+        map_in_process(recording, output)
+    report(recording, output)
 
 
 def ros_is_installed() -> bool:
@@ -109,11 +110,12 @@ def processes(planned: graph.Graph) -> Iterator[dict[str, subprocess.Popen]]:
     running: dict[str, subprocess.Popen] = {}
     try:
         for node in planned.nodes:
-            # a session of their own: Ctrl-C reaches them through us, once
-            running[node.executable] = subprocess.Popen(node.command(), start_new_session=True)
+            with signals_held():  # one in the middle of it would lose a process that has started
+                # a session of their own: Ctrl-C reaches them through us, once
+                running[node.executable] = subprocess.Popen(node.command(), start_new_session=True)
         yield running
     finally:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
         for process in running.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
@@ -124,7 +126,22 @@ def processes(planned: graph.Graph) -> Iterator[dict[str, subprocess.Popen]]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Signals that come within it come at its end."""
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def check_alive(name: str, process: subprocess.Popen) -> None:
@@ -208,7 +225,7 @@ def report(recording: Recording, output: Path) -> None:
     if truth is None:
         print_line(f"{recording.name} has no truth to compare with.")
         return
-    console.print(table(evaluate(output, truth)))
+    print_table(table(evaluate(output, truth)))
 
 
 def truth_of(recording: Recording, output: Path) -> Path | None:

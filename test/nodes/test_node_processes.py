@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from ros_graph import DOMAIN_ID
@@ -129,3 +130,17 @@ def test_the_demo_gives_what_gcseg_map_gives(recording, tmp_path, capfd, monkeyp
     assert read_json(tmp_path / "demo" / "summary.json")["frames"] == 6
     labels = sorted(file.name for file in (tmp_path / "demo" / "labels").iterdir())
     assert labels == sorted(file.name for file in (tmp_path / "map" / "labels").iterdir())
+
+
+def test_a_demo_that_is_told_to_end_leaves_no_node_behind(recording, started):
+    """By SIGTERM too, which `timeout` and `docker stop` send: nodes have sessions of their own."""
+    demonstrated = started("demo", "--recording", str(recording), "-o", "demo", "--domain-id", str(DOMAIN_ID))
+    deadline, nodes = time.monotonic() + DEADLINE_S, []
+    while len(nodes) < 2:
+        assert time.monotonic() < deadline, demonstrated.log.read_text()
+        assert demonstrated.poll() is None, demonstrated.log.read_text()
+        nodes = Path(f"/proc/{demonstrated.pid}/task/{demonstrated.pid}/children").read_text().split()
+    demonstrated.send_signal(signal.SIGTERM)
+    assert demonstrated.wait(DEADLINE_S) == 143, demonstrated.log.read_text()
+    assert demonstrated.log.read_text().endswith("demo: interrupted; everything that was started has ended.\n")
+    assert not any(Path(f"/proc/{node}").exists() for node in nodes)
