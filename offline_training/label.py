@@ -43,7 +43,6 @@ def main(
     options: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="What the format takes, as in gcseg map.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of random numbers.")] = 0,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings of the mapping.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="PART.NAME=VALUE", help="One setting.")] = None,
 ) -> None:
@@ -66,7 +65,6 @@ def main(
         voxel_m=voxel_m or 0.02,
         complete=complete,
         options=parse_options(options or ()),
-        seed=seed,
         mapping=mapping,
     )
     recordings = [name if name.startswith("synthetic:") else str(Path(name).resolve()) for name in recordings]

@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from pydantic import Field
 
@@ -36,7 +35,6 @@ class Labelling(Part):
     complete: bool = Field(False, description="stage 2: also carry the labels to the scene's own complete cloud")
     synthetic_width_px: int = Field(320, ge=64, description="synthetic rooms are rendered this wide")
     options: dict[str, str] = Field({}, description="what the recordings' format takes beside the path")
-    seed: int = Field(0, ge=0, description="of NumPy's and OpenCV's random numbers")
     mapping: Config = Config()
 
 
@@ -55,8 +53,6 @@ def label_scene(
     progress  called after each frame with the number of frames done and how many there are
     Raises UserError if the recording cannot be used.
     """
-    np.random.seed(settings.seed)
-    cv2.setRNGSeed(settings.seed)
     recording = open_recording(spec, **settings.options)
     if isinstance(recording, SyntheticRecording):
         width, camera = settings.synthetic_width_px, recording.intrinsics

@@ -45,7 +45,6 @@ def test_each_keyframe_is_a_sample_of_its_own(stage1):
     assert chosen[0].points == len(sample)
     assert opened.protocol["mapping"]["masks"]["generator"] == "learned"
     assert opened.protocol["versions"]["numpy"]
-    assert opened.protocol["seed"] == 0
 
 
 def test_going_on_labels_only_what_is_missing(stage1, monkeypatch, capsys):
