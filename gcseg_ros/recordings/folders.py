@@ -93,46 +93,45 @@ class FolderRecording(Recording):
     def _frames(self) -> Iterator[Frame | str]:
         if self.assumed:
             self.notes.append(self.assumed)
-        upright, share = np.eye(4), None
+        upright = np.eye(4)
         upright[:3, :3] = upright_rotation(self.up or "z")
         if self.up not in (None, "z"):
             self.notes.append(
                 f"The world's {self.up} axis points up: its poses are turned by right angles, and the map is in a world whose z axis does."
             )
         z_up = self.up is not None or (self.z_up and self._z_points_up())
+        self._share: float | None = None  # of what depth sees, that colour sees; None: not known yet
         for files in self.files:
-            if not math.isfinite(files.stamp_s):
-                yield "the stamp is not finite"
-                continue
-            if files.colour is None:
-                yield "no colour image"
-                continue
-            if files.depth is None:
-                yield "no depth image"
-                continue
-            pose = self.pose(files)
-            if pose is None:
-                yield "no pose"
-                continue
-            if reason := why_unusable(pose):
-                yield reason
-                continue
-            colour, depth = self.colour(files.colour, files), self.depth(files.depth, files)
-            if isinstance(colour, str):
-                yield colour
-                continue
-            try:
-                colour_camera, depth_camera = self.cameras(files, colour, depth)
-            except UserError as error:  # one frame's images may have another size
-                raise UserError(f"Frame {files.name}: {error}") from None
-            if self.lens is not None:
-                colour, depth = self.lens.straightened(colour), self.lens.straightened_depth(depth)
-            depth, depth_camera = as_fine_as_colour(depth, depth_camera, colour)
-            if share is None:
-                share = share_in_colour(colour_camera, depth, depth_camera, self.T_colour_depth)
-                self.notes += narrow_colour(share)
-            rgb = registered(colour, colour_camera, depth, depth_camera, self.T_colour_depth)
-            yield Frame(files.name, files.stamp_s, rgb, depth, depth_camera, upright @ pose, z_up)
+            yield self._frame(files, upright, z_up)
+
+    def _frame(self, files: FrameFiles, upright: Array, z_up: bool) -> Frame | str:
+        """The frame, in a world that `upright` (4, 4) turns, or why it is left out. Raises UserError on a broken file."""
+        if not math.isfinite(files.stamp_s):
+            return "the stamp is not finite"
+        if files.colour is None:
+            return "no colour image"
+        if files.depth is None:
+            return "no depth image"
+        pose = self.pose(files)
+        if pose is None:
+            return "no pose"
+        if reason := why_unusable(pose):
+            return reason
+        colour, depth = self.colour(files.colour, files), self.depth(files.depth, files)
+        if isinstance(colour, str):
+            return colour
+        try:
+            colour_camera, depth_camera = self.cameras(files, colour, depth)
+        except UserError as error:  # one frame's images may have another size
+            raise UserError(f"Frame {files.name}: {error}") from None
+        if self.lens is not None:
+            colour, depth = self.lens.straightened(colour), self.lens.straightened_depth(depth)
+        depth, depth_camera = as_fine_as_colour(depth, depth_camera, colour)
+        if self._share is None:
+            self._share = share_in_colour(colour_camera, depth, depth_camera, self.T_colour_depth)
+            self.notes += narrow_colour(self._share)
+        rgb = registered(colour, colour_camera, depth, depth_camera, self.T_colour_depth)
+        return Frame(files.name, files.stamp_s, rgb, depth, depth_camera, upright @ pose, z_up)
 
     def _z_points_up(self) -> bool:
         """Whether the poses allow it; else it is noted."""
