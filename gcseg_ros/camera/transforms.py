@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
@@ -24,6 +25,15 @@ MOUNT_M, MOUNT_DEG = 0.02, 2.0
 TO_AND_FRO, TO_AND_FRO_NS = 5, 10 * SECOND_NS
 """A link that jumps away and back so often in so long has two publishers."""
 JUMP_NS = SECOND_NS // 10  # away and back in so short a time is no motion, but a jump
+
+
+def transform_from(position: Sequence[float], quaternion: Sequence[float]) -> Array:
+    """(4, 4) of x y z and qx qy qz qw; not finite if that is no rotation and translation, as where tracking was lost."""
+    T = np.full((4, 4), np.nan)
+    if abs(np.linalg.norm(quaternion) - 1) < 0.1:
+        T = np.eye(4)
+        T[:3, :3], T[:3, 3] = Rotation.from_quat(quaternion).as_matrix(), position
+    return T
 
 
 class Trajectory:

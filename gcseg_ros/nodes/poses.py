@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
-from gcseg_ros.camera.transforms import MAX_GAP_S, Trajectory, TransformTree
+from gcseg_ros.camera.transforms import MAX_GAP_S, Trajectory, TransformTree, transform_from
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array
 from gcseg_ros.nodes.synchroniser import Pose, PoseSource
@@ -166,7 +165,4 @@ def matrix_from_xyz_quaternion(numbers: Sequence[float], name: str) -> Array:
         raise UserError(
             f"The parameter {name} must be [x, y, z, qx, qy, qz, qw] in metres with a unit quaternion; found {list(numbers)}."
         )
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_quat(values[3:]).as_matrix()
-    matrix[:3, 3] = values[:3]
-    return matrix
+    return transform_from(values[:3], values[3:])

@@ -13,10 +13,9 @@ from scipy.spatial.transform import Rotation
 from gcseg_ros.camera.transforms import Trajectory
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics
-from gcseg_ros.recordings.folders import COLOUR_SUFFIXES, FrameFiles, by_stem, of_one_camera
+from gcseg_ros.recordings.folders import COLOUR_SUFFIXES, FrameFiles, associate, by_stem, of_one_camera
 from gcseg_ros.recordings.images import read_rows
 from gcseg_ros.recordings.phones import PhoneRecording
-from gcseg_ros.recordings.tum import associate
 from gcseg_ros.ros_types.messages import nanoseconds
 
 TRAJECTORY, DEPTH, CONFIDENCE = "lowres_wide.traj", "lowres_depth", "confidence"

@@ -196,6 +196,25 @@ def by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     return {stem: files[stem] for stem in in_order(files)}
 
 
+def associate(first: Sequence[float], second: Sequence[float], tolerance_s: float) -> list[tuple[int, int]]:
+    """Pairs (i, j) of stamps within the tolerance, one to one, the closest pairs first, as the TUM benchmark's associate.py; sorted."""
+    order = np.argsort(second, kind="stable")
+    stamps = np.asarray(second, np.float64)[order]
+    candidates = []
+    for i, stamp in enumerate(first):
+        low, high = np.searchsorted(stamps, [stamp - tolerance_s, stamp + tolerance_s])
+        candidates += [(abs(stamps[k] - stamp), i, int(order[k])) for k in range(low, high)]
+    used_first: set[int] = set()
+    used_second: set[int] = set()
+    pairs = []
+    for _, i, j in sorted(candidates):
+        if i not in used_first and j not in used_second:
+            used_first.add(i)
+            used_second.add(j)
+            pairs.append((i, j))
+    return sorted(pairs)
+
+
 def stamps_from_names(names: Sequence[str], rate_hz: float = 30.0) -> list[float]:
     """Seconds of frames that have no stamps: the last number in the name is the frame's number at `rate_hz`.
 

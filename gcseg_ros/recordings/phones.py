@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, Frame
@@ -63,12 +62,3 @@ class PhoneRecording(FolderRecording):
                 f"The depth of {unsure} of {len(self.files)} frames has no image of its confidence: all of it counts."
             )
         yield from super()._frames()
-
-
-def rigid_from(position: Sequence[float], quaternion: Sequence[float]) -> Array:
-    """(4, 4) of x y z and qx qy qz qw; not finite if that is no rotation, as where tracking was lost."""
-    T = np.full((4, 4), np.nan)
-    if abs(np.linalg.norm(quaternion) - 1) < 0.1:
-        T = np.eye(4)
-        T[:3, :3], T[:3, 3] = Rotation.from_quat(quaternion).as_matrix(), position
-    return T

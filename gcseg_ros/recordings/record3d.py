@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.camera.transforms import transform_from
 from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.frames import LARGEST_SIDE_PX, Array, CameraIntrinsics, depth_to_metres
 from gcseg_ros.recordings.folders import FrameFiles, of_one_camera
 from gcseg_ros.recordings.images import decode_colour
 from gcseg_ros.recordings.lzfse_blocks import decompress
-from gcseg_ros.recordings.phones import OPTICAL, PhoneRecording, rigid_from
+from gcseg_ros.recordings.phones import OPTICAL, PhoneRecording
 
 MOST_BYTES = 1 << 28  # of an image or the metadata
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)  # the last of an encrypted one
@@ -123,4 +124,4 @@ class Record3D(PhoneRecording):
 def _pose(numbers: list[float]) -> Array:
     qx, qy, qz, qw, *position = map(float, numbers)
     x, y, z = position
-    return rigid_from((x, y, z), (qx, qy, qz, qw))
+    return transform_from((x, y, z), (qx, qy, qz, qw))

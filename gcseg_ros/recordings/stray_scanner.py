@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gcseg_ros.camera.transforms import transform_from
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, Frame
 from gcseg_ros.recordings.folders import FrameFiles, by_stem, in_order
 from gcseg_ros.recordings.images import camera, read_matrix
-from gcseg_ros.recordings.phones import PhoneRecording, rigid_from
+from gcseg_ros.recordings.phones import PhoneRecording
 from gcseg_ros.recordings.video import Video
 
 VIDEO, ODOMETRY, MATRIX = "rgb.mp4", "odometry.csv", "camera_matrix.csv"
@@ -104,7 +105,7 @@ def _read_odometry(file: Path) -> dict[str, Row]:
                 if all(row.get(column) for column in CAMERA):
                     fx, fy, cx, cy = (float(row[column]) for column in CAMERA)
                     matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-                rows[f"{int(row['frame']):06d}"] = Row(stamp_s, rigid_from(place[:3], place[3:]), matrix)
+                rows[f"{int(row['frame']):06d}"] = Row(stamp_s, transform_from(place[:3], place[3:]), matrix)
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror or error}.") from None
     except (csv.Error, KeyError, TypeError, ValueError):

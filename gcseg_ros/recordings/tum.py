@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from gcseg_ros.camera.lens import IDENTITY, Lens
-from gcseg_ros.camera.transforms import Trajectory
+from gcseg_ros.camera.transforms import Trajectory, transform_from
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
 from gcseg_ros.frames import Array, CameraIntrinsics
-from gcseg_ros.recordings.folders import FolderRecording, FrameFiles, of_one_camera
+from gcseg_ros.recordings.folders import FolderRecording, FrameFiles, associate, of_one_camera
 from gcseg_ros.recordings.images import read_rows
 from gcseg_ros.ros_types.messages import nanoseconds
 
@@ -66,7 +64,7 @@ class TUM(FolderRecording):
             self.assumed += " Its images are raw: what its lens bends is straightened."
         self.depth_unit_m = 1 / depth_factor
         stamps = [float(row[0]) for row in depth]
-        partner = {j: path / colour[i][1] for i, j in associate([float(row[0]) for row in colour], stamps)}
+        partner = {j: path / colour[i][1] for i, j in associate([float(row[0]) for row in colour], stamps, TOLERANCE_S)}
         files = []
         for j in sorted(range(len(depth)), key=stamps.__getitem__):
             colour_file, depth_file = partner.get(j), path / depth[j][1]
@@ -95,38 +93,15 @@ class TUM(FolderRecording):
         return of_one_camera(self._camera, colour, depth, source)
 
 
-def associate(
-    first: Sequence[float], second: Sequence[float], tolerance_s: float = TOLERANCE_S
-) -> list[tuple[int, int]]:
-    """Pairs (i, j) of stamps within the tolerance, one to one, the closest pairs first (the benchmark's associate.py)."""
-    order = np.argsort(second, kind="stable")
-    stamps = np.asarray(second, np.float64)[order]
-    candidates = []
-    for i, stamp in enumerate(first):
-        low, high = np.searchsorted(stamps, [stamp - tolerance_s, stamp + tolerance_s])
-        candidates += [(abs(stamps[k] - stamp), i, int(order[k])) for k in range(low, high)]
-    used_first: set[int] = set()
-    used_second: set[int] = set()
-    pairs = []
-    for _, i, j in sorted(candidates):
-        if i not in used_first and j not in used_second:
-            used_first.add(i)
-            used_second.add(j)
-            pairs.append((i, j))
-    return sorted(pairs)
-
-
 def _read_trajectory(path: Path) -> Trajectory:
-    rows = np.array([row[:8] for row in read_rows(path, POSE_LINE)], np.float64).reshape(-1, 8)
-    norms = np.linalg.norm(rows[:, 4:], axis=1)
-    rows = rows[np.isfinite(rows).all(1) & (np.abs(norms - 1) < 0.1)]
-    if not len(rows):
-        raise UserError(f"{path} holds no pose: expected lines `{' '.join(POSE_LINE)}` with a unit quaternion.")
+    """Camera-to-world, without lines that are no pose (tracking was lost). Raises UserError where none is."""
     poses = Trajectory()
-    for row, rotation in zip(rows, Rotation.from_quat(rows[:, 4:]).as_matrix()):
-        T = np.eye(4)
-        T[:3, :3], T[:3, 3] = rotation, row[1:4]
-        poses.add(nanoseconds(row[0]), T)
+    for stamp_s, *numbers in (map(float, row[:8]) for row in read_rows(path, POSE_LINE)):
+        pose = transform_from(numbers[:3], numbers[3:])
+        if math.isfinite(stamp_s) and np.isfinite(pose).all():
+            poses.add(nanoseconds(stamp_s), pose)
+    if not len(poses):
+        raise UserError(f"{path} holds no pose: expected lines `{' '.join(POSE_LINE)}` with a unit quaternion.")
     return poses
 
 

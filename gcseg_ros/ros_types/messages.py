@@ -12,10 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from gcseg_ros.camera.encoded_images import PNG_MAGIC, decode
 from gcseg_ros.camera.lens import IDENTITY, Lens
+from gcseg_ros.camera.transforms import transform_from
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics, depth_to_metres
 from gcseg_ros.ros_types.rvl import decode_rvl
@@ -203,18 +203,16 @@ def pose_matrix(msg: Any) -> Array:
         msg = msg.pose if hasattr(msg, "pose") else msg.transform
     t = msg.position if hasattr(msg, "position") else msg.translation
     q = msg.orientation if hasattr(msg, "orientation") else msg.rotation
-    quaternion = np.array([q.x, q.y, q.z, q.w], np.float64)
-    T = np.eye(4)
-    T[:3, 3] = t.x, t.y, t.z
-    if not np.isfinite(T).all() or not abs(np.linalg.norm(quaternion) - 1) < 0.1:
+    position, quaternion = [float(t.x), float(t.y), float(t.z)], [float(q.x), float(q.y), float(q.z), float(q.w)]
+    T = transform_from(position, quaternion)
+    if not np.isfinite(T).all():
         kind, hint = "pose", ": the odometry has not started or has lost track"
         if hasattr(whole, "transform"):
             kind, hint = "transform", ""
         raise UserError(
-            f"A {kind} must have a finite position and a unit quaternion; found position {T[:3, 3].tolist()} and "
-            f"quaternion (x y z w) {quaternion.tolist()}{hint}."
+            f"A {kind} must have a finite position and a unit quaternion; found position {position} and "
+            f"quaternion (x y z w) {quaternion}{hint}."
         )
-    T[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
     return T
 
 

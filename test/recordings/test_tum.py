@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.recordings import open_recording
-from gcseg_ros.recordings.tum import associate
+from gcseg_ros.recordings.folders import associate
 
 
 def test_frames_are_what_was_written(tmp_path):
