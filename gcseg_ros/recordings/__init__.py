@@ -150,6 +150,13 @@ def open_recording(path: str | Path, **options: str | None) -> Recording:
     raise UserError(f"No known recording format fits {path}; {hint}.")
 
 
+def one_of(option: str, value: str, *allowed: str) -> str:
+    """The value of an option. Raises UserError where it is not allowed."""
+    if value not in allowed:
+        raise UserError(f"The option {option} is {', '.join(allowed[:-1])} or {allowed[-1]}; found {value!r}.")
+    return value
+
+
 def parse_options(options: Iterable[str]) -> dict[str, str]:
     """`name=value` texts as what `open_recording` takes beside the path. Raises UserError."""
     given = {}

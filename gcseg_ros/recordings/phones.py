@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, Frame
+from gcseg_ros.recordings import one_of
 from gcseg_ros.recordings.folders import FolderRecording, FrameFiles
 from gcseg_ros.recordings.images import read_depth, read_grey
 
@@ -31,9 +32,7 @@ class PhoneRecording(FolderRecording):
 
     def __init__(self, path: Path, confidence: str = "1", up: str | None = "y") -> None:
         super().__init__(path, up)
-        if confidence not in ("0", "1", "2"):
-            raise UserError(f"The option confidence is 0, 1 or 2; found {confidence!r}.")
-        self._least = int(confidence)
+        self._least = int(one_of("confidence", confidence, "0", "1", "2"))
 
     def depth(self, file: Path, files: FrameFiles) -> npt.NDArray[np.float32]:
         depth = self.all_depth(file)

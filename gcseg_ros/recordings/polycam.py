@@ -14,6 +14,7 @@ import numpy.typing as npt
 from gcseg_ros.errors import UserError, quoted
 from gcseg_ros.files import read_json
 from gcseg_ros.frames import Array, CameraIntrinsics
+from gcseg_ros.recordings import one_of
 from gcseg_ros.recordings.folders import (
     COLOUR_SUFFIXES,
     MOST_FRAMES,
@@ -47,8 +48,8 @@ class Polycam(PhoneRecording):
     def __init__(self, path: Path, poses: str | None = None, confidence: str = "1", up: str = "y") -> None:
         folder = path / "keyframes"
         super().__init__(path, confidence, up)
-        if poses not in (None, CORRECTED, ARKIT):
-            raise UserError(f"The option poses is {CORRECTED} or {ARKIT}; found {poses!r}.")
+        if poses is not None:
+            one_of("poses", poses, CORRECTED, ARKIT)
         self._arkit, corrected = (by_stem(folder / name, (".json",)) for name in (ARKIT, CORRECTED))
         if poses is None and not corrected:
             self.assumed = f"There are no {CORRECTED}: poses are ARKit's, and drift."

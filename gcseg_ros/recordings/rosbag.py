@@ -14,7 +14,7 @@ import numpy as np
 from gcseg_ros.camera.transforms import FIXED_FRAMES, TransformTree
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import WORLD_WITHOUT_UP, Frame
-from gcseg_ros.recordings import Recording
+from gcseg_ros.recordings import Recording, one_of
 from gcseg_ros.recordings.bag_files import BagFiles, has_metadata, is_storage, storage_files
 from gcseg_ros.recordings.bag_frames import Assembly
 from gcseg_ros.recordings.bag_topics import OPTIONS, Topics, camera_info_beside, choose_topics
@@ -55,9 +55,7 @@ class RosBag(Recording):
         **topics: str,
     ) -> None:
         super().__init__(path)
-        if rectify not in ("yes", "no"):
-            raise UserError(f"The option rectify is yes or no; found {rectify!r}.")
-        self._rectify = rectify == "yes"
+        self._rectify = one_of("rectify", rectify, "yes", "no") == "yes"
         if path.suffix == ".bag":
             raise UserError(f"{path} is a ROS 1 bag: convert it with `rosbags-convert --src {path} --dst BAG`.")
         self._fixed_frame, self._body_frame = fixed_frame, body_frame

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import Array, CameraIntrinsics
+from gcseg_ros.recordings import one_of
 from gcseg_ros.recordings.folders import FolderRecording, FrameFiles, in_order, stamps_from_names
 from gcseg_ros.recordings.images import camera, read_matrix
 
@@ -52,8 +53,7 @@ class SevenScenes(FolderRecording):
 
     def __init__(self, path: Path, registered: str = "no", up: str | None = None) -> None:
         super().__init__(path, up)
-        if registered not in ("yes", "no"):
-            raise UserError(f"The option registered is yes or no; found {registered!r}.")
+        on_depth = one_of("registered", registered, "yes", "no") == "yes"
         frames = _sequence(path)
         found: dict[str, dict[str, Path]] = {}
         for file in frames.iterdir():
@@ -82,7 +82,7 @@ class SevenScenes(FolderRecording):
                 f"There is no {frames / INTRINSICS}: the camera is taken for the publication's Kinect (f = {KINECT.fx:g} at 640x480)."
             )
         raw = self._matrix is None or np.allclose(self._matrix[:3, :3], KINECT.matrix)
-        if registered == "no" and self._colour_matrix is None and raw:
+        if raw and self._colour_matrix is None and not on_depth:
             self.T_colour_depth = np.eye(4)
             self.T_colour_depth[0, 3] = -KINECT_BASELINE_M
             assumed.append(
