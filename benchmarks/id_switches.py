@@ -23,7 +23,7 @@ from rich.table import Table
 from scipy.spatial import cKDTree
 
 from gcseg_ros.commands.endings import plainly
-from gcseg_ros.consoles import console
+from gcseg_ros.consoles import console, progress
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.tracking import FrameTable, tracking_quality
 from gcseg_ros.evaluation.truth import Truth, load_truth
@@ -159,7 +159,7 @@ def listen(options: argparse.Namespace, frames: int, folder: str) -> Listener:
             raise UserError(f"segmentation_node has not started within {ANSWER_S:g} s: see its messages above.")
         replaying = stack.enter_context(demo.processes(replace(planned, nodes=source)))
         running = listening | replaying
-        with demo.progress("mapping over ROS 2", frames) as advance:
+        with progress("mapping over ROS 2", frames, "frames") as advance:
             while running["replay_node"].poll() is None:
                 for name, process in running.items():
                     if name != "replay_node":

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +19,7 @@ from gcseg_ros import __version__
 from gcseg_ros.commands.endings import INTERRUPTED, Signals, ended
 from gcseg_ros.commands.query import query
 from gcseg_ros.commands.weights import app as weights
-from gcseg_ros.consoles import console, errors, print_line, print_table
+from gcseg_ros.consoles import console, errors, print_line, print_table, progress
 from gcseg_ros.errors import UserError
 
 app = typer.Typer(
@@ -139,7 +138,7 @@ def map_(
 
     total = len(range(*chosen.indices(len(source))))
     signals: Signals = context.obj
-    with signals.patient(), _progress("mapping", total) as advance:
+    with signals.patient(), progress("mapping", total, "frames") as advance:
         try:
             _, summary = map_recording(
                 source, output, loaded, chosen, overwrite, resume, state, advance, signals.interrupted
@@ -280,7 +279,7 @@ def bag(
     from gcseg_ros.recordings.bag_writer import write_bag
 
     source = open_recording(recording, **_options(poses, options))
-    with _progress("writing") as advance:
+    with progress("writing", unit="frames") as advance:
         count = write_bag(source, output, storage, compressed, overwrite, advance)
     print_line(f"{count} frames: {output}")
 
@@ -295,7 +294,7 @@ def synthesize(
     """Write a generated room as an RGB-D recording with its exact truth, in ScanNet's layout."""
     from gcseg_ros.recordings.synthetic import export
 
-    with _progress("rendering") as advance:
+    with progress("rendering", unit="frames") as advance:
         export(spec, output, progress=advance)
     print_line(f"Wrote {output}.")
 
@@ -347,23 +346,6 @@ def _frames(text: str | None, most: int | None) -> slice:
     if most is not None:
         stop = min(stop if stop is not None else sys.maxsize, start + most * step)
     return slice(start, stop, step)
-
-
-@contextlib.contextmanager
-def _progress(what: str, total: int | None = None) -> Iterator[Callable[..., None]]:
-    """A bar on stderr, only on a terminal; gives `advance(done[, total])` in frames."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    rate = TextColumn("{task.fields[rate]}")
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task(what, total=total, rate="")
-
-        def advance(done: int, of: int | None = None) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(task, completed=done, total=of, rate=f"{speed:.1f} frames/s" if speed else "")
-
-        yield advance
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,3 +25,22 @@ def print_table(table: Table) -> None:
     if not console.is_terminal:
         table.width = console.measure(table, options=console.options.update(width=10_000)).maximum
     console.print(table, crop=False)
+
+
+@contextmanager
+def progress(what: str, total: int | None = None, unit: str = "") -> Iterator[Callable[..., None]]:
+    """A bar on stderr, only on a terminal. Gives `advance(done, of=None, text="")`: how many are done, of how many, and what is shown
+    beside it; else, where `unit` says what they are, how many come in a second."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    text = TextColumn("{task.fields[text]}", markup=False)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), text, TimeRemainingColumn()
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task(what, total=total, text="")
+
+        def advance(done: int, of: int | None = None, text: str = "") -> None:
+            speed = bar.tasks[0].speed
+            rate = f"{speed:.1f} {unit}/s" if speed and unit else ""
+            bar.update(task, completed=done, total=of, text=text or rate)
+
+        yield advance

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gcseg_ros.config import load_config
-from gcseg_ros.consoles import errors, print_line
+from gcseg_ros.consoles import errors, print_line, progress
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import sole_writer
 from gcseg_ros.recordings import parse_options
@@ -74,11 +71,15 @@ def main(
         scenes = [scene for scene in dict.fromkeys(recordings) if scene not in known]
         order = {scene: i for i, scene in enumerate(recordings)}
         failures = []
-        with progress_bar(len(known & set(recordings)), len(dict.fromkeys(recordings))) as bar:
+        done = len(known & set(recordings))
+        with progress("scenes", done + len(scenes)) as advance:
+            advance(done)
             results = (
                 label_with_ray(scenes, output, labelling)
                 if engine == "ray"
-                else label_here(scenes, output, labelling, bar.frame)
+                else label_here(
+                    scenes, output, labelling, lambda scene, at, of: advance(done, text=f"{Path(scene).name} {at}/{of}")
+                )
             )
             for scene, result in results:
                 if isinstance(result, str):
@@ -92,34 +93,14 @@ def main(
                     write_index(output, entries)
                     if not any(entry.file for entry in result.entries):
                         print_line(f"{scene} has no instances: it gives no sample.", to=errors)
-                bar.scene()
+                done += 1
+                advance(done)
     if failures:
         raise UserError(
             f"{len(failures)} of {len(scenes)} scenes could not be labelled: run the same command again for these; first {failures[0]}"
         )
     samples = [entry for entry in entries if entry.file]
     print(f"{len(samples)} samples of {len({e.scene for e in samples})} scenes: {output}")
-
-
-class Bar:
-    """Scenes done, and frames of the scene at work."""
-
-    def __init__(self, bar: Progress, done: int, scenes: int) -> None:
-        self.bar, self.task = bar, bar.add_task("scenes", total=scenes, completed=done, now="")
-
-    def frame(self, scene: str, done: int, of: int) -> None:
-        self.bar.update(self.task, now=f"{Path(scene).name} {done}/{of}")
-
-    def scene(self) -> None:
-        self.bar.update(self.task, advance=1, now="")
-
-
-@contextmanager
-def progress_bar(done: int, scenes: int) -> Iterator[Bar]:
-    now: Any = TextColumn("{task.fields[now]}")
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), now
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        yield Bar(bar, done, scenes)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gcseg_ros.consoles import errors
+from gcseg_ros.consoles import progress
 from gcseg_ros.errors import UserError
 from gcseg_ros.packages import require_packages
 from offline_training.commands import deferred, run
@@ -74,10 +72,10 @@ def main(
         if rank():  # one process predicts, the others wait
             predicted = await_labels(folders, labels, chosen)
         else:
-            with progress_bar("predicting") as advance:
+            with progress("predicting") as advance:
                 predicted = predict_labels(start, folders, labels, chosen, accelerator, advance)
         entries = [(predicted, entry) for entry in predicted.choose(chosen.kinds)]
-    with progress_bar("training") as advance, deferred() as asked:
+    with progress("training") as advance, deferred() as asked:
         network = train(
             chosen, entries, output, start, resume, clouds, accelerator, devices or "auto", workers, advance, asked
         )
@@ -94,24 +92,6 @@ def check_spacing(samples: Iterable[tuple[SampleFolder, Entry]], voxel_m: float)
                 f"The {kind} samples of {folder.path} have one point every {spacing_m:g} m, the network has voxels of {voxel_m:g} m: label "
                 f"with {finer}, or train with --set network.voxel_m={spacing_m:g}."
             )
-
-
-class Advance:
-    """advance(done, of, text) on a bar."""
-
-    def __init__(self, bar: Progress, what: str) -> None:
-        self.bar, self.task = bar, bar.add_task(what, total=None, text="")
-
-    def __call__(self, done: int, of: int, text: str = "") -> None:
-        self.bar.update(self.task, completed=done, total=of, text=text)
-
-
-@contextmanager
-def progress_bar(what: str) -> Iterator[Advance]:
-    text = TextColumn("{task.fields[text]}")
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), text
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        yield Advance(bar, what)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gcseg_ros.consoles import errors, print_line, print_table
+from gcseg_ros.consoles import errors, print_line, print_table, progress
 from gcseg_ros.errors import UserError
 
 
@@ -50,18 +50,14 @@ def query(
 
     The first query of a map looks at its objects' pictures, which takes minutes; the features are kept in OUT.
     """
-    from rich.progress import Progress
-
     from gcseg_ros.retrieval import answers
     from gcseg_ros.retrieval.encoder import DEFAULT_MODEL
 
     files = heat_files(output, len(texts), [instances] if instances else []) if output else []
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("looking at objects", total=None)
+    with progress("looking at objects", unit="crops") as advance:
         retrieval, found = answers.query_map(
-            folder, instances, texts, negatives or [], model or DEFAULT_MODEL, weights, device,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )  # fmt: skip
+            folder, instances, texts, negatives or [], model or DEFAULT_MODEL, weights, device, advance
+        )
     answers.write_heat(files, retrieval, found)
     if as_json:
         print(json.dumps(answers.as_json(found, top), indent=2))

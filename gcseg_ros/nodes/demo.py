@@ -17,10 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from gcseg_ros.commands.endings import plainly
-from gcseg_ros.consoles import console, errors, print_line, print_table
+from gcseg_ros.consoles import console, errors, print_line, print_table, progress
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import graph
 from gcseg_ros.output import check_replaceable
@@ -67,7 +65,7 @@ def map_in_process(recording: Recording, output: Path) -> None:
     """As `gcseg map` does it."""
     from gcseg_ros.run import map_recording
 
-    with progress("mapping", len(recording)) as advance:
+    with progress("mapping", len(recording), "frames") as advance:
         map_recording(recording, output, progress=advance)
 
 
@@ -79,7 +77,7 @@ def map_over_ros(recording: str, output: Path, frames: int, domain_id: int | Non
     print_line("starting replay_node and mapping_node (the first run on a machine compiles for a minute)")
     with processes(planned) as running, Watcher() as watcher:
         mapping, replay = running["mapping_node"], running["replay_node"]
-        with progress("mapping over ROS 2", frames) as advance:
+        with progress("mapping over ROS 2", frames, "frames") as advance:
             while replay.poll() is None:
                 check_alive("mapping_node", mapping)
                 watcher.spin(POLL_S)
@@ -196,21 +194,6 @@ class Watcher:
     def _take(self, message: Any) -> None:
         for status in message.status:
             self.frames = next((int(v.value) for v in status.values if v.key == "frames mapped"), self.frames)
-
-
-@contextmanager
-def progress(what: str, frames: int) -> Iterator[Any]:
-    """A bar of frames; gives the function that takes how many are done."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("frames"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(what, total=frames)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def report(recording: Recording, output: Path) -> None:

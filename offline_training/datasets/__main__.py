@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from gcseg_ros.consoles import errors, print_line
+from gcseg_ros.consoles import errors, print_line, progress
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.truth import SCENE_CLOUD
 from gcseg_ros.files import atomic_path, read_json, write_json_atomic
@@ -65,11 +64,9 @@ def main(
     entries: dict[str, dict[str, Any]] = {e["scene"]: e for e in known_entries(output)}
     write_index(output, protocol, entries)
     failures = []
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("scenes", total=len(chosen))
-        for scene in chosen:
-            bar.update(task, description=scene.name)
+    with progress("scenes", len(chosen)) as advance:
+        for done, scene in enumerate(chosen):
+            advance(done, text=scene.name)
             try:
                 entries[scene.name] = prepare(source, scene, output, frames, entries.get(scene.name))
             except UserError as error:
@@ -78,7 +75,6 @@ def main(
                     (output / scene.name).rmdir()  # only where it is empty
                 print_line(f"Not prepared: {scene.name}: {error}", to=errors)
             write_index(output, protocol, entries)
-            bar.advance(task)
     if failures:
         raise UserError(
             f"{len(failures)} of {len(chosen)} scenes could not be prepared: put right what is missing and run the same command "
