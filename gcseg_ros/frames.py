@@ -207,6 +207,11 @@ def depth_to_metres(raw: npt.NDArray, unit_m: float | None = None) -> npt.NDArra
     return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
 
 
+def depth_to_millimetres(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+    """Depth of any shape, float32 metres -> whole millimetres, up to 65.535 m; 0 = none."""
+    return np.rint(1000 * depth_m).clip(0, 65535).astype(np.uint16)
+
+
 def nearest_pixels(image: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
     """An image in another size: each pixel is that in which its middle lies."""
     v = ((np.arange(height) + 0.5) * image.shape[0] / height).astype(int)

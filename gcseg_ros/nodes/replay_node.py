@@ -20,7 +20,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Frame
+from gcseg_ros.frames import Frame, depth_to_millimetres
 from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.mapping_node import POSE_TYPES
 from gcseg_ros.nodes.parameters import ReplayNodeConfig, declare, read
@@ -214,7 +214,7 @@ class ReplayNode(Node):
         world = messages.header(stamp, config.map_frame_id or frame.world)
         depth = frame.depth_m
         if config.depth_encoding == "16UC1":
-            depth = (depth * 1000).round().clip(0, 65535).astype("uint16")
+            depth = depth_to_millimetres(depth)
         with self._sent_or_seen:
             self._in_flight.append(stamp)
             self.sent += 1

@@ -18,7 +18,7 @@ from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import Frame
+from gcseg_ros.frames import Frame, depth_to_metres, depth_to_millimetres
 from gcseg_ros.recordings import Recording, prefetch
 from gcseg_ros.recordings.bag_files import has_metadata
 from gcseg_ros.recordings.bag_topics import CAMERA_INFO, COMPRESSED, IMAGE, TF
@@ -184,8 +184,8 @@ def _first_is_whole_mm(recording: Recording) -> bool:
 
 def _in_mm(depth_m: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint16], bool]:
     """Depth in millimetres, and whether nothing is lost by that."""
-    depth_mm = np.rint(depth_m * np.float32(1000)).clip(0, 65535).astype(np.uint16)
-    return depth_mm, np.array_equal(depth_mm.astype(np.float32) * np.float32(0.001), depth_m)
+    depth_mm = depth_to_millimetres(depth_m)
+    return depth_mm, np.array_equal(depth_to_metres(depth_mm), depth_m)
 
 
 def _png(pixels: npt.NDArray) -> npt.NDArray[np.uint8]:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from gcseg_ros.config import ViewsConfig
 from gcseg_ros.errors import UserError
-from gcseg_ros.frames import CameraIntrinsics, Frame, back_project
+from gcseg_ros.frames import CameraIntrinsics, Frame, back_project, depth_to_millimetres
 from gcseg_ros.retrieval.selection import detail
-from gcseg_ros.retrieval.views import StoredView, in_metres, in_millimetres, packed, unpacked
+from gcseg_ros.retrieval.views import StoredView, in_metres, packed, unpacked
 from gcseg_ros.state import Saved
 from gcseg_ros.views import View
 
@@ -65,7 +65,7 @@ class ViewGatherer:
         camera = frame.intrinsics
         if camera.width > self.config.width_px:
             camera = camera.scaled(self.config.width_px, round(camera.height * self.config.width_px / camera.width))
-        depth_m = in_metres(in_millimetres(view.depth_m))  # as it comes back from a file
+        depth_m = in_metres(depth_to_millimetres(view.depth_m))  # as it comes back from a file
         seen = seen_in(depth_m, view.intrinsics, camera.fx, view.pose)
         if self._gain(seen) <= NEW_SHARE * seen.amount.sum():
             self.passed_over += 1

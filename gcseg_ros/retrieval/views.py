@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gcseg_ros.camera.encoded_images import decode
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path, read_arrays
-from gcseg_ros.frames import LARGEST_SIDE_PX, CameraIntrinsics, rigid
+from gcseg_ros.frames import LARGEST_SIDE_PX, CameraIntrinsics, depth_to_millimetres, rigid
 
 VIEWS = "views.npz"
 VERSION = 1
@@ -66,7 +66,7 @@ class StoredView:
     ) -> StoredView:
         """From images: colour (H, W, 3) uint8 RGB, depth (h, w) float32 metres. quality: of the JPEG, to 100."""
         jpeg = cv2.imencode(".jpg", colour[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
-        png = cv2.imencode(".png", in_millimetres(depth_m), (cv2.IMWRITE_PNG_COMPRESSION, 1))[1]
+        png = cv2.imencode(".png", depth_to_millimetres(depth_m), (cv2.IMWRITE_PNG_COMPRESSION, 1))[1]
         return cls(name, pose, camera, depth_camera, jpeg.tobytes(), png.tobytes())
 
 
@@ -123,13 +123,8 @@ def unpacked(names: Sequence[str], arrays: Mapping[str, npt.NDArray]) -> list[St
     ]
 
 
-def in_millimetres(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
-    """Depth of any shape, float32 m -> uint16 mm, up to 65 m; 0 = none."""
-    return np.clip(np.round(1000 * depth_m), 0, 65535).astype(np.uint16)
-
-
 def in_metres(millimetres: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
-    """The inverse of `in_millimetres`, but for the rounding."""
+    """The inverse of `depth_to_millimetres`, but for the rounding."""
     return np.divide(millimetres, 1000, dtype=np.float32)
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from torch.utils.data import Dataset
 
 from gcseg_ros.files import atomic_path
-from gcseg_ros.frames import CameraIntrinsics
+from gcseg_ros.frames import CameraIntrinsics, depth_to_millimetres
 from gcseg_ros.masks.boundary_network import AFFINITY_OFFSETS, AFFINITY_STEP, features
 from gcseg_ros.recordings import synthetic
 from gcseg_ros.recordings.synthetic.training import VIEWS_PER_ROOM, training_view
@@ -88,7 +88,7 @@ class ViewCache:
                 np.savez(
                     temporary,
                     colour=view.colour,
-                    depth_mm=np.round(view.depth_m * 1000).astype(np.uint16),
+                    depth_mm=depth_to_millimetres(view.depth_m),
                     instance=view.instance,
                     structure=view.stuff,
                     focal_px=view.fx,
