@@ -11,13 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from gcseg_ros.camera.encoded_images import write_image
 from gcseg_ros.camera.upright import turned_upright
 from gcseg_ros.clouds.neighbours import distinct, spacing
 from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path
-from gcseg_ros.instances.export import write_instances_ply
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.output import check_own_file
 from gcseg_ros.segmentation import require_torch
@@ -40,15 +37,14 @@ def segment_file(
     """
     require_torch()
     from gcseg_ros.segmentation.segmenter import Segmenter
-    from gcseg_ros.viewer.picture import render_picture
+    from gcseg_ros.viewer.picture import write_with_picture
 
     if output.suffix.lower() != ".ply":
         raise UserError(f"The output {output} must be named .ply: a labelled cloud is written.")
     file = cloud / "instances.ply" if cloud.is_dir() else cloud
     if not file.is_file():
         raise UserError(f"There is no cloud {file}: expected a PLY file or a folder written by `gcseg map`.")
-    picture = output.with_suffix(".png")
-    for written in (output, picture):
+    for written in (output, output.with_suffix(".png")):
         check_own_file(written, [file])
     content = read_cloud(file, finite_only=False)
     segmenter = Segmenter.load(checkpoint, changes, device)
@@ -58,9 +54,7 @@ def segment_file(
     finite = np.isfinite(points).all(1)
     shown = {name: getattr(result, name)[finite] for name in ("colours", "instance", "confidence")}
     upright = upright[finite]
-    with atomic_path(picture) as drawn:  # neither file without the other, whenever Ctrl-C comes
-        write_image(drawn, render_picture(replace(result, points=upright, **shown))[..., ::-1])
-        write_instances_ply(output, result)
+    write_with_picture(output, result, replace(result, points=upright, **shown))
     if not len(upright):
         return result, f"The cloud has no point to segment: none of its {len(points):,} is finite."
     remarks = remark_on_spacing(upright, segmenter.network.config.voxel_m), remark_on_side(upright) if up == "z" else ""

@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path
-from gcseg_ros.instances.export import object_entry, write_instances_ply
+from gcseg_ros.instances.export import object_entry
 from gcseg_ros.retrieval.encoder import OpenClip
 from gcseg_ros.retrieval.heat import heat_colours
 from gcseg_ros.retrieval.retrieval import Hit, Retrieval, checked
@@ -55,16 +54,13 @@ def write_heat(files: Sequence[Path], retrieval: Retrieval, answers: Sequence[An
 
     Beside each a picture (.png): the heat, and the instances. Raises UserError.
     """
-    from gcseg_ros.camera.encoded_images import write_image
-    from gcseg_ros.viewer.picture import render_picture
+    from gcseg_ros.viewer.picture import write_with_picture
 
     instances = retrieval.instances
     for file, answer in zip(files, answers):
         scores = retrieval.per_point(answer.scores)
         heat = replace(instances, colours=heat_colours(scores), confidence=np.nan_to_num(scores))
-        with atomic_path(file.with_suffix(".png")) as drawn:  # neither file without the other, whenever Ctrl-C comes
-            write_image(drawn, render_picture(heat)[..., ::-1])
-            write_instances_ply(file, heat)
+        write_with_picture(file, heat, heat)
 
 
 def answers_table(answer: Answer, most: int) -> Table:

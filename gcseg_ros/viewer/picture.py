@@ -13,6 +13,7 @@ from gcseg_ros.camera.encoded_images import write_image
 from gcseg_ros.clouds.neighbours import distinct, spacing
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
+from gcseg_ros.instances.export import write_instances_ply
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.viewer.colours import instance_colours
 from gcseg_ros.viewer.floor_plan import CELL_M, FloorPlan
@@ -56,6 +57,14 @@ def write_picture(instances: InstanceMap, path: str | Path) -> None:
             write_image(temporary, render_picture(instances)[..., ::-1])
         except cv2.error:
             raise UserError(f"{path} is no picture's name: let it end in .png or .jpg.") from None
+
+
+def write_with_picture(file: Path, instances: InstanceMap, drawn: InstanceMap) -> None:
+    """A labelled PLY, and beside it the picture (.png) of what is `drawn`; neither without the other, whenever Ctrl-C comes. Raises
+    UserError."""
+    with atomic_path(file.with_suffix(".png")) as picture:
+        write_image(picture, render_picture(drawn)[..., ::-1])
+        write_instances_ply(file, instances)
 
 
 def drawn_spacing(tree: cKDTree) -> float:
