@@ -17,12 +17,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
-from gcseg_ros.config import Part
 from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.diagnostics import Drops, InputState, Rate
 from gcseg_ros.nodes.inputs import Input
-from gcseg_ros.nodes.parameters import declare
+from gcseg_ros.nodes.parameters import ManagedNodeConfig, declare
 
 POLL_S = 0.2
 LONGEST_PAUSE_S = 60.0
@@ -39,12 +38,12 @@ SUCCESS, FAILURE, ERROR = (
 class ManagedNode(LifecycleNode, ABC):
     """A lifecycle node that goes active by itself unless `autostart` is false.
 
-    A subclass has `settings` with autostart, diagnostics_rate_hz and warn_after_s, offers its services when it is made, and says
+    A subclass has `settings`, offers its services when it is made, and says
     what happens in `_configure` (which sets `_config` and `_worker`, and advertises), `_activate` (which opens `_inputs`),
     `_deactivate` and `_cleanup`.
     """
 
-    settings: ClassVar[type[Part]]
+    settings: ClassVar[type[ManagedNodeConfig]]
     task: ClassVar[str]
     """What the node does, in a word: its name in /diagnostics."""
     optional: ClassVar[frozenset[str]] = frozenset({"tf_static"})

@@ -27,6 +27,16 @@ OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides")
 """Parameters that rclpy itself declares, or that begin with these names."""
 
 
+class ManagedNodeConfig(Part):
+    """Settings that the lifecycle nodes share."""
+
+    autostart: bool = Field(True, description="configure and activate without being told by a lifecycle manager")
+    diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")
+    warn_after_s: float = Field(
+        5.0, gt=0, le=3600, description="warn when nothing to work on (complete frame, cloud, map) came for so long"
+    )
+
+
 class Topics(Part):
     """Names of the topics that are read; remapping works as well."""
 
@@ -40,10 +50,9 @@ class Topics(Part):
     )
 
 
-class MappingNodeConfig(Config):
+class MappingNodeConfig(ManagedNodeConfig, Config):
     """The core's settings and those of mapping_node."""
 
-    autostart: bool = Field(True, description="configure and activate without being told by a lifecycle manager")
     mode: Literal["live", "bag"] = Field("live", description="live maps the latest frame, bag maps every frame")
     topics: Topics = Topics()
 
@@ -98,8 +107,6 @@ class MappingNodeConfig(Config):
         description="at most so often ~/cloud, ~/instances and ~/detections, and of a large map so seldom that they take a tenth of the time, but every 10 s; 0 = never",
     )
     cloud_colours: Literal["instance", "camera"] = Field("instance", description="rgb of ~/cloud")
-    diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")
-    warn_after_s: float = Field(5.0, gt=0, le=3600, description="warn when no complete frame came for so long")
     output_dir: PathText = Field(
         "", description="folder that ~/save writes; empty: gcseg_map, or gcseg_map_NAMESPACE of a node in a namespace"
     )
@@ -153,10 +160,9 @@ class CloudTopic(Part):
     )
 
 
-class SegmentationNodeConfig(Part):
+class SegmentationNodeConfig(ManagedNodeConfig):
     """Settings of segmentation_node."""
 
-    autostart: bool = Field(True, description="configure and activate without being told by a lifecycle manager")
     topics: CloudTopic = CloudTopic()
     source: Literal["tracked", "network", "fused"] = Field(
         "tracked",
@@ -171,8 +177,6 @@ class SegmentationNodeConfig(Part):
     min_new: float = Field(0.02, ge=0, le=1, description="segment when this share of the surface or its ids is new")
     id_voxel_m: float = Field(0.05, gt=0, description="ids are kept by comparing surface in voxels of this size")
     cloud_colours: Literal["instance", "camera"] = Field("instance", description="rgb of ~/cloud")
-    diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")
-    warn_after_s: float = Field(5.0, gt=0, le=3600, description="warn when no cloud came for so long")
 
 
 class QueryTopics(CloudTopic):
@@ -184,10 +188,9 @@ class QueryTopics(CloudTopic):
     )
 
 
-class QueryNodeConfig(Part):
+class QueryNodeConfig(ManagedNodeConfig):
     """Settings of query_node."""
 
-    autostart: bool = Field(True, description="configure and activate without being told by a lifecycle manager")
     topics: QueryTopics = QueryTopics()
     model: PathText = Field(
         "", description="a CLIP of gcseg weights, a folder as open_clip saves it, or an architecture; empty: the usual"
@@ -199,8 +202,6 @@ class QueryNodeConfig(Part):
     batch: int = Field(32, ge=1, le=1000, description="crops that go through the model at once")
     best: int = Field(3, ge=1, le=100, description="objects that get a box, per text")
     rate_hz: float = Field(0.2, ge=0, le=30, description="look at what is new at most so often; 0 = when asked only")
-    diagnostics_rate_hz: float = Field(1.0, gt=0, le=100, description="how often /diagnostics is published")
-    warn_after_s: float = Field(5.0, gt=0, le=3600, description="warn when no map came for so long")
 
 
 def declare(node: Node, model: type[Part]) -> None:
