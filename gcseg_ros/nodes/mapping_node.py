@@ -316,8 +316,8 @@ class MappingNode(ManagedNode):
             f"The clock went back by {seconds_back:.1f} s (does a bag start again?): going on with the same map."
         )
 
-    def _overtaken(self, messages: FrameSet) -> None:
-        self._received_s.pop(messages.stamp_ns, None)
+    def _overtaken(self, found: FrameSet) -> None:
+        self._received_s.pop(found.stamp_ns, None)
         if self._config.mode == "live":
             self._drops("replaced by a newer frame")
         else:

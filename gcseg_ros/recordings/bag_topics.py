@@ -91,17 +91,7 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
         f"camera calibration (sensor_msgs/CameraInfo, expected on {camera_info_beside(depth)} or {camera_info_beside(rgb)})",
     )
     tf = tuple(name for name, kind in types.items() if kind == TF)
-    poses = [name for name, kind in types.items() if kind in POSES and not _words(name) & NO_POSE_WORDS]
-    own = [name for name in poses if name.endswith("/pose") or "camera" in name.lower()]
-    robots = tuple(
-        name.removesuffix("tf") for name in tf if _of_depths_robot(name, depth) in tf and name.endswith("/tf")
-    )
-    namesakes = [name for name in poses if (its := _of_depths_robot(name, depth)) != name and its in poses]
-    of_others = [name for name in namesakes if name.startswith(robots)]
-    tf_first = bool(tf and not own)
-    poses.sort(
-        key=lambda name: (name in of_others, name not in own, tf_first and types[name] != ODOMETRY, len(name), name)
-    )
+    poses = _poses(types, tf, depth)
     pose: str | None = None
     told = given.get("pose_topic", "")
     if told != "tf" and not {told, f"/{told}"} & {*tf} and (told or poses or not tf):
@@ -113,6 +103,23 @@ def choose_topics(types: Mapping[str, str], given: Mapping[str, str], bag: str) 
         )
     rgb_camera_info = camera_info_beside(rgb) if camera_info_beside(rgb) in infos else None
     return Topics(rgb, depth, camera_info, rgb_camera_info, pose, tuple(poses), tf)
+
+
+def _poses(types: Mapping[str, str], tf: Collection[str], depth: str) -> list[str]:
+    """Topics that may give the camera's pose, the likeliest first, as `choose_topics` says."""
+    found = [name for name, kind in types.items() if kind in POSES and not _words(name) & NO_POSE_WORDS]
+    own = [name for name in found if name.endswith("/pose") or "camera" in name.lower()]
+    robots = tuple(
+        name.removesuffix("tf") for name in tf if _of_depths_robot(name, depth) in tf and name.endswith("/tf")
+    )
+    namesakes = [name for name in found if (its := _of_depths_robot(name, depth)) != name and its in found]
+    of_others = [name for name in namesakes if name.startswith(robots)]
+    tf_first = bool(tf and not own)
+
+    def rank(name: str) -> tuple:
+        return name in of_others, name not in own, tf_first and types[name] != ODOMETRY, len(name), name
+
+    return sorted(found, key=rank)
 
 
 def _colours(images: Collection[str]) -> list[str]:
