@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from scannet_folder import write_scannet_folder
 
 from gcseg_ros.cli import main
 from gcseg_ros.commands.doctor import compiler
@@ -57,25 +58,19 @@ def render(pose):
 def walk(tmp_path_factory):
     """A ScanNet folder of 12 frames that turn on the spot, with its truth as a cloud beside it."""
     folder = tmp_path_factory.mktemp("cli") / "walk"
-    for name in ("color", "depth", "pose", "pose_noisy", "intrinsic"):
-        (folder / name).mkdir(parents=True)
-    K = np.diag([FOCAL, FOCAL, 1, 1])
-    K[:2, 2] = WIDTH / 2, HEIGHT / 2
-    np.savetxt(folder / "intrinsic" / "intrinsic_depth.txt", K)
-    points = []
+    frames, points = [], []
     for i in range(12):
         pose = look(-0.3 + 0.05 * i)
         depth, colour = render(pose)
-        cv2.imwrite(str(folder / "depth" / f"{i:06}.png"), np.round(1000 * depth).astype(np.uint16))
-        cv2.imwrite(str(folder / "color" / f"{i:06}.jpg"), colour[..., ::-1])
-        np.savetxt(folder / "pose" / f"{i:06}.txt", pose)
-        np.savetxt(folder / "pose_noisy" / f"{i:06}.txt", pose)
+        frames.append((f"{i:06}", colour, 1000 * depth, pose))
         v, u = np.mgrid[:HEIGHT:2, :WIDTH:2]
         d = depth[v, u]
         camera = np.stack([(u - WIDTH / 2) / FOCAL * d, (v - HEIGHT / 2) / FOCAL * d, d], -1).reshape(-1, 3)
         world = camera @ pose[:3, :3].T + pose[:3, 3]
         red, blue = (colour[v, u].reshape(-1, 3) == c for c in ((160, 40, 40), (40, 60, 170)))
         points.append(np.column_stack([world, red.all(1) + 2 * blue.all(1)]))
+    write_scannet_folder(folder, frames, np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]]))
+    shutil.copytree(folder / "pose", folder / "pose_noisy")
     points = np.concatenate(points)
     np.savez(
         folder.parent / "truth.npz",
@@ -512,7 +507,7 @@ def test_what_cannot_be_printed_is_no_mistake_of_ours():
 def long_walk(walk, tmp_path_factory):
     """1200 frames of the same, linked."""
     folder = tmp_path_factory.mktemp("long") / "walk"
-    for name, suffix in (("color", "jpg"), ("depth", "png"), ("pose", "txt")):
+    for name, suffix in (("color", "png"), ("depth", "png"), ("pose", "txt")):
         (folder / name).mkdir(parents=True)
         for i in range(1200):
             (folder / name / f"{i:06}.{suffix}").symlink_to(walk / name / f"{i % 12:06}.{suffix}")

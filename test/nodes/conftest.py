@@ -1,8 +1,8 @@
 """Fixtures of the ROS graph of one test."""
 
-import numpy as np
 import pytest
 from ros_graph import CAMERA, Camera, Ros, tiny_frame
+from scannet_folder import write_scannet_folder
 
 
 @pytest.fixture
@@ -26,17 +26,5 @@ def camera(ros):
 @pytest.fixture
 def recording(tmp_path, frames):
     """The frames as a folder in ScanNet's layout."""
-    import cv2
-
-    folder = tmp_path / "walk"
-    for part in ("color", "depth", "pose", "intrinsic"):
-        (folder / part).mkdir(parents=True)
-    for frame in frames:
-        cv2.imwrite(str(folder / "color" / f"{frame.name}.png"), frame.colour[..., ::-1])
-        cv2.imwrite(str(folder / "depth" / f"{frame.name}.png"), (frame.depth_m * 1000).round().astype(np.uint16))
-        np.savetxt(folder / "pose" / f"{frame.name}.txt", frame.pose)
-    K = np.eye(4)
-    K[:3, :3] = CAMERA.matrix
-    np.savetxt(folder / "intrinsic" / "intrinsic_color.txt", K)
-    np.savetxt(folder / "intrinsic" / "intrinsic_depth.txt", K)
-    return folder
+    views = ((frame.name, frame.colour, 1000 * frame.depth_m, frame.pose) for frame in frames)
+    return write_scannet_folder(tmp_path / "walk", views, CAMERA.matrix)

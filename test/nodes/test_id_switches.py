@@ -4,11 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from retrieval.tiny_clip import write_tiny_clip
 from ros_graph import CAMERA, DOMAIN_ID
+from scannet_folder import write_scannet_folder
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
@@ -33,21 +33,15 @@ def seen_from(y):
 def room(tmp_path_factory):
     """A box before a wall that comes into view as the camera moves sideways; ScanNet's layout, with the truth."""
     folder = tmp_path_factory.mktemp("room")
-    for part in ("color", "depth", "pose", "intrinsic"):
-        (folder / part).mkdir()
+    frames = []
     for i in range(FRAMES):
         y = 0.5 - i / FRAMES
         depth_m, box = seen_from(y)
-        colour = np.where(box[..., None], (40, 120, 200), 60).astype(np.uint8)
+        colour = np.where(box[..., None], (200, 120, 40), 60).astype(np.uint8)
         pose = np.eye(4)
         pose[:3] = [[0, 0, 1, 0], [-1, 0, 0, y], [0, -1, 0, 1]]
-        cv2.imwrite(str(folder / "color" / f"{i:06d}.png"), colour)
-        cv2.imwrite(str(folder / "depth" / f"{i:06d}.png"), (1000 * depth_m).astype(np.uint16))
-        np.savetxt(folder / "pose" / f"{i:06d}.txt", pose)
-    K = np.eye(4)
-    K[:3, :3] = CAMERA.matrix
-    for name in ("color", "depth"):
-        np.savetxt(folder / "intrinsic" / f"intrinsic_{name}.txt", K)
+        frames.append((f"{i:06d}", colour, 1000 * depth_m, pose))
+    write_scannet_folder(folder, frames, CAMERA.matrix)
     y, z = (axis.ravel() for axis in np.meshgrid(np.arange(-2, 2, 0.02), np.arange(0, 2, 0.02)))
     inside = (y > BOX_Y[0]) & (y < BOX_Y[1]) & (z > BOX_Z[0]) & (z < BOX_Z[1])
     points = np.stack([np.where(inside, BOX_M, WALL_M), y, z], axis=1).astype(np.float32)

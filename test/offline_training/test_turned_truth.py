@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scannet_folder import write_scannet_folder
 
 from gcseg_ros.config import InputConfig
 from gcseg_ros.frames import CameraIntrinsics, Frame
@@ -22,14 +23,10 @@ def scene(request, tmp_path):
     label[:200, :300], label[300:, 420:] = 10, 20
     k = CameraIntrinsics(640, 480, 525, 525, 319.5, 239.5)
     frame = Frame("0", 0.0, np.zeros((480, 640, 3), np.uint8), label / np.float32(10), k, UPRIGHT).turned(request.param)
-    for folder in ("color", "depth", "pose", "intrinsic", "instance"):
-        (tmp_path / folder).mkdir()
-    cv2.imwrite(str(tmp_path / "color/000000.png"), frame.colour)
-    cv2.imwrite(str(tmp_path / "depth/000000.png"), (frame.depth_m * 1000).round().astype(np.uint16))
+    view = "000000", frame.colour, 1000 * frame.depth_m, frame.pose
+    write_scannet_folder(tmp_path, [view], frame.intrinsics.matrix)
+    (tmp_path / "instance").mkdir()
     cv2.imwrite(str(tmp_path / "instance/000000.png"), np.ascontiguousarray(np.rot90(label, -request.param)))
-    np.savetxt(tmp_path / "pose/000000.txt", frame.pose)
-    for kind in ("color", "depth"):
-        np.savetxt(tmp_path / f"intrinsic/intrinsic_{kind}.txt", frame.intrinsics.matrix)
     (tmp_path / "instances.json").write_text(json.dumps({str(i): {"is_stuff": i == 30} for i in (10, 20, 30)}))
     return tmp_path
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
+from scannet_folder import write_scannet_folder
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.frames import back_project
@@ -89,14 +90,8 @@ def four(matrix):
 
 
 def write_scannet(folder: Path, views, name="{:06d}"):
-    for view in views:
-        stem = name.format(view.number)
-        save_image(folder / f"color/{stem}.png", view.colour)
-        save_image(folder / f"depth/{stem}.png", view.depth_mm)
-        save_matrix(folder / f"pose/{stem}.txt", view.pose)
-    for camera in ("color", "depth"):
-        save_matrix(folder / f"intrinsic/intrinsic_{camera}.txt", four(K))
-    return folder
+    frames = ((name.format(view.number), view.colour, view.depth_mm, view.pose) for view in views)
+    return write_scannet_folder(folder, frames, K)
 
 
 def write_sens(

@@ -2,10 +2,10 @@
 
 import json
 
-import cv2
 import numpy as np
 import pytest
 from planted import CAMERA, PALETTE, ColourEncoder
+from scannet_folder import write_scannet_folder
 
 from gcseg_ros.cli import main
 from gcseg_ros.retrieval import OpenClip, read_views
@@ -29,20 +29,14 @@ def seen_from(x):
 def walk(tmp_path_factory):
     """In ScanNet's layout; the world's z is up."""
     folder = tmp_path_factory.mktemp("query") / "walk"
-    for name in ("color", "depth", "pose", "intrinsic"):
-        (folder / name).mkdir(parents=True)
-    K = np.eye(4)
-    K[:3, :3] = CAMERA.matrix
-    np.savetxt(folder / "intrinsic" / "intrinsic_depth.txt", K)
+    frames = []
     to_world = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
     for i, x in enumerate(np.linspace(-0.5, 0.5, 8)):
         colour, depth = seen_from(x)
-        cv2.imwrite(str(folder / "color" / f"{i:06}.png"), colour[..., ::-1])
-        cv2.imwrite(str(folder / "depth" / f"{i:06}.png"), np.round(1000 * depth).astype(np.uint16))
         pose = np.eye(4)
         pose[:3, :3], pose[:3, 3] = to_world, (x, 0, 1)
-        np.savetxt(folder / "pose" / f"{i:06}.txt", pose)
-    return folder
+        frames.append((f"{i:06}", colour, 1000 * depth, pose))
+    return write_scannet_folder(folder, frames, CAMERA.matrix)
 
 
 @pytest.fixture(scope="module")
