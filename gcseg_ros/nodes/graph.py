@@ -15,6 +15,7 @@ from typing import Any
 
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import parse_yaml
+from gcseg_ros.nodes.addressed import sections
 from gcseg_ros.ros_types.dds import profiles_given, profiles_variable, transports_given
 from gcseg_ros.share import config_file
 
@@ -259,17 +260,10 @@ def _own_file(file: str) -> list[str]:
 def _for_all(file: str) -> dict[str, Any]:
     """What a file of parameters says that concerns all nodes, whichever it is written for. Raises UserError."""
     found: dict[str, Any] = {}
-
-    def walk(content: Any) -> None:
-        for name, value in content.items() if isinstance(content, dict) else ():
-            if name == "ros__parameters" and isinstance(value, dict):
-                found.update({name: value[name] for name in FOR_ALL if name in value})
-            else:
-                walk(value)
-
     for path in _own_file(file):
         try:
-            walk(parse_yaml(Path(path).read_text(encoding="utf-8")))
+            for _, given in sections(parse_yaml(Path(path).read_text(encoding="utf-8"))):
+                found |= {name: given[name] for name in FOR_ALL if name in given}
         except (OSError, ValueError) as error:
             raise UserError(f"The config_file {file} cannot be read: {error}.") from None
     return found

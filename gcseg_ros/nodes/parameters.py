@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -23,8 +24,8 @@ M = TypeVar("M", bound=Part)
 FrameName = Annotated[str, AfterValidator(lambda name: name.lstrip("/"))]
 """A frame of TF: ROS 2 refuses names that begin with a slash, as ROS 1 had them."""
 
-OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides")
-"""Parameters that rclpy itself declares, or that begin with these names."""
+OF_RCLPY = re.compile(r"use_sim_time|start_type_description_service|qos_overrides\..*")
+"""Parameters that rclpy itself declares."""
 
 
 class ManagedNodeConfig(Part):
@@ -226,7 +227,7 @@ def declare(node: Node, model: type[Part]) -> None:
             raise UserError(f"The parameter {path} must be {expectation(info, default)}; found {value!r}.") from None
     known = [path for path, _ in flat_fields(model)]
     for name in overrides:
-        if name not in known and not name.startswith(OF_RCLPY):
+        if name not in known and not OF_RCLPY.fullmatch(name):
             all_of_them = f"`ros2 param list {node.get_fully_qualified_name()}` shows all."
             advice = did_you_mean(name, known, all_of_them)
             node.get_logger().warning(f"The parameter {name} is not known and has no effect: {advice}")

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.nodes.addressed import without_effect
 from gcseg_ros.nodes.graph import environment
 from gcseg_ros.packages import extra
 
@@ -43,6 +44,8 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
         rclpy.init()
         initialised = True
         node = make()
+        for sentence in without_effect(node.get_fully_qualified_name(), sys.argv):
+            node.get_logger().warning(sentence)
         if hasattr(node, "start"):
             node.start()
         executor = SingleThreadedExecutor()

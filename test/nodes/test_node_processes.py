@@ -98,6 +98,15 @@ def test_a_missing_params_file_ends_with_a_sentence(started):
     assert "nowhere.yaml" in node.log.read_text()
 
 
+def test_parameters_for_a_node_of_another_name_are_told_of(started, tmp_path):
+    (tmp_path / "my.yaml").write_text("mapper:\n  ros__parameters:\n    mode: bag\n")
+    files = ["--params-file", "my.yaml", "-p", "mapper:mode:=bag", "-p", "autostart:=false"]
+    node = started("mapping_node", "--ros-args", *files)
+    wait_for(node, "Waiting to be configured")
+    said = node.log.read_text()
+    assert said.count("for /mapper has no effect here: this node is /mapping_node") == 2
+
+
 def test_ctrl_c_while_it_replays(started, recording):
     node = started(
         "replay_node",

@@ -131,9 +131,9 @@ def test_a_wrong_value_is_one_sentence(ros, parameters, sentence):
 
 
 def test_an_unknown_parameter_is_said(ros):
-    node = node_with(ros, traking__keyframe_stride=3, zzz=1, use_sim_time=True)
+    node = node_with(ros, traking__keyframe_stride=3, zzz=1, use_sim_time=True, use_sim_times=True)
     log = Log(node)
     declare(node, MappingNodeConfig)
-    assert len(log.lines) == 2
+    assert len(log.lines) == 3
     assert "did you mean tracking.keyframe_stride?" in log.lines[0]
     assert "zzz is not known" in log.lines[1]
