@@ -124,6 +124,7 @@ def map_(
     Ctrl-C finishes the map of the frames so far; a second one aborts and leaves nothing behind.
     """
     from gcseg_ros.config import load_config
+    from gcseg_ros.files import resolved
     from gcseg_ros.output import check_replaceable
     from gcseg_ros.recordings import open_recording
 
@@ -131,7 +132,7 @@ def map_(
     short = {"masks.generator": masks, "propagation.method": propagation}
     given = [f"{name}={value}" for name, value in short.items() if value]
     loaded = load_config(config, [*given, *(settings or [])])
-    check_replaceable(output.resolve(), overwrite)
+    check_replaceable(resolved(output), overwrite)
     source = open_recording(recording, **_options(poses, options))
 
     from gcseg_ros.run import map_recording
@@ -197,14 +198,15 @@ def view(
     up: UpAxis = "z",
 ) -> None:
     """Show the objects of a map: as a table, a picture (--png) or in 3D (--html, --rrd)."""
+    from gcseg_ros.files import resolved
     from gcseg_ros.instances.export import read_instance_map, read_labelled
     from gcseg_ros.output import PICTURE, check_own_file
 
     wanted = [file for file in (png, rrd, html) if file]
-    if len({file.resolve() for file in wanted}) < len(wanted):
+    if len(set(map(resolved, wanted))) < len(wanted):
         raise UserError("A picture, a page and a recording are files of their own: give each another name.")
     for file in wanted:
-        if file is not png or file.resolve() != (output / PICTURE).resolve():
+        if file is not png or resolved(file) != resolved(output / PICTURE):
             check_own_file(file, [output, output / "instances.ply", output / "instances.json"])
     if up != "z" and output.is_dir():
         raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -21,6 +22,21 @@ from gcseg_ros.errors import UserError
 N = TypeVar("N", bound=yaml.Node)
 
 
+def resolved(path: str | Path) -> Path:
+    """The absolute path, links followed as far as there is something. Raises UserError for links that lead in a circle."""
+    place = Path(os.path.realpath(path))
+    try:
+        place.lstat()
+        circle = place.is_symlink()
+    except OSError as error:
+        circle = error.errno == errno.ELOOP
+    if circle:
+        raise UserError(
+            f"{path} is a link, or within one, that leads in a circle: name another place, or mend the link."
+        )
+    return place
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary name next to `path`, with the same suffix; it becomes `path` when the block ends without an error.
@@ -36,7 +52,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise UserError(f"{path} cannot be written: it is a folder; name a file.")
     if os.path.exists(path) and not os.path.isfile(path):
         raise UserError(f"{path} cannot be written: it is a device or a pipe; name a file.")
-    target = Path(os.path.realpath(path))
+    target = resolved(path)
     temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

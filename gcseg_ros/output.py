@@ -27,7 +27,7 @@ import numpy.typing as npt
 import gcseg_ros
 from gcseg_ros.camera.encoded_images import write_image
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import check_movable, locked, read_json, write_json_atomic
+from gcseg_ros.files import check_movable, locked, read_json, resolved, write_json_atomic
 from gcseg_ros.instances.export import write_instances_json, write_instances_ply
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.retrieval.views import VIEWS, StoredView, write_views
@@ -58,7 +58,7 @@ class OutputFolder:
     """
 
     def __init__(self, path: str | Path, overwrite: bool = True) -> None:
-        self.path = Path(path).resolve()
+        self.path = resolved(path)
         recover(self.path)
         check_replaceable(self.path, overwrite)
         check_nobody_writes(self.path)
@@ -274,8 +274,8 @@ def check_nobody_writes(path: Path) -> None:
 
 def check_own_file(file: Path, reads: Iterable[Path]) -> None:
     """UserError where `file`, which a command is to write, is one that it reads, or one of an output."""
-    place = file.resolve()
-    if place in {read.resolve() for read in reads}:
+    place = resolved(file)
+    if place in map(resolved, reads):
         raise UserError(f"{file} is what is read: name another file to write.")
     for folder in place.parents:
         if place.relative_to(folder).parts[0] in FILES and is_output(folder):

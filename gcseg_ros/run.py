@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from gcseg_ros.config import Config
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import resolved
 from gcseg_ros.frames import Frame
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.mapper import Detections, Mapper
@@ -49,13 +50,13 @@ def map_recording(
     fits.
     """
     start = time.perf_counter()
-    if resume is not None and not state and Path(resume).resolve() in (out := Path(output).resolve(), out / STATE):
+    if resume is not None and not state and resolved(resume) in (out := resolved(output), out / STATE):
         raise UserError(
             f"{output} would lose the saved map that is gone on with: name another output, or leave out --no-state."
         )
     mapper = Mapper(config)
     if resume is not None:
-        recover(Path(resume).resolve())
+        recover(resolved(resume))
         mapper.resume(resume)
     with OutputFolder(output, overwrite) as folder:
         chosen = islice(iter(recording), frames.start, frames.stop, frames.step)

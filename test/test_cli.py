@@ -301,6 +301,14 @@ def test_mistakes_with_folders(walk, tmp_path, capsys):
     assert "cannot be" in refused(capsys, "map", walk, "-o", "/proc/nowhere/out")
     assert "'--output'" in refused(capsys, "map", walk)
     assert "did you mean" in refused(capsys, "mapp", walk).lower()
+    (tmp_path / "loop").symlink_to("loop")
+    for arguments in (["-o", "loop"], ["-o", "loop/out"], ["-o", "out", "--resume", "loop"]):
+        said = refused(capsys, "map", walk, *(tmp_path / a if a[0] != "-" else a for a in arguments))
+        assert "leads in a circle" in said
+    for command in ("bag", "synthesize"):
+        recording = walk if command == "bag" else "synthetic:1:demo:2"
+        assert "leads in a circle" in refused(capsys, command, recording, "-o", tmp_path / "loop")
+    (tmp_path / "loop").unlink()
     broken = tmp_path / "broken"
     subprocess.run(["cp", "-r", walk, broken], check=True)
     (broken / "depth" / "000000.png").write_bytes(b"no picture")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path, read_arrays, read_json, write_json_atomic
+from gcseg_ros.files import atomic_path, read_arrays, read_json, resolved, write_json_atomic
 
 
 def test_atomic_path_appears_complete_with_its_suffix(tmp_path):
@@ -55,6 +55,16 @@ def test_atomic_path_writes_where_a_link_leads(tmp_path):
         assert (tmp_path / "page.html").is_symlink()
         assert (tmp_path / "disk" / "page-1.txt").read_text() == content
     assert os.listdir(tmp_path / "disk") == ["page-1.txt"]
+
+
+def test_links_that_lead_in_a_circle(tmp_path):
+    for link, target in (("a", "b"), ("b", "a"), ("dangling", "nothing"), ("good", ".")):
+        (tmp_path / link).symlink_to(target)
+    for place in ("a", "b/c"):
+        with pytest.raises(UserError, match=f"{place} is a link, or within one, that leads in a circle"):
+            resolved(tmp_path / place)
+    assert resolved(tmp_path / "dangling") == tmp_path / "nothing"
+    assert resolved(tmp_path / "good" / "new" / "er") == tmp_path / "new" / "er"
 
 
 def test_atomic_path_replaces_no_device(tmp_path):

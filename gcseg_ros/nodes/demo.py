@@ -20,6 +20,7 @@ from typing import Any
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.consoles import console, errors, print_line, print_table, progress
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import resolved
 from gcseg_ros.nodes import graph
 from gcseg_ros.output import check_replaceable
 from gcseg_ros.recordings import Recording, open_recording
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--domain-id", type=int, help="ROS_DOMAIN_ID; else one of its own")
     given = parser.parse_args(arguments)
     return plainly(
-        lambda: map_and_report(given.recording, Path(given.output).resolve(), given.domain_id),
+        lambda: map_and_report(given.recording, resolved(given.output), given.domain_id),
         "interrupted; everything that was started has ended.",
         lambda sentence: print_line(f"demo: {sentence}", "red", errors),
     )

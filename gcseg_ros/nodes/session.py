@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from gcseg_ros.camera.registration import as_fine_as_colour, register_colour
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import resolved
 from gcseg_ros.frames import CameraIntrinsics, Frame, is_z_up
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.mapper import Mapper, TrackedFrame
@@ -76,7 +76,7 @@ class MappingSession:
         self._mappers: list[Mapper] = []  # the last is that of the map, others have a thread at work still
         self.reset()
         if config.resume:
-            recover(Path(config.resume).resolve())
+            recover(resolved(config.resume))
             self._mapper.resume(config.resume)
             self.frames = self.saved = self._resumed = self._mapper.tracker.frames
 
@@ -152,7 +152,7 @@ class MappingSession:
             self.saved = self.frames
             if output.left_out:
                 notes.append(output.why_left_out())
-        where = Path(self._config.output_dir).resolve()
+        where = resolved(self._config.output_dir)
         sentence = f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}"
         since = f"; its labels are those of the {mapped} frames since the map was resumed" if self._resumed else ""
         return instances, " ".join([f"{sentence}{since}.", *notes])

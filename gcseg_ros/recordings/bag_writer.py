@@ -18,6 +18,7 @@ from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.errors import UserError
+from gcseg_ros.files import resolved
 from gcseg_ros.frames import Frame, depth_to_metres, depth_to_millimetres
 from gcseg_ros.recordings import Recording, prefetch
 from gcseg_ros.recordings.bag_files import has_metadata
@@ -52,7 +53,7 @@ def write_bag(
     Raises UserError if the output exists (unless it is a bag and nothing else, and `overwrite`) or cannot be written; nothing
     is left then.
     """
-    output = Path(output).resolve()
+    output = resolved(output)
     if storage not in ("mcap", "sqlite3"):
         raise UserError(f"A bag's storage is mcap or sqlite3; found {storage!r}.")
     if output.exists() and not overwrite:

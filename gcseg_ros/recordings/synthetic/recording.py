@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from gcseg_ros.camera.encoded_images import write_image
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import check_movable
+from gcseg_ros.files import check_movable, resolved
 from gcseg_ros.frames import CameraIntrinsics, Frame, back_project
 from gcseg_ros.recordings import Recording
 from gcseg_ros.recordings.synthetic.styles import STYLES
@@ -238,7 +238,7 @@ def export(
     recording = SyntheticRecording(Path(spec if str(spec).startswith(PREFIX) else PREFIX + str(spec)))
     if frames is not None:
         recording = SyntheticRecording(Path(f"{PREFIX}{recording.seed}:{recording.style}:{frames}"))
-    target = Path(folder).resolve()
+    target = resolved(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(
             f"The folder {target} must be new or empty to receive the recording; it is not: choose another."
