@@ -44,15 +44,18 @@ FILES = ("instances.ply", "instances.json", LABELS, PICTURE, STATE, VIEWS, SUMMA
 
 PART, OLD = "gcseg-part-", "gcseg-old-"
 """`.OUT.gcseg-part-…`, beside OUT while it is written: the new one; and the one that it replaces."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = "the disk is full", "free some space"
+TOO_LARGE = "a file may not be so large there (ulimit -f; 4 GB on FAT32)", "raise the limit"
+REFUSALS = {errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EFBIG: TOO_LARGE}
+"""How a disk refuses what is written: why, and what to do."""
 SPARE = {LABELS: "label images", VIEWS: VIEWS, STATE: STATE}
-"""What a full disk costs, in this order, rather than the map."""
+"""What that costs rather than the map; on a full disk in this order."""
 
 
 class OutputFolder:
     """`add` the labels of every frame, then `finish` with the map. Use it in a `with`: what is not finished is removed.
 
-    left_out  names of what is not there, as users know it: the disk was full, and the map is worth more
+    left_out  names of what is not there, as users know it: the disk has refused it, and the map is worth more
 
     Raises UserError if `path` holds something that is not an earlier output, is being written by another process, or cannot be written.
     """
@@ -69,10 +72,14 @@ class OutputFolder:
         except OSError as error:
             raise UserError(f"The output {path} cannot be written: {error.strerror}; choose another folder.") from None
         self._labels = self._part / LABELS
-        self.left_out: list[str] = []
+        self._refused: dict[str, tuple[str, str]] = {}  # what is left out, and of REFUSALS why
         self._lock = ExitStack()
         with suppress(OSError):  # a file system without locks
             self._lock.enter_context(locked(self._part))
+
+    @property
+    def left_out(self) -> list[str]:
+        return list(self._refused)
 
     def __enter__(self) -> OutputFolder:
         return self
@@ -111,28 +118,36 @@ class OutputFolder:
 
     def _fit(self, write: Callable[[], None], name: str = "") -> None:
         """Write, maybe what is to SPARE, by its `name`. Where the disk is full by that, what is worth less is left out for it, then it itself;
-        but no map without state takes the place of one with it. Raises UserError."""
+        where only that file is too large, it itself; but no map without state takes the place of one with it. Raises UserError."""
         order = list(SPARE)
         while name not in SPARE or SPARE[name] not in self.left_out:
             try:
                 return write()
             except UserError as error:
-                if getattr(error.__cause__, "errno", None) not in FULL:
+                number = getattr(error.__cause__, "errno", None)
+                if number not in REFUSALS:
                     raise
+                refusal = why, advice = REFUSALS[number]
                 worth_less = order[: order.index(name)] if name in SPARE else order
+                worth_less = worth_less if refusal is FULL else []
                 spared = next((one for one in worth_less if (self._part / one).exists()), name)
                 if spared not in SPARE or (spared == STATE and (self.path / STATE).exists()):
                     raise UserError(
-                        f"The output {self.path} cannot be written, because the disk is full: free some space, or name another folder."
+                        f"The output {self.path} cannot be written, because {why}: {advice}, or name another folder."
                     ) from error
                 remove(self._part / spared)
-                self.left_out.append(SPARE[spared])
+                self._refused[SPARE[spared]] = refusal
 
     def why_left_out(self) -> str:
-        """A sentence; empty where nothing is."""
-        if not self.left_out:
-            return ""
-        return f"Because the disk is full, this is left out: {' and '.join(self.left_out)}; free some space, and map again for it."
+        """In a sentence; empty where nothing is."""
+        told = []
+        for refusal in dict.fromkeys(self._refused.values()):
+            why, advice = refusal
+            names = " and ".join(name for name, its in self._refused.items() if its is refusal)
+            told.append(
+                f"Because {why}, this is left out: {names}; {advice} or name another folder, and map again for it."
+            )
+        return " ".join(told)
 
     def add_state(self, save: Callable[[Path], None]) -> None:
         """What mapping needs to go on from this output; `save` (`Mapper.save_state`) writes the file."""

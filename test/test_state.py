@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import zipfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from gcseg_ros.masks.geometric import GeometricGenerator
 from gcseg_ros.masks.proposals import build_generator
 from gcseg_ros.propagation import ReprojectionPropagator
 from gcseg_ros.run import AHEAD, map_recording
-from gcseg_ros.state import FORMAT, Saved, read_state, write_state
+from gcseg_ros.state import FORMAT, STATE, Saved, read_state, write_state
 from gcseg_ros.tracked_labels import SUFFIX
 
 FRAMES = 9
@@ -261,6 +262,20 @@ def test_a_disk_that_is_full_in_the_end_takes_the_map_without_label_images(frame
     summary = read_json(out / "summary.json")
     assert (summary["complete"], summary["frames"]) == (False, len(frames))
     assert "left out: label images" in summary["notes"][-1]
+
+
+def test_a_file_that_may_not_be_so_large_is_left_out_of_the_map(frames, whole, tmp_path):
+    """As under `ulimit -f`, or beyond 4 GB on FAT32: state.npz, the largest of the files."""
+    out, (soft, hard) = tmp_path / "out", resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
+        with pytest.raises(UserError, match=r"a file may not be so large there .*left out: state.npz; raise the limit"):
+            map_recording(Walk(frames), out, load_config(None, FAST))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (out / STATE).exists()
+    assert (out / "labels").is_dir()
+    np.testing.assert_array_equal(read_instance_map(out).instance, whole.instance)
 
 
 def test_generators_remember_nothing(frames):
