@@ -22,6 +22,7 @@ from gcseg_ros.instances.instances import InstanceMap, describe_objects
 from gcseg_ros.mapping.astray import Astray
 from gcseg_ros.mapping.gravity import Gravity
 from gcseg_ros.mapping.left_out import LeftOut
+from gcseg_ros.mapping.map_frame import MapFrame
 from gcseg_ros.mapping.pose_refinement import PoseRefinement
 from gcseg_ros.mapping.resumed import Resumed
 from gcseg_ros.mapping.voxel_map import Surface, VoxelMap
@@ -68,6 +69,7 @@ class Mapper:
     Memory is bounded by the map's surface and its objects, not by the length of the video.
 
     gatherer    the keyframes kept for queries by words
+    map_frame   of a node's map the frame that it is in, also where it is gone on with and saved by `gcseg map`
     extensions  by name, whatever else is to be saved and restored with the map
     """
 
@@ -96,7 +98,12 @@ class Mapper:
         background = live and self.config.masks.generator in ("sam", "sam2")
         self.tracker = Tracker(self.config.tracking, generate, propagate, self.voxel_map, background)
         self.gatherer = ViewGatherer(self.config.views)
-        self.extensions: dict[str, Stateful] = {"views": self.gatherer, "left_out": self._left_out}
+        self.map_frame = MapFrame()
+        self.extensions: dict[str, Stateful] = {
+            "views": self.gatherer,
+            "left_out": self._left_out,
+            "frame": self.map_frame,
+        }
 
     def step(self, frame: Frame) -> TrackedFrame:
         """Map one frame. Causal: nothing of a later frame changes what is returned here."""

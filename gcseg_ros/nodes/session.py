@@ -19,7 +19,6 @@ from gcseg_ros.frames import CameraIntrinsics, Frame, is_z_up
 from gcseg_ros.instances.instances import InstanceMap
 from gcseg_ros.mapper import Mapper, TrackedFrame
 from gcseg_ros.nodes.kept_labels import KeptLabels
-from gcseg_ros.nodes.map_frame import MapFrame
 from gcseg_ros.nodes.parameters import MappingNodeConfig
 from gcseg_ros.nodes.synchroniser import FrameSet
 from gcseg_ros.output import LIVE, OutputFolder, recover
@@ -85,7 +84,7 @@ class MappingSession:
         self._labels.clear()
         self._mapper = Mapper(self._config.core, live=self._config.mode == "live")
         self._mappers = [*(mapper for mapper in self._mappers if mapper.busy), self._mapper]
-        self._mapper.extensions["frame"] = self.frame = MapFrame()
+        self.frame = self._mapper.map_frame
         self.frames = self.saved = self._resumed = 0
         self._started_s = self._ended_s = 0.0
         self._told: set[str] = set()

@@ -24,9 +24,10 @@ from gcseg_ros.files import read_json
 from gcseg_ros.instances.export import read_instance_map
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.nodes import graph
-from gcseg_ros.nodes.map_frame import MapFrame
 from gcseg_ros.nodes.mapping_node import MappingNode
 from gcseg_ros.output import recover
+from gcseg_ros.recordings import open_recording
+from gcseg_ros.run import map_recording
 from gcseg_ros.state import read_state
 
 KILLED_ONCE_THERE_IS = ("labels", "state.npz", "summary.json")
@@ -169,7 +170,7 @@ def test_a_map_of_gcseg_map_is_published_when_a_pose_has_named_its_frame(ros, ca
 @pytest.mark.parametrize("told", ["", "map"])
 def test_poses_in_another_frame_than_the_map_s_are_left_out_unless_told(ros, camera, frames, tmp_path, capfd, told):
     mapper = Mapper()
-    mapper.extensions["frame"] = MapFrame("map")
+    mapper.map_frame.id = "map"
     mapper.step(frames[0])
     mapper.save_state(tmp_path / "state.npz")
     heard, clouds = heard_labels(ros), []
@@ -194,7 +195,7 @@ def test_poses_in_another_frame_than_the_map_s_are_left_out_unless_told(ros, cam
 )
 def test_a_map_that_is_gone_on_with_in_another_frame_is_told_of(ros, frames, tmp_path, capfd, saved, told, warned):
     mapper = Mapper()
-    mapper.extensions["frame"] = MapFrame(saved)
+    mapper.map_frame.id = saved
     mapper.step(frames[0])
     mapper.save_state(tmp_path / "state.npz")
     ros.add(MappingNode, resume=str(tmp_path / "state.npz"), map_frame_id=told).start()
@@ -202,9 +203,21 @@ def test_a_map_that_is_gone_on_with_in_another_frame_is_told_of(ros, frames, tmp
     assert ("leave map_frame_id empty unless both are the same world" in said) == warned
 
 
+def test_a_map_that_gcseg_map_has_gone_on_with_is_in_the_frame_that_it_was_saved_in(ros, frames, recording, tmp_path):
+    mapper, clouds = Mapper(), []
+    mapper.map_frame.id = "odom"
+    mapper.step(frames[0])
+    mapper.save_state(tmp_path / "state.npz")
+    map_recording(open_recording(recording), tmp_path / "out", frames=slice(1, 3), resume=tmp_path / "state.npz")
+    ros.helper("viewer").create_subscription(PointCloud2, f"{ros.namespace}/mapping_node/cloud", clouds.append, LATCHED)
+    ros.add(MappingNode, resume=str(tmp_path / "out")).start()
+    ros.until(lambda: clouds)
+    assert clouds[0].header.frame_id == "odom"
+
+
 def test_new_views_of_a_resumed_map_are_published_whatever_its_frames_were_called(ros, camera, frames, tmp_path):
     mapper = Mapper()
-    mapper.extensions["frame"] = MapFrame("map")
+    mapper.map_frame.id = "map"
     mapper.step(replace(frames[0], name="000001"))  # as the node would call the next one
     mapper.save_state(tmp_path / "state.npz")
     views, many = [], QoSProfile(depth=100, reliability=LATCHED.reliability, durability=LATCHED.durability)

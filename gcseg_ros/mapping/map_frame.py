@@ -1,4 +1,4 @@
-"""The frame that a map is in: saved with it, since a resumed map must be shown before a pose has come that names it. No ROS inside."""
+"""The frame of ROS that a map is in: saved with it, since a resumed map must be shown before a pose has come that names it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gcseg_ros.state import Saved
 
 @dataclass
 class MapFrame:
-    """An extension of the mapper. id: the frame's name without a slash before it, empty while it is not known."""
+    """id: the frame's name without a slash before it, empty while it is not known; a map of `gcseg map` alone knows none."""
 
     id: str = ""
 
