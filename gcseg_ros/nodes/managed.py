@@ -50,6 +50,8 @@ class ManagedNode(LifecycleNode, ABC):
     """Inputs that may be silent."""
     shared: ClassVar[frozenset[str]] = frozenset({"tf", "tf_static"})
     """Inputs that several may publish."""
+    changeable: ClassVar[frozenset[str]] = frozenset({"use_sim_time"})
+    """Parameters that may be set while the node is configured."""
     stop_timeout_s: ClassVar[float] = 8.0
     """How long what the worker is doing may take to end."""
 
@@ -207,11 +209,11 @@ class ManagedNode(LifecycleNode, ABC):
 
     def _refuse_change(self, parameters: list[Any]) -> SetParametersResult:
         known = all(self.has_parameter(p.name) for p in parameters)
-        if self._worker is None or not known or all(p.name == "use_sim_time" for p in parameters):
+        if self._worker is None or not known or self.changeable.issuperset(p.name for p in parameters):
             return SetParametersResult(successful=True)
         reason = (
-            "Parameters are read when the node is configured: clean it up first (ros2 lifecycle set "
-            f"{self.get_fully_qualified_name()} cleanup)."
+            f"Parameters (but {' and '.join(sorted(self.changeable))}) are read when the node is configured: clean it up first (ros2 lifecycle "
+            f"set {self.get_fully_qualified_name()} cleanup)."
         )
         return SetParametersResult(successful=False, reason=reason)
 

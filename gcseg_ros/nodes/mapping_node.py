@@ -59,6 +59,7 @@ class MappingNode(ManagedNode):
     settings, task = MappingNodeConfig, "mapping"
     optional = ManagedNode.optional | {JOINTS}
     shared = ManagedNode.shared | {JOINTS}
+    changeable = ManagedNode.changeable | {"output_dir"}  # to save elsewhere what a disk has refused
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__("mapping_node", **arguments)
@@ -69,11 +70,7 @@ class MappingNode(ManagedNode):
     # -- lifecycle ----------------------------------------------------------------------------------------------------
 
     def _configure(self) -> None:
-        config = read(self, MappingNodeConfig)
-        if not config.output_dir:  # robots that start in one folder do not write over each other's map
-            own = "_".join(["gcseg_map", *filter(None, self.get_namespace().split("/"))])
-            config = config.model_copy(update={"output_dir": own})
-        self._config = config
+        self._config = config = read(self, MappingNodeConfig)
         self._body_to_camera = matrix_from_xyz_quaternion(config.body_to_camera, "body_to_camera")
         if config.pose_source == "tf" and TFMessage is None:
             raise UserError("pose_source tf needs tf2_msgs, which is not installed here: use a pose topic.")
@@ -144,8 +141,13 @@ class MappingNode(ManagedNode):
         self.get_logger().info(
             f"Mapping in {config.mode} mode from "
             + ", ".join(f"{i.name} {i.resolved}" for i in self._inputs)
-            + f"; {self.resolve_service_name('~/save')} writes {config.output_dir}."
+            + f"; {self.resolve_service_name('~/save')} writes {self._output_dir()}."
         )
+
+    def _output_dir(self) -> str:
+        """As it is set now. Robots that start in one folder do not write over each other's map."""
+        own = "_".join(["gcseg_map", *filter(None, self.get_namespace().split("/"))])
+        return read(self, MappingNodeConfig).output_dir or own
 
     def _cleanup(self) -> None:
         super()._cleanup()
@@ -400,7 +402,7 @@ class MappingNode(ManagedNode):
     def _save_now(self) -> str:
         if self._session.frames:  # else no pose has named the frame, and nothing is saved
             self._session.frame.id = self._map_frame_id
-        instances, sentence = self._session.save()
+        instances, sentence = self._session.save(self._output_dir())
         self._publish_map(instances)
         return sentence
 

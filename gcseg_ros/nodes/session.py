@@ -125,11 +125,11 @@ class MappingSession:
     def statistics(self) -> dict[str, Any]:
         return self._mapper.statistics()
 
-    def save(self) -> tuple[InstanceMap, str]:
-        """Write the finished map to `output_dir`; gives it and a sentence. Raises UserError."""
+    def save(self, output_dir: str) -> tuple[InstanceMap, str]:
+        """Write the finished map; gives it and a sentence. Raises UserError."""
         if not self.frames:
             raise UserError("There is nothing to save: no frame has been mapped yet.")
-        with OutputFolder(self._config.output_dir) as output:
+        with OutputFolder(output_dir) as output:
             labels = 0
             for file in self._labels.files():
                 with suppress(OSError):  # somebody removes it
@@ -151,7 +151,7 @@ class MappingSession:
             self.saved = self.frames
             if output.left_out:
                 notes.append(output.why_left_out())
-        where = resolved(self._config.output_dir)
+        where = resolved(output_dir)
         sentence = f"Saved {len(instances.objects)} instances from {self.frames} frames to {where}"
         since = f"; its labels are those of the {mapped} frames since the map was resumed" if self._resumed else ""
         return instances, " ".join([f"{sentence}{since}.", *notes])

@@ -509,7 +509,7 @@ def test_a_map_whose_saving_outlasts_a_shutdown_is_answered_for(ros, camera, fra
     camera.wait().send(frames[0])
     ros.until(lambda: heard)
     written, go_on, save = threading.Event(), threading.Event(), node._session.save
-    node._session.save = lambda: (save(), written.set(), go_on.wait(60))[0]
+    node._session.save = lambda where: (save(where), written.set(), go_on.wait(60))[0]
     answer = service_call(ros, camera.node, Trigger, "save")
     ros.until(written.is_set)
     node.stop_timeout_s = 0.05
@@ -524,7 +524,7 @@ def test_a_map_that_is_still_being_saved_is_not_called_gone(ros, camera, frames,
     camera.wait().send(frames[0])
     ros.until(lambda: heard)
     at_work, go_on, save = threading.Event(), threading.Event(), node._session.save
-    node._session.save = lambda: (at_work.set(), go_on.wait(60), save())[-1]
+    node._session.save = lambda where: (at_work.set(), go_on.wait(60), save(where))[-1]
     answer = service_call(ros, camera.node, Trigger, "save")
     ros.until(at_work.is_set)
     node.stop_timeout_s = 0.05
@@ -533,6 +533,20 @@ def test_a_map_that_is_still_being_saved_is_not_called_gone(ros, camera, frames,
     go_on.set()
     ros.until(answer.done)
     assert answer.result().success, answer.result().message
+
+
+def test_what_cannot_be_written_to_one_folder_is_saved_to_another(ros, camera, frames, tmp_path):
+    (tmp_path / "disk").touch()
+    node, heard = start(ros, output_dir=str(tmp_path / "disk")), listen(ros, Image, "labels")
+    camera.wait().send(frames[0])
+    ros.until(lambda: heard)
+    answer = ros.call(camera.node, "mapping_node/save")
+    assert not answer.success
+    assert "disk is a file: name a folder" in answer.message
+    assert node.set_parameters([Parameter("output_dir", value=str(tmp_path / "other"))])[0].successful
+    answer = ros.call(camera.node, "mapping_node/save")
+    assert answer.success, answer.message
+    assert len(read_instance_map(tmp_path / "other").points)
 
 
 def test_robots_in_one_folder_save_to_folders_of_their_own(ros, camera, frames, tmp_path, monkeypatch):
@@ -546,7 +560,7 @@ def test_robots_in_one_folder_save_to_folders_of_their_own(ros, camera, frames, 
     assert (tmp_path / f"gcseg_map_{ros.namespace.strip('/')}" / "instances.ply").is_file()
     alone = ros.add(lambda **arguments: MappingNode(**{**arguments, "namespace": "/"}), autostart=False)
     assert alone.trigger_configure() == TransitionCallbackReturn.SUCCESS
-    assert alone._config.output_dir == "gcseg_map"
+    assert alone._output_dir() == "gcseg_map"
 
 
 def test_save_to_a_place_that_is_taken_fails_with_a_sentence(ros, camera, frames, tmp_path):
