@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 from abc import ABC, abstractmethod
@@ -231,6 +232,13 @@ class ManagedNode(LifecycleNode, ABC):
             self._said.add(sentence)
             self.get_logger().warning(sentence)
 
+    def _warn_at_the_end(self, sentence: str) -> None:
+        """Of what is lost: after a signal, too, which has ended ROS already. Its logger would then complain that it cannot publish."""
+        if self.context.ok():
+            self.get_logger().warning(sentence)
+        else:
+            print(f"{self.get_logger().name}: {sentence}", file=sys.stderr)
+
     def _guarded(self, function: Callable[..., None], *arguments: Any) -> None:
         """A defect is said in full and the node lives on; a call that the end of the node interrupts says nothing."""
         try:
@@ -273,7 +281,7 @@ class ManagedNode(LifecycleNode, ABC):
                 input_.adapt()
         self._watch_rivals(now_s)
         silent_s = now_s - self._last_complete_s if self._inputs else 0.0
-        if silent_s < self._pause_s:
+        if silent_s < self._pause_s or self._worker.at_work:
             return
         self._pause_s = silent_s + min(silent_s, LONGEST_PAUSE_S)
         states = [input_.state() for input_ in self._inputs if input_.name not in self.optional]
@@ -311,7 +319,7 @@ class ManagedNode(LifecycleNode, ABC):
         level, silent_s = DiagnosticStatus.OK, now_s - self._last_complete_s
         if not self._inputs:
             summary = "inactive"
-        elif silent_s > self._config.warn_after_s and not self._may_be_silent():
+        elif silent_s > self._config.warn_after_s and not self._worker.at_work and not self._may_be_silent():
             level, summary = DiagnosticStatus.WARN, f"nothing to work on has come for {silent_s:.0f} s"
         elif trouble := self._trouble():
             level, summary = DiagnosticStatus.WARN, trouble

@@ -154,7 +154,7 @@ class MappingNode(ManagedNode):
         if self._session is not None:
             if unsaved := self._session.frames - self._session.saved:
                 unless = " unless the ~/save that is still at work ends well" if self.busy and self._answering else ""
-                self.get_logger().warning(
+                self._warn_at_the_end(
                     f"{unsaved} of {self._session.frames} mapped frames are in no saved map and are gone{unless}: call ~/save, and wait for its "
                     "answer, before the node ends or is cleaned up."
                 )
@@ -168,7 +168,9 @@ class MappingNode(ManagedNode):
         config, topics = self._config, self._config.topics
         reliable = config.qos == "reliable" or (config.qos == "auto" and config.mode == "bag")
         reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        qos, auto = QoSProfile(depth=config.topic_queue_size, reliability=reliability), config.qos == "auto"
+        # every frame of a bag is to be mapped: those that come while this thread is held up, too
+        depth = max(config.topic_queue_size, config.bag_queue_size if config.mode == "bag" else 1)
+        qos, auto = QoSProfile(depth=depth, reliability=reliability), config.qos == "auto"
         images = [Image, CompressedImage]
         return [
             Input(self, "colour", topics.rgb, images, partial(self._take_image, "colour"), qos, auto),

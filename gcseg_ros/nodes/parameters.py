@@ -61,7 +61,9 @@ class MappingNodeConfig(ManagedNodeConfig, Config):
         "auto",
         description="of the images: auto is sensor_data live, reliable in bag mode where the publisher offers it",
     )
-    topic_queue_size: int = Field(10, ge=1, le=1000, description="messages that DDS keeps for each image topic")
+    topic_queue_size: int = Field(
+        10, ge=1, le=1000, description="messages that DDS keeps for each image topic; bag mode: at least bag_queue_size"
+    )
     approx_sync: bool = Field(
         True, description="colour, depth and pose may differ in time by sync_slop_s; else not at all"
     )

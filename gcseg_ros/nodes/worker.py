@@ -48,7 +48,7 @@ class Worker(Generic[T]):
         self._size, self._policy, self._drop = size, policy, drop
         self._items: deque[T | Call] = deque()
         self._waiting = 0
-        self._stopped = self._ended = False
+        self._processing = self._stopped = self._ended = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="mapper", daemon=True)
         self._thread.start()
@@ -56,6 +56,11 @@ class Worker(Generic[T]):
     def __len__(self) -> int:
         """Items that wait."""
         return self._waiting
+
+    @property
+    def at_work(self) -> bool:
+        """Whether an item waits or is being processed."""
+        return self._processing or self._waiting > 0
 
     def put(self, item: T) -> None:
         """Add an item; never blocks."""
@@ -124,8 +129,8 @@ class Worker(Generic[T]):
                     self._ended = True
                     break
                 item = self._items.popleft() if self._items else None
-                if item is not None and not isinstance(item, Call):
-                    self._waiting -= 1
+                self._processing = item is not None and not isinstance(item, Call)
+                self._waiting -= self._processing
             if item is None:
                 self._idle()
             elif isinstance(item, Call):

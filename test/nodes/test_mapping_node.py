@@ -19,7 +19,7 @@ from nav_msgs.msg import Odometry
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from ros_graph import CAMERA
+from ros_graph import CAMERA, tiny_frame
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
@@ -828,6 +828,34 @@ def test_that_no_id_is_left_is_told_once_and_counted(ros, camera, frames, capfd)
     assert status(heard)["ids in_use"] == "1"
     assert int(status(heard)["ids refused"]) > 1
     assert capfd.readouterr().err.count("because all 1 ids belong to other pieces of the map") == 1
+
+
+def test_in_bag_mode_frames_that_come_while_the_node_is_held_up_are_mapped(ros, camera):
+    heard = listen(ros, Image, "labels", 50)
+    start(ros, topic_queue_size=1)
+    camera.wait()
+    for i in range(15):
+        camera.send(tiny_frame(i))  # without spinning the node
+    ros.until(lambda: len(heard) == 15)
+
+
+def test_frames_that_wait_when_a_bag_has_ended_are_work_still(ros, camera, frames, capfd):
+    node, heard = start(ros, warn_after_s=0.3), []
+    camera.wait()
+    go_on = threading.Event()
+    node._worker.call(go_on.wait)
+    for frame in frames:
+        camera.send(frame)
+    ros.until(lambda: len(node._worker) == len(frames))
+    camera.node.destroy_node()
+    ros.nodes.remove(camera.node)
+    ros.helper("monitor").create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
+    ros.spin_for(0.8)
+    assert {found.status[0].level for found in heard} == {DiagnosticStatus.OK}
+    assert "Nobody publishes any more" not in capfd.readouterr().err
+    go_on.set()
+    said = []
+    ros.until(lambda: said.append(capfd.readouterr().err) or "any more; 6 frames are mapped" in "".join(said))
 
 
 def test_lifecycle(ros, camera, frames):

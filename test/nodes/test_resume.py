@@ -97,6 +97,21 @@ def test_killed_while_it_saves_the_map_is_the_one_before_or_after(ros, processes
         assert [p.name for p in tmp_path.iterdir() if p.suffix != ".log"] == ["map"], "nothing is left lying about"
 
 
+def test_ended_by_a_signal_it_says_what_is_lost_and_no_more(ros, processes, tmp_path):
+    node = processes(output_dir=tmp_path / "map")
+    camera, labels = Camera(ros), heard_labels(ros)
+    camera.wait()
+    ros.until(lambda: camera.node.count_publishers(f"{ros.namespace}/mapping_node/labels"))
+    ros.spin_for(1.0)
+    before = node.log.read_text()
+    camera.send(tiny_frame(0))
+    ros.until(lambda: labels)
+    node.send_signal(signal.SIGINT)
+    assert node.wait(60) == 0
+    (said,) = node.log.read_text().removeprefix(before).splitlines()
+    assert "mapping_node: 1 of 1 mapped frames are in no saved map and are gone" in said
+
+
 def heard_labels(ros):
     """The label images that come from the test's mapping_node."""
     heard = []
