@@ -13,6 +13,7 @@ from gcseg_ros.nodes.run import run  # first: says in one sentence that rclpy is
 
 # isort: split
 import numpy as np
+import numpy.typing as npt
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header, String
@@ -131,12 +132,14 @@ class QueryNode(CloudNode):
                 "The cloud has no field instance_id: take the ~/cloud of mapping_node or segmentation_node.",
             )
             return
+        confidence = np.zeros(len(cloud), np.float32) if cloud.confidence is None else cloud.confidence
+        instances = labelled_map(cloud.points, cloud.colours, cloud.instance, confidence)
         if not len(cloud):  # the map has been reset; the views go when the first of the new map comes
             self._map = self._retrieval = None
+            if self._answered:  # who looks at the answers must not see them in the new map
+                self._publish(instances, np.zeros(0, np.float32), [], [], message.header)
             return
-        confidence = np.zeros(len(cloud), np.float32) if cloud.confidence is None else cloud.confidence
-        self._map = labelled_map(cloud.points, cloud.colours, cloud.instance, confidence), message.header
-        self._stale = True
+        self._map, self._stale = (instances, message.header), True
         self._refresh_if_due()
 
     def _take_view(self, view: StoredView, frame_id: str, map_began: int) -> None:
@@ -232,10 +235,7 @@ class QueryNode(CloudNode):
         self._query_s = time.monotonic() - started_s
         best = self._config.best
         heat = retrieval.per_point(np.fmax.reduce(scores, axis=0))
-        self._heatmap.publish(messages.heat_message(retrieval.instances, heat, self._head))
-        self._result.publish(messages.answers_message(answers, best, self._head))
-        content = {"negatives": negatives, "answers": as_json(answers, best)}
-        self._scores.publish(String(data=json.dumps(content, ensure_ascii=False)))
+        self._publish(retrieval.instances, heat, answers, negatives, self._head)
         self._answered += 1
         found = "; ".join(
             f"“{answer.text}”: "
@@ -246,6 +246,20 @@ class QueryNode(CloudNode):
             for answer in answers
         )
         return f"{found}, of {len(retrieval.ids)} objects in {1000 * self._query_s:.0f} ms."
+
+    def _publish(
+        self,
+        instances: InstanceMap,
+        heat: npt.NDArray[np.float32],
+        answers: list[Answer],
+        negatives: list[str],
+        head: Header,
+    ) -> None:
+        best = self._config.best
+        self._heatmap.publish(messages.heat_message(instances, heat, head))
+        self._result.publish(messages.answers_message(answers, best, head))
+        content = {"negatives": negatives, "answers": as_json(answers, best)}
+        self._scores.publish(String(data=json.dumps(content, ensure_ascii=False)))
 
     def _say(self, sentence: str, failed: bool = False) -> None:
         if failed:

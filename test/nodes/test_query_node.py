@@ -143,6 +143,20 @@ def test_views_of_a_map_that_was_reset_are_gone(ros, camera, frames, colours):
     assert len(early._gatherer.views) == len(late._gatherer.views) == mapper._session.frames == 1
 
 
+def test_answers_go_with_the_map_that_they_are_of(ros, camera, frames, colours):
+    mapped(ros, camera, frames)
+    node, ask = start(ros), Asker(ros)
+    ros.until(lambda: node._map and node._gatherer.views)
+    ask("orange thing")
+    ros.until(lambda: ask.heat and ask.boxes and ask.scores)
+    assert ask.heat[-1].width
+    assert ros.call(ask.node, "mapping_node/reset").success
+    ros.until(lambda: len(ask.heat) == len(ask.boxes) == len(ask.scores) == 2)
+    assert ask.heat[-1].width == 0
+    assert len(ask.boxes[-1].markers) == 1, "all are deleted"
+    assert json.loads(ask.scores[-1].data)["answers"] == []
+
+
 def test_a_map_that_was_begun_anew_is_noticed(ros, camera, frames, colours):
     mapper, node = mapped(ros, camera, frames), start(ros)
     ros.until(lambda: node._map and node._gatherer.views)
