@@ -198,7 +198,7 @@ def read_ascii_rows(file: BinaryIO, element: Element, names: list[str], path: Pa
         table = np.loadtxt(lines, np.float64, comments=None, ndmin=2)
     except ValueError as error:
         raise UserError(
-            f"{path}: a line of the vertices is not {len(names)} numbers: {str(error).split(';')[0]}."
+            f"{path}: a line of the vertices is not {len(names)} numbers: {str(error).split(';')[0].rstrip('.')}."
         ) from None
     if table.shape != (element.count, len(names)):
         raise UserError(

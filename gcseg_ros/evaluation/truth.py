@@ -154,7 +154,7 @@ def read_numbers(path: Path) -> npt.NDArray[np.int64]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
     except ValueError as error:
-        raise UserError(f"{path} is not one integer a line: {str(error).split(';')[0]}.") from None
+        raise UserError(f"{path} is not one integer a line: {str(error).split(';')[0].rstrip('.')}.") from None
     if numbers.shape[1] != 1:
         raise UserError(f"{path} is not one integer a line: it has {numbers.shape[1]} columns.")
     if not ((numbers == np.rint(numbers)) & (np.abs(numbers) < 2**53)).all():

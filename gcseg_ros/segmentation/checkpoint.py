@@ -71,7 +71,7 @@ def save(
         name: (value.half() if half and value.is_floating_point() else value).cpu()
         for name, value in network.state_dict().items()
     }
-    if broken := [name for name, value in state.items() if not value.isfinite().all()]:
+    if broken := not_finite(state):
         raise UserError(
             f"{path} is not written: {len(broken)} of the network's {len(state)} parameters are not finite{' in float16' if half else ''}, first "
             f"{broken[0]}. Its training has diverged: train with a lower rate."
@@ -121,7 +121,17 @@ def load(path: str | Path) -> Checkpoint:
         raise UserError(
             f"{path} is not a checkpoint of this architecture ({type(error).__name__}: {quoted(error)}): expected one of gcseg_ros, Mask3D or Segment3D."
         ) from None
+    if broken := not_finite(network.state_dict()):
+        raise UserError(
+            f"{path} finds nothing: {len(broken)} of its network's parameters are not finite, first {broken[0]}. Its training has diverged, or "
+            "the file is damaged: give another."
+        )
     return Checkpoint(network.eval(), post_processing, joining, notes)
+
+
+def not_finite(state: Mapping[str, Tensor]) -> list[str]:
+    """The names of parameters with NaN or infinity."""
+    return [name for name, value in state.items() if not value.isfinite().all()]
 
 
 def joining_of(content: Mapping[str, Any]) -> JoiningModel:

@@ -87,6 +87,8 @@ def train(
         run = Run(fabric, settings, samples, output, start, resume)
         done, total = run.step, run.total
         writer = event_writer(output, done) if fabric.is_global_zero else None
+        if done >= total:
+            run.save()  # of a training that is done, what is gone again
         try:
             for batch in batches(Examples(samples, settings), settings, done, total, fabric, workers):
                 recent = run.take_step(batch)
@@ -351,15 +353,16 @@ def restore(
     """Steps done, and the `origin` of the first parameters. Raises UserError if there is no such file, it is broken, or it belongs to other
     settings or samples, or began with another network than `began` (None: any)."""
     check_state(file)
+    unreadable = UserError(
+        f"The state {file} cannot be read, it is damaged or of another version: delete it, or give a new folder."
+    )
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-        if state["format"] != FORMAT:
-            raise ValueError(f"its format is {state['format']}")
         before, names, step = json.loads(state["settings"]), state["samples"], int(state["step"])
+        if state["format"] != FORMAT or step < 0:
+            raise unreadable
     except Exception:  # torch has no common type for broken files, and its advice is not for whoever trains
-        raise UserError(
-            f"The state {file} cannot be read, it is damaged or of another version: delete it, or give a new folder."
-        ) from None
+        raise unreadable from None
     now = json.loads(settings.model_dump_json())
     different = sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
     if different or names != names_of(samples):
@@ -370,8 +373,11 @@ def restore(
         raise UserError(
             f"The state {file} began with another network than that of --from: give the same, leave --from out, or give a new folder."
         )
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    except Exception:  # each part has its own types for what does not fit it
+        raise unreadable from None
     return step, began_before
 
 

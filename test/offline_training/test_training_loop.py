@@ -221,6 +221,23 @@ def test_a_state_of_other_settings_or_a_broken_one_is_refused(samples, tmp_path)
     assert "weights_only" not in str(error.value), "torch's own advice would run what is in the file"
 
 
+@pytest.mark.parametrize("change", [{"optimizer": None}, {"network": {}}, {"step": -1}])
+def test_a_state_whose_parts_do_not_fit_is_one_sentence(samples, tmp_path, change):
+    """As one of another version would be."""
+    train(settings("steps=1"), entries(samples), tmp_path, accelerator="cpu")
+    torch.save({**torch.load(tmp_path / STATE, weights_only=True), **change}, tmp_path / STATE)
+    with pytest.raises(UserError, match=r"damaged or of another version: delete it, or give a new folder\.$"):
+        train(settings("steps=1"), entries(samples), tmp_path, resume=True, accelerator="cpu")
+
+
+def test_a_network_that_is_gone_comes_back_when_its_training_is_resumed(samples, tmp_path):
+    network = train(settings("steps=1"), entries(samples), tmp_path, accelerator="cpu")
+    written = network.read_bytes()
+    network.unlink()
+    train(settings("steps=1"), entries(samples), tmp_path, resume=True, accelerator="cpu")
+    assert network.read_bytes() == written
+
+
 def test_a_training_is_resumed_with_the_network_that_it_began_with_or_without_naming_it(samples, tmp_path):
     first, other = tmp_path / "first.pt", tmp_path / "other.pt"
     chosen, out = settings("steps=1"), tmp_path / "out"

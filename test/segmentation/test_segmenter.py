@@ -399,10 +399,12 @@ def test_bad_checkpoints_are_one_sentence(network, tmp_path, monkeypatch):
     checkpoint.save(network, tmp_path / "good.pt")
     content = torch.load(tmp_path / "good.pt", weights_only=True)
     torch.save({**content, "config": {**content["config"], "architecture": "99Z"}}, tmp_path / "unknown.pt")
+    content["state_dict"]["decoder_norm.bias"].fill_(torch.nan)
+    torch.save(content, tmp_path / "diverged.pt")
     content["state_dict"].pop("decoder_norm.bias")
     torch.save(content, tmp_path / "missing.pt")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "good.pt").read_bytes()[:5000])
-    for name in ("text", "other", "list", "malicious", "unknown", "missing", "cut", "absent"):
+    for name in ("text", "other", "list", "malicious", "unknown", "missing", "cut", "absent", "diverged"):
         with pytest.raises(UserError) as error:
             checkpoint.load(tmp_path / f"{name}.pt")
         assert "\n" not in str(error.value), name
