@@ -25,9 +25,8 @@ from gcseg_ros.files import atomic_path
 from gcseg_ros.instances.instances import InstanceMap, ObjectInstance
 from gcseg_ros.viewer.colours import NONE, instance_colours
 from gcseg_ros.viewer.floor_plan import FloorPlan
-from gcseg_ros.viewer.picture import LEAST_SPACING_M, best_view, drawn_spacing
+from gcseg_ros.viewer.picture import LEAST_SPACING_M, MOST_POINTS, best_view, drawn_spacing, evenly
 
-MOST_POINTS = 1_000_000
 MOST_OBJECTS = 65535
 STEP_M = 0.001
 SAMPLE = 500
@@ -44,7 +43,7 @@ def write_page(instances: InstanceMap, path: str | Path, title: str) -> None:
 def page(instances: InstanceMap, title: str, most_points: int = MOST_POINTS) -> str:
     """The page's HTML. Of larger clouds `most_points` are shown, evenly chosen. Raises UserError for more than 65535 objects."""
     total = len(instances.points)
-    chosen = np.linspace(0, total - 1, min(total, most_points)).astype(np.int64)
+    chosen = evenly(total, most_points)
     points = instances.upright_points[chosen].astype(np.float64)
     ids, number = np.unique(np.maximum(instances.instance[chosen], 0), return_inverse=True)
     if not len(ids) or ids[0] != 0:

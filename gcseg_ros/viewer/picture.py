@@ -21,16 +21,19 @@ from gcseg_ros.viewer.splatting import depth_shading, framed, rotation_towards, 
 
 BACKGROUND = np.array([232, 235, 239], np.float32)
 ELEVATION = np.radians(48)
+MOST_POINTS = 1_000_000
 LEAST_SPACING_M, MOST_SPACING_M = 1e-3, 0.1  # of points that are drawn
 
 
 def render_picture(instances: InstanceMap, size: tuple[int, int] = (1800, 800)) -> npt.NDArray[np.uint8]:
     """True colours on the left, instances on the right: (height, width, 3) uint8 RGB, upright.  size: (width, height).
 
-    Stray points, the ceiling and near walls are left out, so that what stands in the room is seen.
+    Stray points, the ceiling and near walls are left out, so that what stands in the room is seen. Of larger clouds a million points are
+    drawn, evenly chosen.
     """
     panel = size[0] // 2, size[1]
     one_each = distinct(instances.points, LEAST_SPACING_M)  # what is drawn again hides what is drawn
+    one_each = one_each[evenly(len(one_each), MOST_POINTS)]
     points, ids = instances.upright_points[one_each].astype(np.float64), instances.instance[one_each]
     if len(points) < 10:
         return np.broadcast_to(BACKGROUND, (panel[1], 2 * panel[0], 3)).astype(np.uint8)
@@ -65,6 +68,11 @@ def write_with_picture(file: Path, instances: InstanceMap, drawn: InstanceMap) -
     with atomic_path(file.with_suffix(".png")) as picture:
         write_image(picture, render_picture(drawn)[..., ::-1])
         write_instances_ply(file, instances)
+
+
+def evenly(count: int, most: int) -> npt.NDArray[np.int64]:
+    """The numbers of at most so many of `count` points, ascending."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
 def drawn_spacing(tree: cKDTree) -> float:

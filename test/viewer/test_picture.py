@@ -135,3 +135,13 @@ def test_points_that_repeat_others_change_nothing(room):
 def rows_of(instances, rows):
     cloud = {name: getattr(instances, name)[rows] for name in ("points", "colours", "instance", "confidence")}
     return replace(instances, **cloud)
+
+
+def test_of_large_clouds_some_points_are_drawn(room, monkeypatch):
+    """The picture of five million points took ten times as long as the network that found what it shows."""
+    once = rows_of(room, np.unique(room.points, axis=0, return_index=True)[1])
+    some = rows_of(once, np.linspace(0, len(once.points) - 1, 9000).astype(np.int64))
+    drawn = render_picture(some, (600, 300))
+    assert (render_picture(once, (600, 300)) != drawn).any()
+    monkeypatch.setattr("gcseg_ros.viewer.picture.MOST_POINTS", 9000)
+    np.testing.assert_array_equal(render_picture(once, (600, 300)), drawn)
