@@ -6,6 +6,7 @@ Only the previous view is kept, however long the video.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import sqrt
 from typing import Any
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.camera.upright import quarters_to_upright
+from gcseg_ros.camera.upright import LEVEL_CAMERA, quarters_to_upright, up_of_surfaces
 from gcseg_ros.config import InputConfig
 from gcseg_ros.depth import Image, decimate, fuse, normals_from, warp
 from gcseg_ros.frames import CameraIntrinsics, Frame, nearest_pixels, rigid
@@ -22,6 +23,7 @@ from gcseg_ros.state import Saved
 TURNS = ("none", "clockwise", "half", "counterclockwise")
 """By the number of right angles clockwise."""
 SQUEEZED = 1.5  # ratio of the focal lengths beyond which that is told: of 16:9 made 4:3 it is 1.33
+UP_STEP = 4  # every so many pixels each way tell what is up
 SAME_CAMERA = 0.1  # focal lengths and principal points that differ by a smaller share may be one camera's
 
 
@@ -38,6 +40,7 @@ class View:
     weight      (h, w) float32: how many frames depth_m is the mean of; None where it is not filtered
     quarters    right angles by which it is the frame turned clockwise
     overlap     share 0..1 of the measured depth that lies where the view before it saw something
+    z_up        whether the world's z axis is known to point up
     """
 
     name: str
@@ -52,6 +55,7 @@ class View:
     weight: Image | None = None
     quarters: int = 0
     overlap: float = 0.0
+    z_up: bool = True
 
     @classmethod
     def of(
@@ -66,6 +70,7 @@ class View:
         weight: Image | None = None,
         quarters: int = 0,
         overlap: float = 0.0,
+        z_up: bool = True,
     ) -> View:
         """A view from what was seen: normals and Lab are computed."""
         lab = cv2.cvtColor(cv2.bilateralFilter(colour, 5, 25, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
@@ -73,9 +78,8 @@ class View:
         lab[..., 1:] -= 128
         normals = normals_from(depth_m, intrinsics.pinhole)
         picture = colour if picture is None else picture
-        return cls(
-            name, colour, measured_m, depth_m, normals, lab, intrinsics, pose, picture, weight, quarters, overlap
-        )
+        images = colour, measured_m, depth_m, normals, lab
+        return cls(name, *images, intrinsics, pose, picture, weight, quarters, overlap, z_up)
 
     @property
     def whole_camera(self) -> CameraIntrinsics:
@@ -83,10 +87,13 @@ class View:
         height, width = self.picture.shape[:2]
         return self.intrinsics.scaled(width, height).turned(-self.quarters)
 
-    @property
+    @cached_property
     def up(self) -> npt.NDArray[np.float64]:
-        """The world's z axis in the camera's frame, (3,)."""
-        return self.pose[2, :3]
+        """What points up, in the camera's frame, (3,): the world's z axis, if it is known to; else what the floors, tops and walls in view
+        say, beginning with the image's upper edge."""
+        if self.z_up:
+            return self.pose[2, :3]
+        return up_of_surfaces(self.normals[::UP_STEP, ::UP_STEP].reshape(-1, 3), LEVEL_CAMERA)
 
     def state(self) -> dict[str, Any]:
         """What `of` needs."""
@@ -151,7 +158,7 @@ class ViewBuilder:
         if factor > 1:
             colour = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         self.previous = View.of(
-            frame.name, colour, measured, depth, k, frame.pose, picture, weight, self.quarters, overlap
+            *(frame.name, colour, measured, depth, k, frame.pose, picture, weight, self.quarters, overlap, frame.z_up)
         )
         return self.previous
 

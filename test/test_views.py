@@ -1,7 +1,10 @@
 """Working resolution: decimation, normals, the temporal depth filter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from gcseg_ros.camera.registration import as_fine_as_colour
 from gcseg_ros.config import InputConfig
@@ -164,3 +167,19 @@ def test_frames_are_mapped_with_about_as_many_pixels_whatever_their_shape(size, 
     camera = CameraIntrinsics(width, height, 500.0, 500.0, width / 2, height / 2)
     view = ViewBuilder(InputConfig(turn="none"))(frame(np.ones((height, width), np.float32), camera=camera))
     assert (view.intrinsics.width, view.intrinsics.height) == mapped
+
+
+@pytest.mark.parametrize("tilt", [-25.0, 10.0, 30.0])
+def test_a_view_of_a_world_without_up_finds_it_in_what_it_sees(tilt):
+    """A floor 1.4 m below a camera that looks down by `tilt` degrees, and a wall 3 m ahead; the world's z axis points ahead."""
+    up = Rotation.from_euler("x", tilt, degrees=True).apply([0, -1.0, 0])
+    ahead = Rotation.from_euler("x", tilt, degrees=True).apply([0, 0, 1.0])
+    v, u = np.mgrid[:480, :640]
+    rays = np.stack([(u - CAMERA.cx) / CAMERA.fx, (v - CAMERA.cy) / CAMERA.fy, np.ones_like(u)], -1)
+    down = rays @ -up
+    depth = np.minimum(3 / (rays @ ahead), np.where(down > 0.01, 1.4 / np.maximum(down, 0.01), 99))
+    seen = frame(depth)
+    assert ViewBuilder(InputConfig())(replace(seen, z_up=False)).up @ up > np.cos(np.radians(1))
+    assert (ViewBuilder(InputConfig())(seen).up == [0, 0, 1]).all()
+    nothing = ViewBuilder(InputConfig())(replace(seen, z_up=False, depth_m=np.zeros_like(seen.depth_m)))
+    assert (nothing.up == [0, -1, 0]).all()
