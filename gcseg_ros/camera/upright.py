@@ -88,7 +88,7 @@ def some_normals(normals: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 
 
 def other_axis_up(poses: Sequence[Array]) -> str | None:
-    """The axis of the world, "y", "-x" or "-z", that points up instead of z, as far as camera-to-world poses (4, 4) tell; else None.
+    """The axis of the world, "y", "-x" or "-z", that points up instead of z, as far as camera-to-world poses (4, 4) or rotations (3, 3) tell; else None.
 
     A camera is carried one way up: along the axis that points up nearly all images have to be turned alike, or not at all. Along another
     one they would have to be turned now one way, now another, as the camera looks about. Where it does not nothing is told.

@@ -1,4 +1,4 @@
-"""Which way is up in the map's world: along the z axis, as REP-103 has it, unless that is not known, or floors, tops and walls say otherwise."""
+"""Which way is up in the map's world: along the z axis, as REP-103 has it, unless that is not known, or poses, floors, tops and walls say otherwise."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.camera.upright import UP, share_aligned, up_of_surfaces
+from gcseg_ros.camera.upright import UP, other_axis_up, share_aligned, up_of_surfaces
 from gcseg_ros.frames import Array
 from gcseg_ros.state import Saved
 
 CONTRADICTED = 0.15
 """The z axis is not up where so much more of the surface is level or upright by another direction. On 96 generated rooms and 576 parts of
 them of a metre around a point at most 0.08 was, and at least 0.19 of rooms tilted by 12 degrees."""
+AGREE = 0.5  # least length of the mean of unit vectors that agree
+MOST = 300  # poses that are kept, evenly chosen
 
 
 class Gravity:
@@ -24,42 +26,64 @@ class Gravity:
     """
 
     def __init__(self) -> None:
-        self._z_up, self._upwards = True, np.zeros(3)  # of the last view; the sum of where images have their upper edge
-        self._tilt_degrees = 0.0  # as it was found when last asked
+        self._z_up = True  # of the last view
+        self._views, self._upwards = 0, np.zeros(3)  # the sum of where their images have the upper edge
+        self._rotations: list[Array] = []  # of every so many views
+        self._every = 1
+        self._axis, self._tilt_degrees = (
+            "",
+            0.0,
+        )  # that points up instead, and how far z is off, as it was found when last asked
 
     def __call__(self, pose: Array, z_up: bool) -> None:
         """pose (4, 4): camera-to-world, of an image whose upper edge is above; z_up: whether the world's z axis is known to point up."""
         self._z_up = z_up
+        if self._views % self._every == 0:
+            self._rotations.append(pose[:3, :3].copy())
+        if len(self._rotations) > MOST:
+            self._rotations, self._every = self._rotations[::2], 2 * self._every
+        self._views += 1
         self._upwards -= pose[:3, 1]
 
     def up(self, normals: npt.NDArray[np.floating]) -> Array:
         """(3,) The unit vector that points up in the world of a map with these normals (n, 3)."""
-        self._tilt_degrees = 0.0
-        if not self._z_up:
-            return up_of_surfaces(normals, self._guess())
-        up = up_of_surfaces(normals, UP)
-        if share_aligned(normals, up) - share_aligned(normals, UP) <= CONTRADICTED:
-            return UP
-        self._tilt_degrees = float(np.degrees(np.arccos(up @ UP)))
+        self._axis, self._tilt_degrees = "", 0.0
+        if self._z_up:
+            self._axis = (other_axis_up(self._rotations) or "").replace("-z", "")  # images were turned by z already
+            gain = share_aligned(normals, up_of_surfaces(normals, UP)) - share_aligned(normals, UP)
+            if not self._axis and gain <= CONTRADICTED:
+                return UP
+        up = up_of_surfaces(normals, self._guess())
+        if self._z_up:
+            self._tilt_degrees = float(np.degrees(np.arccos(np.clip(up @ UP, -1, 1))))
         return up
 
     def _guess(self) -> Array:
+        """Where most images have their upper edge; the z axis where they do not agree."""
         length = np.linalg.norm(self._upwards)
-        return self._upwards / length if length > 0 else UP
+        return self._upwards / length if length > AGREE * self._views else UP
 
     def notes(self) -> list[str]:
         """What the user should know, if there is anything."""
         if not self._tilt_degrees:
             return []
+        why = (
+            f"by the poses it is about its {self._axis} axis that does (a SLAM's world is often its first camera's)"
+            if self._axis
+            else f"floors, tops and walls are {self._tilt_degrees:.0f} degrees off it (is the camera's tilt missing in its odometry, or in TF?)"
+        )
         return [
-            f"The world's z axis does not point up: floors, tops and walls are {self._tilt_degrees:.0f} degrees off it (is the camera's tilt "
-            "missing in its odometry, or in TF?). Objects are found, and boxes made, upright; coordinates are as the poses have them."
+            f"The world's z axis does not point up: {why}. Objects are found, and boxes made, upright; coordinates are as the poses have them."
         ]
 
     def state(self) -> dict[str, Any]:
-        return {"z_up": int(self._z_up), "upwards": self._upwards}
+        rotations = np.array(self._rotations, np.float64).reshape(-1, 3, 3)
+        counts = {"z_up": int(self._z_up), "views": self._views, "every": self._every}
+        return {**counts, "upwards": self._upwards, "rotations": rotations}
 
     def restore(self, saved: Saved) -> None:
         """Take over another's `state`. Raises UserError."""
-        self._z_up = bool(saved.number("z_up", high=1))
+        self._z_up, self._views = bool(saved.number("z_up", high=1)), saved.number("views")
+        self._every = saved.number("every", low=1)
         self._upwards = saved.array("upwards", np.float64, (3,))
+        self._rotations = list(saved.array("rotations", np.float64, (None, 3, 3), -1.01, 1.01))

@@ -56,6 +56,47 @@ def test_a_z_axis_that_floors_and_walls_contradict_is_not_believed_and_that_is_t
     assert gravity.notes() == [], "it is said of the map that was last looked at"
 
 
+def test_a_slam_that_begins_at_a_camera_which_looks_down_and_says_z_is_up_is_not_believed():
+    first = Rotation.from_euler("x", -35, degrees=True).as_matrix() @ np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0.0]])
+    world = first.T  # of the first camera, whose z axis points ahead and down
+    gravity = looked(world, True)
+    assert gravity.up(normals(world)) @ world[:, 2] > np.cos(np.radians(1))
+    assert "floors, tops and walls are 125 degrees off it" in gravity.notes()[0]
+
+
+def test_a_slam_whose_z_axis_points_ahead_is_told_by_its_poses():
+    """A level camera's: floors and walls lie along its axes, so that they do not say which of these points up."""
+    world = LEVEL[:3, :3].T
+    gravity = looked(world, True)
+    assert gravity.up(normals(world)) @ world[:, 2] > np.cos(np.radians(1))
+    (note,) = gravity.notes()
+    assert "z axis does not point up: by the poses it is about its -y axis that does" in note
+
+
+def test_a_camera_on_its_side_is_no_reason_to_doubt_the_z_axis():
+    gravity, aside = looked(np.eye(3), True), Rotation.from_euler("z", 90, degrees=True).as_matrix()
+    other = Gravity()
+    for rotation in gravity.state()["rotations"]:
+        pose = np.eye(4)
+        pose[:3, :3] = rotation @ aside
+        other(pose, True)
+    assert (other.up(normals(np.eye(3))) == UP).all()
+
+
+def test_what_is_remembered_of_the_poses_is_bounded():
+    gravity = looked(np.eye(3), True)
+    for i in range(5000):
+        pose = LEVEL.copy()
+        pose[:3, :3] = Rotation.from_euler("Z", i, degrees=True).as_matrix() @ LEVEL[:3, :3]
+        gravity(pose, True)
+    assert 150 <= len(gravity.state()["rotations"]) <= 300
+
+
+def test_a_camera_that_looks_straight_down_says_nothing_of_up():
+    gravity = looked(TILTED, True, down=90)
+    assert gravity.up(normals(TILTED)) @ TILTED[:, 2] > np.cos(np.radians(1))
+
+
 @pytest.mark.parametrize("world", [TURNED, TURNED @ TURNED, np.diag([1, -1, -1.0])])
 def test_where_up_is_not_known_it_is_found(world):
     gravity = looked(world, False)
@@ -68,7 +109,14 @@ def test_it_goes_on_where_it_was_saved():
     gravity, other = looked(TURNED, False), Gravity()
     other.restore(Saved("gravity", 0, gravity.state()))
     assert (other.up(normals(TURNED)) == gravity.up(normals(TURNED))).all()
-    for broken in ({"z_up": 2}, {"upwards": np.zeros(2)}, {"upwards": np.array([0, 0, np.nan])}):
+    for broken in (
+        {"z_up": 2},
+        {"views": -1},
+        {"every": 0},
+        {"rotations": np.zeros((2, 3))},
+        {"upwards": np.zeros(2)},
+        {"upwards": np.array([0, 0, np.nan])},
+    ):
         with pytest.raises(UserError):
             other.restore(Saved("gravity", 0, {**gravity.state(), **broken}))
 
