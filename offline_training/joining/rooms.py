@@ -109,13 +109,18 @@ def _mapper_and_truth() -> tuple[Mapper, TrueInstances]:
     return mapper, truth
 
 
-def _digest() -> str:
-    """Changes with the generator, the settings, and all code that decides what a map keeps; not with what is made of that when it is finished."""
+def mapping_sources() -> list[Path]:
+    """All code that decides what a map keeps; not what is made of that when it is finished."""
     package = Path(gcseg_ros.__file__).parent
-    mapping = ("mapper.py", "views.py", "mapping/voxel_map.py", "mapping/pose_refinement.py", "state.py")
-    parts = [path for part in ("masks", "propagation", "tracking") for path in sorted((package / part).glob("*.py"))]
+    modules = [package / f"{name}.py" for name in ("mapper", "views", "depth", "frames", "camera/upright", "state")]
+    parts = ("masks", "mapping", "propagation", "tracking")
+    return [*modules, *(file for part in parts for file in sorted((package / part).glob("*.py")))]
+
+
+def _digest() -> str:
+    """Changes with the generator, the settings and the code that maps."""
     digest = hashlib.sha256(boundary_network.WEIGHTS.read_bytes())
     digest.update(SETTINGS.model_dump_json(exclude={"finishing"}).encode())
-    for source in (*(package / name for name in mapping), *parts, *synthetic.sources()):
+    for source in (*mapping_sources(), *synthetic.sources()):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:8]

@@ -1,6 +1,7 @@
 """Training of the decision that joins pieces: the real command on two small rooms."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gcseg_ros.finishing.piece_features import PieceGraph
 from gcseg_ros.recordings import synthetic
 from offline_training.commands import run
 from offline_training.joining.__main__ import main
-from offline_training.joining.rooms import map_room, mapped_room, mapped_rooms, room_names
+from offline_training.joining.rooms import map_room, mapped_room, mapped_rooms, mapping_sources, room_names
 from offline_training.joining.training import Samples, Settings, fit, untouched, walk
 
 
@@ -24,6 +25,28 @@ def mapped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mapped") / "rooms"
     next(mapped_rooms(room_names(1, 3, 40), folder))
     return folder
+
+
+def test_kept_maps_hold_for_as_long_as_the_code_that_made_them():
+    """Whatever it imports is watched as well, but for settings, files, networks, and what is made of a map when it is finished."""
+    others = {
+        "config",
+        "errors",
+        "files",
+        "finishing",
+        "instances",
+        "jit",
+        "networks",
+        "packages",
+        "retrieval",
+        "weights",
+    }
+    watched = {
+        str(file).rpartition("gcseg_ros/")[2].removesuffix(".py").replace("/", ".") for file in mapping_sources()
+    }
+    for file in mapping_sources():
+        for module in re.findall(r"^ *from gcseg_ros\.([\w.]+) import", file.read_text(), re.MULTILINE):
+            assert module.partition(".")[0] in others or {module, f"{module}.__init__"} & watched, f"{file}: {module}"
 
 
 def test_training_from_rooms_to_weights_and_again_from_what_was_kept(tmp_path):
