@@ -22,6 +22,18 @@ def sigma(z):
 
 
 @njit
+def same_point_m(z):
+    """Two depths of one point, seen twice, differ by less: by their noise and that of the poses."""
+    return 3 * sigma(z) + 0.01
+
+
+@njit
+def same_surface_m(z):
+    """Depths of neighbouring pixels of one surface, which may lie aslant, differ by less."""
+    return 3 * sigma(z) + 0.02 + 0.01 * z
+
+
+@njit
 def transform(T, u, v, z, camera):
     """Pixel (u, v) at depth z, back-projected (Eq. 3) and carried by T (Eq. 4)."""
     fx, fy, cx, cy = camera
@@ -94,7 +106,7 @@ def warp(depth, weight, normals, motion, last_camera, camera):
             offset = a * X + b * Y + c * Z
             x, y = fx * X / Z + cx, fy * Y / Z + cy
             u0, v0 = int(np.floor(x)), int(np.floor(y))
-            reach = 3 * sigma(Z) + 0.01
+            reach = same_point_m(Z)
             for k in range(4):
                 i, j = u0 + k % 2, v0 + k // 2
                 if i < 0 or j < 0 or i >= w or j >= h:
@@ -128,7 +140,7 @@ def fuse(measured, predicted, support, most):
             z, p = measured[v, u], predicted[v, u]
             if z > 0:
                 depth[v, u], weight[v, u] = z, 1
-                if p > 0 and abs(z - p) < 3 * sigma(z) + 0.01:
+                if p > 0 and abs(z - p) < same_point_m(z):
                     k = min(support[v, u], most)
                     depth[v, u] = (z + k * p) / (k + 1)
                     weight[v, u] = k + 1
@@ -210,7 +222,7 @@ def solid(depth):
             z = depth[v, u]
             if z <= 0:
                 continue
-            reach = 0.02 + 3 * sigma(z) + 0.01 * z
+            reach = same_surface_m(z)
             n = 0
             for j in range(-1, 2):
                 for i in range(-1, 2):

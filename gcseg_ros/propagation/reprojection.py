@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gcseg_ros.depth import NEAREST_M, sigma, transform
+from gcseg_ros.depth import NEAREST_M, same_surface_m, transform
 from gcseg_ros.jit import njit
 from gcseg_ros.masks.masks import Labels
 from gcseg_ros.state import Saved
@@ -77,7 +77,7 @@ def _pull(depth, motion, key_depth, key_labels, camera, key_camera):
             if i < 0 or j < 0 or i >= w or j >= h:
                 continue
             seen = key_depth[j, i]
-            if seen > 0 and abs(seen - Z) < 3 * sigma(Z) + 0.02 + 0.01 * Z:
+            if seen > 0 and abs(seen - Z) < same_surface_m(Z):
                 labels[v, u] = key_labels[j, i]
     return labels
 
