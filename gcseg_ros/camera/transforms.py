@@ -17,7 +17,7 @@ from gcseg_ros.frames import WORLD_WITHOUT_UP, Array
 SECOND_NS = 10**9
 FIXED_FRAMES = ("map", "odom", "world")
 """What the world is called by convention, the first that there is before the others."""
-MAX_GAP_S = 0.5
+MAX_GAP_S = 0.5  # between two poses that there is one between
 AT_REST_M, AT_REST_DEG = 0.1, 5.0
 """Transforms that differ by no more than this are of a link that rests, as map -> odom, and may be sent seldom."""
 MOUNT_M, MOUNT_DEG = 0.02, 2.0

@@ -22,7 +22,7 @@ from gcseg_ros.tracking.evidence import Evidence
 from gcseg_ros.tracking.label_pairs import pairs_of
 from gcseg_ros.tracking.objects import MOST_OBJECTS
 
-SMOOTH_NEIGHBOURS, SMOOTH_RADIUS_M = 16, 0.09
+SMOOTH_NEIGHBOURS, SMOOTH_RADIUS_M = 16, 0.09  # voxels that vote for one's instance, itself among them
 
 
 def finish(

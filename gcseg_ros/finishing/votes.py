@@ -32,7 +32,7 @@ SMALL_PATCH = 150  # voxels; smaller patches join their surroundings
 AROUND_M, AROUND_SHARE = 0.08, 0.3  # these are patches no further away, of at least so much of it
 OTHER_COLOUR = 25.0  # Lab difference at which a vote for joining is worth a third
 FIT = np.array([0.072, 0.567, 0.05, -0.227, -0.56])  # expected IoU; see _confidence_by_votes
-SURE_FROM = 0.35
+SURE_FROM = 0.35  # expected IoU
 # The share of each grade that had an IoU over 0.5 on those rooms, in eighths: their float32 means are exact, so ties stay.
 SURE, UNSURE = 0.625, 0.125
 

@@ -22,11 +22,10 @@ from gcseg_ros.state import Saved
 from gcseg_ros.views import View
 
 WEIGHT, POINT, NORMAL, LAB, SUMS = 0, 1, 4, 7, 10  # where they begin in the sums of a voxel, and how many there are
-SLOTS = 4
+SLOTS = 4  # labels of a voxel
 LEAST_VOXELS = 10  # fewer that one label leads are no piece of an object
 VOTE_NOISE_M = 0.005  # depth noise at which a vote has half its weight
-FIRST_CAPACITY = 1 << 18
-ROWS_PER_FRAME = 1 << 17
+FIRST_CAPACITY, ROWS_PER_FRAME = 1 << 18, 1 << 17  # slots of the hash; rows for new voxels beyond half of these
 EXTENT = 1 << 20  # voxels either side of the origin
 FULLEST = 0.8  # share of the hash's slots that are ever taken: looking for one takes the longer, the fewer are free
 WELL_KNOWN = 1 << 16  # weight from which on a voxel's sums stay: float32 would soon round away what is added

@@ -17,10 +17,9 @@ from gcseg_ros.masks.proposals import Proposals
 from gcseg_ros.masks.regions import EdgeCost, build_hierarchy
 from gcseg_ros.views import View
 
-GAP_RADIUS_PX = 1
-CREASE_RADIUS_PX = 4
+GAP_RADIUS_PX, CREASE_RADIUS_PX = 1, 4  # from a pixel to the two that are compared
 COLOUR_RIDGE = 25.0  # Lab step that makes a ridge of full height
-RIDGE_BLUR_PX = 0.7
+RIDGE_BLUR_PX = 0.7  # standard deviation
 COST = EdgeCost(small_px=25, colour_weight=0.9, colour_low=4, colour_high=20, same_colour=0.5, convex_relief=0.6)
 
 

@@ -24,7 +24,9 @@ from gcseg_ros.segmentation.kernel_maps import KernelMap, NeighbourTable, kernel
 FEW_CHANNELS = 8
 """Up to this many input channels all offsets of a voxel are gathered at once (the first layer)."""
 PACKED_CHANNELS = 4
+"""Rows of up to so many are read as one number."""
 GATHERED_ROWS = 4096
+"""Voxels whose offsets are gathered at once."""
 
 
 class _Scratch(threading.local):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 AXIS_BITS = 19
 BATCH_BITS = 63 - 3 * AXIS_BITS
+"""Bits of a key, an int64: the scene above the three interleaved axes."""
 X_BITS = sum(1 << 3 * i for i in range(AXIS_BITS))
 AXES = X_BITS, X_BITS << 1, X_BITS << 2
 """The bits of a key that belong to x, y and z."""

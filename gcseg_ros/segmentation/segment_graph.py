@@ -28,6 +28,7 @@ from gcseg_ros.segmentation.query_masks import QueryMasks, voted_pairs
 from gcseg_ros.segmentation.segments import SegmentedCloud
 
 TOUCH_VOXELS = 1.8
+"""Voxels nearer than this many edges touch."""
 
 # Columns of `nodes`: sums over a segment's voxels. ORIENTATION: products of the normals, whose sign is not known.
 POINT, COLOUR, COLOUR2, ORIENTATION, PRODUCTS = slice(1, 4), slice(4, 7), slice(7, 10), slice(10, 16), slice(16, 22)

@@ -14,6 +14,7 @@ from gcseg_ros.joining.agglomeration import Ids
 COLOUR_WEIGHT = 0.14
 """Of a colour's difference, in deviations of the training's colours, beside 1 - cos of the normals' angle."""
 SCALE, SMALLEST_VOXELS = 0.3, 10
+"""Of the graph segmentation: how much a segment may change, and its least size."""
 MOST_SEGMENTS = 4000
 """Joining compares all pairs of segments."""
 

@@ -21,8 +21,8 @@ from gcseg_ros.state import Saved
 from gcseg_ros.tracking.label_pairs import Pair, touching
 from gcseg_ros.tracking.linkage import Groups, add_vote, average_linkage
 
-MIN_CONTACT_PX = 6
-MIN_SIZE_PX = 15
+MIN_CONTACT_PX = 6  # at which two labels touch in a view, or it says nothing of the two
+MIN_SIZE_PX = 15  # of a label in the view's masks, or it says nothing of the label
 DOUBT = 3.0  # the weight of a prior "no"
 TINY = 1e-300  # the least weight of a vote
 

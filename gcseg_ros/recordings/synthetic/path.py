@@ -14,8 +14,8 @@ from gcseg_ros.recordings.synthetic.rendering import cast_depth
 from gcseg_ros.recordings.synthetic.room import Room
 
 Array = npt.NDArray[np.float64]
-CELL_M = 0.05
-STEP_M = 0.05
+CELL_M = 0.05  # of the grid that ways are looked for on
+STEP_M = 0.05  # a frame
 TRIES = 40  # of random views of a room, for one
 MARGIN_M = 0.15  # from the outline to a random view
 GLANCE_EVERY = 24  # frames of a walk

@@ -14,8 +14,8 @@ from gcseg_ros.recordings.synthetic.look import Look
 from gcseg_ros.recordings.synthetic.outline import Wall
 
 Array = npt.NDArray[np.float64]
-CELL_M = 0.05
-WALL_GAP_M = 0.012
+CELL_M, CELL_M2 = 0.05, 0.0025  # of the floor plan
+WALL_GAP_M = 0.012  # from a wall to what stands against it
 TRIES = 30  # places in the open
 MESSY = 0.15  # m, rad: how far chairs around a table are from where they belong
 
@@ -60,6 +60,11 @@ class Planner:
         cv2.fillPoly(self.taken, [self.cells(self.corners)], 0, shift=8)
         self.inside = self.taken == 0
         self.hung: list[list[tuple[float, float, float, float]]] = [[] for _ in self.walls]
+
+    @property
+    def floor_m2(self) -> float:
+        """The floor's area."""
+        return float(self.inside.sum() * CELL_M2)
 
     def cells(self, points: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """World x, y (N,2) -> grid coordinates in 1/256 cells."""

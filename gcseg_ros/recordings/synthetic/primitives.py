@@ -26,10 +26,10 @@ import numpy.typing as npt
 from gcseg_ros.recordings.synthetic.kernel import inlined, kernel
 
 BOX, ROUNDED, FRUSTUM, SPHERE, TORUS, WAVE = range(6)
-MISS = 1e30
-LEAF_SIZE = 3
-SURFACE_DEPTH = 60
-STACK = 96
+MISS = 1e30  # the ray parameter of no hit
+LEAF_SIZE = 3  # primitives
+SURFACE_DEPTH = 60  # levels that are split by surface, those below by halves
+STACK = 96  # nodes that a traversal keeps at most
 
 
 class Geometry(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from gcseg_ros.recordings.synthetic.designs import make
 from gcseg_ros.recordings.synthetic.items import Item, Surface, turn
 from gcseg_ros.recordings.synthetic.look import Look
-from gcseg_ros.recordings.synthetic.planner import Placed, Planner, pose_at
+from gcseg_ros.recordings.synthetic.planner import CELL_M, Placed, Planner, pose_at
 
 PROGRAMS: dict[str, Callable[[Planner], None]] = {}
 
@@ -161,10 +161,10 @@ def ceiling_lights(plan: Planner) -> None:
     for _ in range(look.choose((1, 1, 2, 4))):
         k = np.argwhere(plan.inside)
         row, column = k[look.whole(0, len(k) - 1)]
-        x, y = plan.origin + (np.array([column, row]) + 0.5) * 0.05
+        x, y = plan.origin + (np.array([column, row]) + 0.5) * CELL_M
         centre = plan.corners.mean(0)
         x, y = centre + (np.array([x, y]) - centre) * 0.5
-        if plan.inside[int((y - plan.origin[1]) / 0.05), int((x - plan.origin[0]) / 0.05)]:
+        if plan.inside[int((y - plan.origin[1]) / CELL_M), int((x - plan.origin[0]) / CELL_M)]:
             plan.accept(lamp, pose_at(x, y, plan.height - 0.001 - lamp.bounds()[1][2]))
 
 
@@ -350,7 +350,7 @@ def fill_shelf(plan: Planner, on: Placed, surface: Surface) -> None:
 @program
 def living(plan: Planner) -> None:
     look = plan.look
-    big = plan.inside.sum() * 0.0025 > 26
+    big = plan.floor_m2 > 26
     sofa_group(plan)
     if big or look.chance(0.3):
         dining_group(plan)
@@ -418,7 +418,7 @@ def office(plan: Planner) -> None:
 def dining(plan: Planner) -> None:
     look = plan.look
     dining_group(plan, look.whole(2, 8))
-    if plan.inside.sum() * 0.0025 > 25:
+    if plan.floor_m2 > 25:
         dining_group(plan)
     storage_along_walls(plan, look.whole(1, 3), ("cupboard", "cupboard", "shelf", "console"))
     scatter(plan, ("plant", "floor lamp", "bin", "armchair", "stool"), look.whole(1, 4))
@@ -673,7 +673,7 @@ def jumble(plan: Planner) -> None:
             "coat rack",
         ),
     )
-    area = plan.inside.sum() * 0.0025
+    area = plan.floor_m2
     for _ in range(int(area * look.between(0.3, 0.8))):
         item = make(look.choose(families), look)
         if look.chance(0.5):
@@ -690,7 +690,7 @@ def inventions(plan: Planner) -> None:
     look = plan.look
     known = ("chair", "table", "shelf", "cupboard", "coffee table", "box", "machine", "desk", "stool")
     families = ("invention", "invention", "invention", look.choose(known))
-    area = plan.inside.sum() * 0.0025
+    area = plan.floor_m2
     for _ in range(int(area * look.between(0.15, 0.5)) + 2):
         item = make(look.choose(families), look)
         if look.chance(0.5):

@@ -33,8 +33,7 @@ DEFAULT_STYLE = "demo"
 DEFAULT_FRAMES = 240
 CAMERA = CameraIntrinsics(640, 480, 525.0, 525.0, 319.5, 239.5)
 RATE_HZ = 15.0
-TRUTH_RANGE_M = 6.0
-TRUTH_VOXEL_M = 0.02
+TRUTH_RANGE_M, TRUTH_VOXEL_M = 6.0, 0.02  # how far surface is of the truth, and its voxels
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from gcseg_ros.recordings.synthetic.primitives import MISS, STACK, Geometry, cas
 if TYPE_CHECKING:
     from gcseg_ros.recordings.synthetic.room import Room
 
-SHADOW_STEP_M = 2e-3
+SHADOW_STEP_M = 2e-3  # off a surface, so that it does not shade itself
 
 
 @dataclass(frozen=True)
