@@ -73,22 +73,28 @@ def _evidence(depth, normals, lab, camera):
 
 
 @njit
-def _gap(depth, normals, u, v, du, dv, camera):
-    """How far two points either side of a pixel lie off each other's tangent plane, 1 = beyond what noise explains twice."""
+def _either_side(depth, u, v, du, dv, camera):
+    """Depths of the pixels before and behind (u, v), 0 where there is none, and the way from the one's point to the other's (m)."""
     h, w = depth.shape
     ua, va, ub, vb = u - du, v - dv, u + du, v + dv
-    if ua < 0 or va < 0 or ub >= w or vb >= h or va >= h or vb < 0:
-        return 0.0
+    if ua < 0 or ub >= w or min(va, vb) < 0 or max(va, vb) >= h:
+        return np.float32(0), np.float32(0), 0.0, 0.0
+    fx, fy, cx, cy = camera
     za, zb = depth[va, ua], depth[vb, ub]
+    return za, zb, (ub - cx) / fx * zb - (ua - cx) / fx * za, (vb - cy) / fy * zb - (va - cy) / fy * za
+
+
+@njit
+def _gap(depth, normals, u, v, du, dv, camera):
+    """How far two points either side of a pixel lie off each other's tangent plane, 1 = beyond what noise explains twice."""
+    za, zb, dx, dy = _either_side(depth, u, v, du, dv, camera)
     if za <= 0 or zb <= 0:
         return 0.0
-    fx, fy, cx, cy = camera
     z = min(za, zb)
-    limit = 0.015 + 3 * sigma(z) + 0.5 * z / fx * max(abs(du), abs(dv))
-    na, nb = normals[va, ua], normals[vb, ub]
+    limit = 0.015 + 3 * sigma(z) + 0.5 * z / camera[0] * max(abs(du), abs(dv))
+    na, nb = normals[v - dv, u - du], normals[v + dv, u + du]
     if na[2] == 0 or nb[2] == 0:
         return (abs(zb - za) - limit) / limit
-    dx, dy = (ub - cx) / fx * zb - (ua - cx) / fx * za, (vb - cy) / fy * zb - (va - cy) / fy * za
     pa = na[0] * dx + na[1] * dy + na[2] * (zb - za)
     pb = nb[0] * dx + nb[1] * dy + nb[2] * (zb - za)
     return (min(abs(pa), abs(pb)) - 0.5 * limit) / limit
@@ -97,19 +103,16 @@ def _gap(depth, normals, u, v, du, dv, camera):
 @njit
 def _bend(depth, normals, u, v, du, dv, camera):
     """Convexity (> 0) or concavity (< 0) across a pixel; |n_a - n_b| along the baseline, from 0.2 (12 degrees) to 0.6."""
-    h, w = depth.shape
-    ua, va, ub, vb = u - du, v - dv, u + du, v + dv
-    if ua < 0 or va < 0 or ub >= w or vb >= h or va >= h or vb < 0:
+    za, zb, dx, dy = _either_side(depth, u, v, du, dv, camera)
+    if za <= 0 or zb <= 0:
         return 0.0
-    za, zb = depth[va, ua], depth[vb, ub]
-    na, nb = normals[va, ua], normals[vb, ub]
-    if za <= 0 or zb <= 0 or na[2] == 0 or nb[2] == 0:
+    na, nb = normals[v - dv, u - du], normals[v + dv, u + du]
+    if na[2] == 0 or nb[2] == 0:
         return 0.0
-    fx, fy, cx, cy = camera
-    dx, dy, dz = (ub - cx) / fx * zb - (ua - cx) / fx * za, (vb - cy) / fy * zb - (va - cy) / fy * za, zb - za
+    dz = zb - za
     length = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-6
     z = min(za, zb)
-    if length > 0.08 + 8 * max(abs(du), abs(dv)) * z / fx:
+    if length > 0.08 + 8 * max(abs(du), abs(dv)) * z / camera[0]:
         return 0.0
     y = ((nb[0] - na[0]) * dx + (nb[1] - na[1]) * dy + (nb[2] - na[2]) * dz) / length
     if y < 0:
