@@ -128,6 +128,60 @@ def cast_rows(geometry, camera, pose, depth, hit):  # pragma: no cover - compile
                 hit[row, column] = index
 
 
+@inlined
+def bumped(row, px, py, pz, nx, ny, nz, footprint):  # pragma: no cover - compiled
+    """A normal at world point p with the relief of the material, which fades where pixels are larger than it."""
+    bump = row[mat.C_BUMP]
+    if bump > 0:
+        f = 1 / row[mat.C_BUMP_PERIOD]
+        bump *= 1 - mat.smooth(0.3, 1.0, footprint * f)
+        if bump > 0:
+            e = 0.15
+            here = noise(px * f, py * f, pz * f, 77)
+            nx += bump * (noise(px * f + e, py * f, pz * f, 77) - here) / e
+            ny += bump * (noise(px * f, py * f + e, pz * f, 77) - here) / e
+            nz += bump * (noise(px * f, py * f, pz * f + e, 77) - here) / e
+            norm = 1 / np.sqrt(nx * nx + ny * ny + nz * nz)
+            nx, ny, nz = nx * norm, ny * norm, nz * norm
+    return nx, ny, nz
+
+
+@inlined
+def lit(geometry, light, stack, gloss, px, py, pz, nx, ny, nz, vx, vy, vz, cosine):  # pragma: no cover - compiled
+    """The light on world point p with normal n, seen along v: red, green, blue, and the highlight.
+
+    The sky from above, the ground from below, a lamp at the camera, and the lamps.
+    """
+    up = 0.5 + 0.5 * nz
+    head = light.headlight * cosine
+    lr = light.sky[0] * up + light.ground[0] * (1 - up) + head
+    lg = light.sky[1] * up + light.ground[1] * (1 - up) + head
+    lb = light.sky[2] * up + light.ground[2] * (1 - up) + head
+    shine = 0.0
+    lamps = light.lamps
+    for i in range(len(lamps)):
+        dx, dy, dz = lamps[i, 0] - px, lamps[i, 1] - py, lamps[i, 2] - pz
+        far = np.sqrt(dx * dx + dy * dy + dz * dz)
+        dx, dy, dz = dx / far, dy / far, dz / far
+        facing = nx * dx + ny * dy + nz * dz
+        if facing <= 0:
+            continue
+        if i < light.shadows:
+            reach = far - lamps[i, L_CLEAR_RADIUS]
+            ex, ey, ez = px + nx * SHADOW_STEP_M, py + ny * SHADOW_STEP_M, pz + nz * SHADOW_STEP_M
+            if cast(geometry, stack, ex, ey, ez, dx, dy, dz, SHADOW_STEP_M, reach, True)[1] >= 0:
+                facing *= lamps[i, L_IN_SHADOW]
+        strength = facing / (1 + far * far * lamps[i, L_FALLOFF])
+        lr += strength * lamps[i, 3]
+        lg += strength * lamps[i, 4]
+        lb += strength * lamps[i, 5]
+        if gloss > 0:
+            hx, hy, hz = dx - vx, dy - vy, dz - vz
+            half = max((nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz), 0.0)
+            shine += gloss * half ** (12 + 90 * gloss) * strength / max(facing, 0.05) * 0.6
+    return lr, lg, lb, shine
+
+
 @kernel
 def shade(scene, stack, index, px, py, pz, vx, vy, vz, footprint):  # pragma: no cover - compiled
     """Colour of primitive `index` at world point p seen along v (any length), the cosine of incidence, and the normal."""
@@ -167,48 +221,8 @@ def shade(scene, stack, index, px, py, pz, vx, vy, vz, footprint):  # pragma: no
                 x, z, sx, sz, ax, az = z, x, sz, sx, az, ax
         red, green, blue = surface_colour(row, x * sx, y * sy, z * sz, x, y, z, ax, ay, az, footprint)
 
-    bump = row[mat.C_BUMP]
-    if bump > 0:
-        f = 1 / row[mat.C_BUMP_PERIOD]
-        bump *= 1 - mat.smooth(0.3, 1.0, footprint * f)
-        if bump > 0:
-            e = 0.15
-            here = noise(px * f, py * f, pz * f, 77)
-            nx += bump * (noise(px * f + e, py * f, pz * f, 77) - here) / e
-            ny += bump * (noise(px * f, py * f + e, pz * f, 77) - here) / e
-            nz += bump * (noise(px * f, py * f, pz * f + e, 77) - here) / e
-            norm = 1 / np.sqrt(nx * nx + ny * ny + nz * nz)
-            nx, ny, nz = nx * norm, ny * norm, nz * norm
-
-    # light: the sky from above, the ground from below, a lamp at the camera, and the lamps
-    up = 0.5 + 0.5 * nz
-    head = light.headlight * cosine
-    lr = light.sky[0] * up + light.ground[0] * (1 - up) + head
-    lg = light.sky[1] * up + light.ground[1] * (1 - up) + head
-    lb = light.sky[2] * up + light.ground[2] * (1 - up) + head
-    shine = 0.0
-    gloss = row[mat.C_GLOSS]
-    lamps = light.lamps
-    for i in range(len(lamps)):
-        dx, dy, dz = lamps[i, 0] - px, lamps[i, 1] - py, lamps[i, 2] - pz
-        far = np.sqrt(dx * dx + dy * dy + dz * dz)
-        dx, dy, dz = dx / far, dy / far, dz / far
-        facing = nx * dx + ny * dy + nz * dz
-        if facing <= 0:
-            continue
-        if i < light.shadows:
-            reach = far - lamps[i, L_CLEAR_RADIUS]
-            ex, ey, ez = px + nx * SHADOW_STEP_M, py + ny * SHADOW_STEP_M, pz + nz * SHADOW_STEP_M
-            if cast(geometry, stack, ex, ey, ez, dx, dy, dz, SHADOW_STEP_M, reach, True)[1] >= 0:
-                facing *= lamps[i, L_IN_SHADOW]
-        strength = facing / (1 + far * far * lamps[i, L_FALLOFF])
-        lr += strength * lamps[i, 3]
-        lg += strength * lamps[i, 4]
-        lb += strength * lamps[i, 5]
-        if gloss > 0:
-            hx, hy, hz = dx - vx, dy - vy, dz - vz
-            half = max((nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz), 0.0)
-            shine += gloss * half ** (12 + 90 * gloss) * strength / max(facing, 0.05) * 0.6
+    nx, ny, nz = bumped(row, px, py, pz, nx, ny, nz, footprint)
+    lr, lg, lb, shine = lit(geometry, light, stack, row[mat.C_GLOSS], px, py, pz, nx, ny, nz, vx, vy, vz, cosine)
     glow = row[mat.C_EMISSION]
     red = red * (lr + glow) + shine
     green = green * (lg + glow) + shine
