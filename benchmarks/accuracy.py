@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import load_config
+from gcseg_ros.consoles import console, print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.evaluation.baselines import measure
@@ -109,7 +109,7 @@ def main() -> None:
             figures = measure(truth, baseline, 3)
             row[baseline] = {"scores": [round(100 * figures[key], 1) for key in ("ap", "ap50", "ap25")]}
         rows.append(row)
-        Console().print(row)
+        console.print(row)
 
     columns = [*options.variants, *BASELINES]
     table = Table("recording", *columns, *(f"{v} equal" for v in options.variants), "ms a frame")
@@ -124,7 +124,7 @@ def main() -> None:
         cells = [" / ".join(f"{x:.0f}" for x in row[column]["scores"]) for column in columns]
         cells += [" / ".join(f"{x:.0f}" for x in row[v]["equal"]) for v in options.variants]
         table.add_row(row["recording"], *cells, str(row[options.variants[0]].get("median_ms", "")))
-    Console(width=200).print(table)
+    print_table(table)
     if options.json:
         write_json_atomic(
             options.json, {"arguments": vars(options) | {"json": None, "keep": None}, "rows": [*rows, mean]}

@@ -8,10 +8,10 @@ import timeit
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
+from gcseg_ros.consoles import print_table
 from gcseg_ros.evaluation.average_precision import MIN_POINTS, Overlap, average_precision
 from gcseg_ros.files import write_json_atomic
 
@@ -53,7 +53,7 @@ def main() -> None:
     for row in rows:
         figures = [f"{row['s'] * 1e3:.1f}", f"{row['loop_s'] * 1e3:.0f}", f"{row['loop_s'] / row['s']:.0f}"]
         table.add_row(str(row["predictions"]), str(row["instances"]), str(row["points"]), *figures)
-    Console().print(table)
+    print_table(table)
     if options.json:
         write_json_atomic(options.json, rows)
 

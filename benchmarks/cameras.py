@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 from accuracy import scores
-from rich.console import Console
 from rich.table import Table
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.camera.registration import as_fine_as_colour, register_colour
 from gcseg_ros.commands.endings import plainly
+from gcseg_ros.consoles import console, print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.truth import carry
 from gcseg_ros.files import write_json_atomic
@@ -108,8 +108,8 @@ def main() -> None:
         found = [room_scores(room, camera, seen_as, WORLDS.get(name, UPRIGHT)) for room in options.rooms]
         rows.append({"camera": name, "rooms": found, "mean": np.mean(found, axis=0).round(1).tolist()})
         table.add_row(name, *(" / ".join(map(str, figures)) for figures in [*found, rows[-1]["mean"]]))
-        Console().print(rows[-1])
-    Console(width=160).print(table)
+        console.print(rows[-1])
+    print_table(table)
     if options.json:
         write_json_atomic(options.json, {"rooms": options.rooms, "rows": rows})
 

@@ -17,11 +17,11 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import load_config
+from gcseg_ros.consoles import console, print_table
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.recordings.synthetic import HELD_OUT_STYLES, TRAINING_STYLES, SyntheticRecording
 from gcseg_ros.segmentation import checkpoint
@@ -159,7 +159,7 @@ def main() -> None:
 
     def report(name: str, file: Path) -> None:
         rows.append({"name": name, "scores": ablation.score(file, clouds)})
-        Console().print(rows[-1])
+        console.print(rows[-1])
         plain = {key: value for key, value in vars(options).items() if key != "output"}
         write_json_atomic(options.output / "curriculum.json", {"arguments": plain, "rows": rows})
         draw(options.output / "curriculum.png", rows)
@@ -176,7 +176,7 @@ def main() -> None:
     table = Table("trained on", "AP", "AP50", "AP25")
     for row in rows:
         table.add_row(row["name"], *(f"{value:.1f}" for value in row["scores"]))
-    Console().print(table)
+    print_table(table)
 
 
 if __name__ == "__main__":

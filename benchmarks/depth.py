@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import InputConfig, load_config
+from gcseg_ros.consoles import print_table
 from gcseg_ros.depth import decimate, normals_from
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
@@ -86,7 +86,7 @@ def main() -> None:
         figures = {"bias_mm": bias, "rmse_mm": rmse, "normals_median_deg": median, "normals_over_15_deg": far_off}
         rows.append({"from_m": low, "to_m": high, **figures})
         table.add_row(f"{low} - {high}", *(f"{x:.1f}" for x in (*bias, *rmse, median)), f"{100 * far_off:.1f} %")
-    Console(width=120).print(table)
+    print_table(table)
     if options.json:
         write_json_atomic(options.json, {"arguments": vars(options) | {"json": None}, "rows": rows})
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from scipy.spatial import cKDTree
 
 from gcseg_ros.commands.endings import plainly
-from gcseg_ros.consoles import console, progress
+from gcseg_ros.consoles import console, print_line, print_table, progress
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.tracking import FrameTable, tracking_quality
 from gcseg_ros.evaluation.truth import Truth, load_truth
@@ -179,7 +179,7 @@ def listen(options: argparse.Namespace, frames: int, folder: str) -> Listener:
             while not quiet:  # remarks follow an answer, and are none to the next question
                 said = len(heard.sentences)
                 quiet = not heard.until(lambda: len(heard.sentences) > said, QUIET_S)  # noqa: B023 - as above
-            console.print(f"{text!r}: {heard.sentences[before]}", markup=False, soft_wrap=True)
+            print_line(f"{text!r}: {heard.sentences[before]}")
     for name, process in running.items():
         if process.returncode != 0:
             raise UserError(f"{name} ended with status {process.returncode} instead of 0: see its message above.")
@@ -220,7 +220,7 @@ def main() -> None:
     table = Table("", *(row.ids for row in rows))
     for name in list(asdict(rows[0]))[1:]:
         table.add_row(name.replace("_", " "), *(str(getattr(row, name)) for row in rows))
-    console.print(table)
+    print_table(table)
     if options.json:
         write_json_atomic(
             options.json,

@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import InputConfig, MapConfig
+from gcseg_ros.consoles import print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapping.voxel_map import VoxelMap
@@ -80,7 +80,7 @@ def main() -> None:
     table = Table("engine", "ms a frame, median", "second half / first half")
     for row in rows:
         table.add_row(row["engine"], f"{row['median_ms']:.1f}", f"{row['second_half_over_first']:.2f}")
-    Console().print(table)
+    print_table(table)
     if options.json:
         write_json_atomic(options.json, rows)
 

@@ -15,12 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import FinishingConfig
+from gcseg_ros.consoles import console, print_table
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.joining.agglomeration import Floats, Ids
@@ -73,7 +73,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
-    console = Console()
     names = training_rooms(options.rooms, options.invented, options.frames, options.seed)
     found = mapped_rooms(names, options.folder / "rooms")
     rooms = [room for (room,) in track(found, "rooms", total=len(names), console=console)]
@@ -98,7 +97,7 @@ def main() -> None:
     table = Table("joined by", "own confidences", "equal ones", title=f"{len(results['trees alone'])} rooms")
     for name, found in results.items():
         table.add_row(name, *(" / ".join(f"{x:.1f}" for x in row) for row in np.mean(found, axis=0)))
-    console.print(table)
+    print_table(table)
     if options.json:
         arguments = vars(options) | {"folder": str(options.folder), "json": None}
         write_json_atomic(options.json, {"arguments": arguments, "rooms": results})

@@ -20,11 +20,11 @@ from typing import Any
 import cv2
 import numpy as np
 from accuracy import add_room_arguments, rooms, scores
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import load_config
+from gcseg_ros.consoles import console, print_table
 from gcseg_ros.evaluation.truth import carry, load_truth
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
@@ -171,10 +171,10 @@ def main() -> None:
             columns.append([titled(image, generator) for image in watched.pictures])
             if truth:
                 rows.append(row)
-                Console().print(row)
+                console.print(row)
         grid += [np.concatenate(images, axis=1) for images in zip(*columns)]
     rows += [mean_row(rows, generator) for generator in options.generators if rows]
-    Console(width=160).print(table(rows, options.poses))
+    print_table(table(rows, options.poses))
     if options.picture:
         width = max(image.shape[1] for image in grid)
         grid = [np.pad(image, ((0, 0), (0, width - image.shape[1]), (0, 0))) for image in grid]

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import SamConfig
+from gcseg_ros.consoles import print_table
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.masks import Masks, overlaps
 from gcseg_ros.masks.containment import redundant
@@ -93,7 +93,7 @@ def main() -> None:
     table = Table("", "ours ms", "pairwise boolean ms", "ratio")
     for name, ours, pairs in rows:
         table.add_row(name, f"{ours:.1f}", f"{pairs:.0f}", f"{pairs / ours:.0f}")
-    Console().print(table)
+    print_table(table)
     if options.json:
         write_json_atomic(options.json, [dict(zip(("case", "ours_ms", "pairwise_ms"), row)) for row in rows])
 

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy.spatial.transform import Rotation
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import Config
+from gcseg_ros.consoles import print_table
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.frames import Array, Frame
 from gcseg_ros.mapping.pose_refinement import PoseRefinement
@@ -107,7 +107,7 @@ def main() -> None:
         for row in (*of_kind, {"recording": "mean", "poses": kind, **mean}):
             cells = (f"{row[key][0]}, {row[key][1]}" for key in ("given", "refined"))
             table.add_row(row["recording"], row["poses"], *cells, str(row["ms"]))
-    Console(width=150).print(table)
+    print_table(table)
     if options.json:
         write_json_atomic(options.json, {"seed": SEED, "rows": rows})
 

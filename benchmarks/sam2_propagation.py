@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import FoundationConfig, load_config
+from gcseg_ros.consoles import print_table
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.frames import CameraIntrinsics, Frame
 from gcseg_ros.mapper import Mapper
@@ -171,7 +171,7 @@ def main() -> None:
         rows = [time_a_frame(window, objects, options.frames) for objects in options.objects]
         if runtime.on_gpu:
             print(f"{torch.cuda.get_device_name()}, at most {torch.cuda.max_memory_allocated() / 1e9:.1f} GB")
-    Console().print(shown(rows))
+    print_table(shown(rows))
     if options.json:
         write_json_atomic(options.json, rows)
 

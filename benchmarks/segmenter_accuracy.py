@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import parse_setting
+from gcseg_ros.consoles import console, print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.average_precision import Overlap, average_precision, is_counted
 from gcseg_ros.evaluation.baselines import measure
@@ -78,7 +78,7 @@ def main() -> None:
             figures = measure(truth, name, 3)
             row[name] = percent(figures[key] for key in ("ap", "ap50", "ap25"))
         rows.append(row)
-        Console().print(row)
+        console.print(row)
     columns = [name for name in rows[0] if name not in ("scene", "seconds")]
     rows.append(
         {"scene": "mean", **{name: np.mean([row[name] for row in rows], 0).round(1).tolist() for name in columns}}
@@ -87,7 +87,7 @@ def main() -> None:
     for row in rows:
         cells = [" / ".join(f"{value:.1f}" for value in row[name]) for name in columns]
         table.add_row(row["scene"], *cells, str(row.get("seconds", "")))
-    Console(width=180).print(table)
+    print_table(table)
     if options.json:
         write_json_atomic(options.json, rows)
 

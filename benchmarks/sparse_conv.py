@@ -24,10 +24,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
+from gcseg_ros.consoles import print_table
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.segmentation.kernel_maps import kernel_map
 from gcseg_ros.segmentation.layers import SparseConvolution, SparseTransposedConvolution
@@ -280,7 +280,7 @@ def main() -> None:
             row["engine"], row["pass"], f"{row['voxels']:,.0f}", seconds, fastest, ratio, memory, added, share
         )
     if rows:
-        Console().print(table)
+        print_table(table)
     segmenters = []
     if not options.no_segmenter:
         for architecture in ARCHITECTURES:
@@ -292,7 +292,7 @@ def main() -> None:
         for row in segmenters:
             figures = [f"{row[name]:.2f}" for name in ("parameters_m", "seconds_fp32", "seconds_bf16", "peak_gb")]
             table.add_row(str(row["architecture"]), *figures)
-        Console().print(table)
+        print_table(table)
     if options.json:
         write_json_atomic(options.json, {"engines": rows, "segmenters": segmenters})
 

@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from gcseg_ros.commands.endings import plainly
 from gcseg_ros.config import load_config
+from gcseg_ros.consoles import print_table
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import write_json_atomic
 from gcseg_ros.mapper import Mapper
@@ -64,7 +64,7 @@ def main() -> None:
     table = Table(*rows[0])
     for row in rows:
         table.add_row(*map(str, row.values()))
-    Console(width=160).print(table)
+    print_table(table)
     if options.json:
         write_json_atomic(options.json, rows)
 
