@@ -24,7 +24,7 @@ class CloudNode(ManagedNode):
     stop_timeout_s = 1.0  # nothing is lost when the node ends in the middle of a cloud
 
     def _cloud_input(self) -> Input:
-        return Input(self, "cloud", self._config.topics.cloud, [PointCloud2], self._take_cloud, LATCHED, True)
+        return Input(self, "cloud", self._config.topics.cloud, [PointCloud2], self._take_cloud, LATCHED)
 
     def _cloud_worker(self, idle: Callable[[], None]) -> Worker[PointCloud2]:
         """What works on one cloud after the other, the latest of those that wait, and is `idle` in between."""

@@ -35,7 +35,7 @@ class Input:
         types: list[type],
         callback: Callable[[Any], None],
         qos: QoSProfile,
-        qos_auto: bool,
+        qos_auto: bool = True,
         kept: bool = False,
     ) -> None:
         self._node, self.name, self._topic, self._types = node, name, topic, types

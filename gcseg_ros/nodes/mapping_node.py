@@ -187,16 +187,16 @@ class MappingNode(ManagedNode):
             inputs.append(self._tf_input("tf"))
         else:
             kinds = list(POSE_TYPES.values()) if config.pose_type == "auto" else [POSE_TYPES[config.pose_type]]
-            inputs.append(Input(self, "pose", topics.pose, kinds, self._take_pose, self._poses_qos(), True))
+            inputs.append(Input(self, "pose", topics.pose, kinds, self._take_pose, self._poses_qos()))
         if TFMessage is not None:
             inputs.append(
-                Input(self, "tf_static", topics.tf_static, [TFMessage], partial(self._take_tf, True), latched, True)
+                Input(self, "tf_static", topics.tf_static, [TFMessage], partial(self._take_tf, True), latched)
             )
         return inputs
 
     def _tf_input(self, name: str) -> Input:
         take = partial(self._take_tf, False)
-        return Input(self, name, self._config.topics.tf, [TFMessage], take, self._poses_qos(), True)
+        return Input(self, name, self._config.topics.tf, [TFMessage], take, self._poses_qos())
 
     def _poses_qos(self) -> QoSProfile:
         return QoSProfile(depth=POSES[self._config.mode], reliability=RELIABLE.reliability)

@@ -92,7 +92,7 @@ class QueryNode(CloudNode):
             lambda *view: self._worker.call(partial(self._guarded, self._take_view, *view)) and None,
             partial(self._drops, "view not usable"),
         )
-        query = Input(self, "query", "~/query", [String], self._take_query, RELIABLE, True)
+        query = Input(self, "query", "~/query", [String], self._take_query, RELIABLE)
         self._inputs = [self._cloud_input(), *views.inputs, query]
         self.get_logger().info(
             f"Ask with `ros2 topic pub --once {query.resolved} std_msgs/msg/String '{{data: red mug; -bowl}}'`; "

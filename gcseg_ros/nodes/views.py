@@ -89,7 +89,7 @@ class ViewInputs:
         self._most_incomplete = max(MOST_INCOMPLETE, 2 * most)  # DDS may send all of a topic before the next
         self._incomplete: dict[int, dict[str, Any]] = {}
         self.inputs = [
-            Input(node, f"view {name}", f"{prefix}/{name}", [kind], partial(self._add, name), _kept(most), True)
+            Input(node, f"view {name}", f"{prefix}/{name}", [kind], partial(self._add, name), _kept(most))
             for name, kind in messages.VIEW.items()
         ]
 
