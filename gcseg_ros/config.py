@@ -20,7 +20,8 @@ from gcseg_ros.errors import UserError, did_you_mean
 from gcseg_ros.files import parse_yaml
 
 PathText = Annotated[str, AfterValidator(expanduser)]
-"""A path, or what else may stand in its place (synthetic:1, a name of weights). `~` is the home folder: behind = no shell replaces it."""
+"""A path, or what else may stand in its place (synthetic:1, a name of weights). `~` is the home folder: behind = no
+shell replaces it."""
 PathOrNone = Annotated[str | None, AfterValidator(lambda path: path and expanduser(path))]
 
 

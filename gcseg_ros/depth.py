@@ -1,6 +1,7 @@
 """Depth images, pixel by pixel: their noise, reduction, temporal filter and normals.
 
-Depth is in metres along the optical axis, (h, w) float32, 0 = none; `camera` is a `CameraIntrinsics.pinhole`; transforms are (4, 4) float64.
+Depth is in metres along the optical axis, (h, w) float32, 0 = none; `camera` is a `CameraIntrinsics.pinhole`;
+transforms are (4, 4) float64.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def rotated(T, vector):
 
 @njit
 def decimate(depth, factor, depth_max):
-    """One depth per factor x factor block: the mean of its pixels that agree with the middle one (or the nearest); from NEAREST_M to depth_max."""
+    """One depth per factor x factor block: the mean of its pixels that agree with the middle one (or the nearest); from
+    NEAREST_M to depth_max."""
     h, w = depth.shape[0] // factor, depth.shape[1] // factor
     out = np.zeros((h, w), np.float32)
     for v in range(h):
@@ -86,8 +88,8 @@ def decimate(depth, factor, depth_max):
 def warp(depth, weight, normals, motion, last_camera, camera):
     """The last view's depth as seen from here, and its weight: each pixel splats 2x2 samples of its tangent plane.
 
-    A pixel gets the mean, by how near they fall, of the samples that agree within the noise; of those that do not, the nearest surface's. To take the
-    nearest of noisy samples would draw far surfaces towards the camera.
+    A pixel gets the mean, by how near they fall, of the samples that agree within the noise; of those that do not, the
+    nearest surface's. To take the nearest of noisy samples would draw far surfaces towards the camera.
     """
     fx, fy, cx, cy = camera
     h, w = depth.shape

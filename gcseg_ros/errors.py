@@ -23,6 +23,7 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
 
 
 def quoted(said: object, most: int = 160) -> str:
-    """The first sentence of what a package says, an error or a text, in one line and without its full stop; a long one ends at a word."""
+    """The first sentence of what a package says, an error or a text, in one line and without its full stop; a long one
+    ends at a word."""
     first = re.split(r"(?<=\w)\.\s", str(said).strip(), maxsplit=1)[0].rstrip(".")
     return textwrap.shorten(first, most, placeholder=" ...")

@@ -25,7 +25,8 @@ WORLD, WORLD_WITHOUT_UP = "map", "map_without_up"
 Array = npt.NDArray[np.float64]
 
 QUARTER_TURN: Array = np.array([[0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], np.float64)
-"""Camera to camera, of one whose image is turned clockwise by a right angle: its x axis (columns) points up, its y axis to the right."""
+"""Camera to camera, of one whose image is turned clockwise by a right angle: its x axis (columns) points up, its y axis
+to the right."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class CameraIntrinsics:
         )
 
     def resized(self, width: int, height: int, source: str) -> CameraIntrinsics:
-        """As `scaled`, for an image that is there. Raises UserError if it has another shape, by more than rounding: it was cropped, or is
-        another camera's. `source` names where these intrinsics are from."""
+        """As `scaled`, for an image that is there. Raises UserError if it has another shape, by more than rounding: it
+        was cropped, or is another camera's. `source` names where these intrinsics are from."""
         wide, high = self.width * height, self.height * width
         if abs(wide - high) > max(self.width, width, ASPECT_TOLERANCE * high):
             raise UserError(

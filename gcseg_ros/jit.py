@@ -22,8 +22,9 @@ CONSTANTS = (bool, int, float, str, tuple, np.generic, np.ndarray)
 def njit(function: Callable | None = None, **options: Any) -> Any:
     """numba's, with further `options` of it.
 
-    numba takes what it has cached while the function's own file is the same. But what the function calls, and constants, are compiled
-    in, and may be of other files: what is cached is marked with these as well. Where no folder can be written nothing is cached.
+    numba takes what it has cached while the function's own file is the same. But what the function calls, and
+    constants, are compiled in, and may be of other files: what is cached is marked with these as well. Where no folder
+    can be written nothing is cached.
     """
     if function is None:
         return partial(njit, **options)
@@ -51,7 +52,8 @@ class Place(CompileResultCacheImpl):
 
 
 class Cache(FunctionCache):
-    """numba's, which may fail: what it cannot read (after a power cut) or write (on a full disk) is forgotten and compiled anew."""
+    """numba's, which may fail: what it cannot read (after a power cut) or write (on a full disk) is forgotten and
+    compiled anew."""
 
     _impl_class = Place
 
@@ -85,5 +87,6 @@ def _compiled_in(function: Callable) -> Iterator[tuple[str, Any]]:
 
 
 def _cache_file(compiled: Any) -> Any:
-    """Where numba keeps the machine code of a function; it has no public name. None of anything else, and with NUMBA_DISABLE_JIT."""
+    """Where numba keeps the machine code of a function; it has no public name. None of anything else, and with
+    NUMBA_DISABLE_JIT."""
     return getattr(getattr(compiled, "_cache", None), "_cache_file", None)

@@ -63,8 +63,8 @@ class Detections:
 class Mapper:
     """`step` every frame in order of time; `instances()` whenever a map is wanted. The paper's Algorithm 1 is `Tracker.step`.
 
-    A step is `view_of`, `detect`, then `track`. Each may run ahead of the next, in a thread of its own, as long as each takes the frames in
-    order: the result is the same, and processors have something to do.
+    A step is `view_of`, `detect`, then `track`. Each may run ahead of the next, in a thread of its own, as long as each
+    takes the frames in order: the result is the same, and processors have something to do.
 
     Memory is bounded by the map's surface and its objects, not by the length of the video.
 
@@ -164,7 +164,8 @@ class Mapper:
         return self._instance_map(surface, of_tracked[surface.label], surface.share, of_tracked, up)
 
     def instance_ids(self, labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-        """Tracked ids of any shape -> the instances they belonged to when `cloud` or `instances` was last asked; new ones as they are."""
+        """Tracked ids of any shape -> the instances they belonged to when `cloud` or `instances` was last asked; new
+        ones as they are."""
         objects = self.tracker.objects
         table = np.arange(len(objects) + 1, dtype=np.uint16)
         known = np.flatnonzero(objects.since[: len(self._of_tracked)] < self._asked)
@@ -182,8 +183,8 @@ class Mapper:
             return self._instance_map(surface, instance, confidence, of_tracked, up)
 
     def save_state(self, path: str | Path) -> None:
-        """Write everything that `resume` needs as one file, in one step: the map of the frames that were tracked. Raises UserError where
-        it cannot be written."""
+        """Write everything that `resume` needs as one file, in one step: the map of the frames that were tracked.
+        Raises UserError where it cannot be written."""
         header = {
             "frames": self.tracker.frames,
             "objects": len(self.tracker.objects),

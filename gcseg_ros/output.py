@@ -57,7 +57,8 @@ class OutputFolder:
 
     left_out  names of what is not there, as users know it: the disk has refused it, and the map is worth more
 
-    Raises UserError if `path` holds something that is not an earlier output, is being written by another process, or cannot be written.
+    Raises UserError if `path` holds something that is not an earlier output, is being written by another process, or
+    cannot be written.
     """
 
     def __init__(self, path: str | Path, overwrite: bool = True) -> None:
@@ -91,13 +92,14 @@ class OutputFolder:
         self._lock.close()
 
     def add(self, name: str, index: int, labels: npt.NDArray[np.uint16]) -> None:
-        """(H, W) uint16 tracked ids of the frame `name`, before which `index` were mapped. Raises UserError where they cannot be written."""
+        """(H, W) uint16 tracked ids of the frame `name`, before which `index` were mapped. Raises UserError where they
+        cannot be written."""
         with self._labels_of(name):
             write_labels(self._labels, name, index, labels)
 
     def add_file(self, file: Path) -> None:
-        """As `add`, of what `write_labels` has written elsewhere; it stays there. Raises OSError where it cannot be read. Where the disk is
-        full, label images are left out: this one and all others."""
+        """As `add`, of what `write_labels` has written elsewhere; it stays there. Raises OSError where it cannot be
+        read. Where the disk is full, label images are left out: this one and all others."""
         labels = file.read_bytes()
 
         def write() -> None:
@@ -117,8 +119,9 @@ class OutputFolder:
             ) from error
 
     def _fit(self, write: Callable[[], None], name: str = "") -> None:
-        """Write, maybe what is to SPARE, by its `name`. Where the disk is full by that, what is worth less is left out for it, then it itself;
-        where only that file is too large, it itself; but no map without state takes the place of one with it. Raises UserError."""
+        """Write, maybe what is to SPARE, by its `name`. Where the disk is full by that, what is worth less is left out
+        for it, then it itself; where only that file is too large, it itself; but no map without state takes the place
+        of one with it. Raises UserError."""
         order = list(SPARE)
         while name not in SPARE or SPARE[name] not in self.left_out:
             try:
@@ -274,7 +277,8 @@ def check_replaceable(path: Path, overwrite: bool = True) -> None:
 
 
 def check_nobody_writes(path: Path) -> None:
-    """UserError while another process writes the output `path`: the one that is done last would replace what the other has mapped."""
+    """UserError while another process writes the output `path`: the one that is done last would replace what the other
+    has mapped."""
     for part in path.parent.glob(f".{escape(path.name)}.{PART}*"):
         try:
             with suppress(FileNotFoundError), locked(part):

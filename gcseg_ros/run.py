@@ -44,10 +44,10 @@ def map_recording(
     progress     called after each frame with the number of frames mapped so far
     interrupted  asked after each frame; once true, the map of the frames so far, and of those few begun, is written
 
-    Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it was. Where
-    only a later part of the recording is broken, a network fails at a later frame (the GPU's memory is full), or the disk has become
-    full, the map of the frames before that is written first, as if interrupted there, without label images, views and state if only so it
-    fits.
+    Raises UserError if the recording, the chosen frames, `resume` or `output` cannot be used; `output` is then as it
+    was. Where only a later part of the recording is broken, a network fails at a later frame (the GPU's memory is
+    full), or the disk has become full, the map of the frames before that is written first, as if interrupted there,
+    without label images, views and state if only so it fits.
     """
     start = time.perf_counter()
     if resume is not None and not state and resolved(resume) in (out := resolved(output), out / STATE):
@@ -113,7 +113,8 @@ def map_frames(
 
 
 def steps(mapper: Mapper, detected: Iterator[Detections], folder: OutputFolder) -> Iterator[None]:
-    """Map, frame by frame. A frame whose labels cannot be written has been mapped all the same: they are written before the next one."""
+    """Map, frame by frame. A frame whose labels cannot be written has been mapped all the same: they are written before
+    the next one."""
     for detections in detected:
         tracked = mapper.track(detections)
         yield

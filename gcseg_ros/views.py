@@ -173,8 +173,8 @@ class ViewBuilder:
         return factor, whole.scaled(width, height)
 
     def _quarters_of_first(self, frame: Frame) -> int:
-        """Right angles by which frames from this one on are turned: as its pose says; where that is not clear, as the last view was if it may
-        be of the same camera (a map is gone on with)."""
+        """Right angles by which frames from this one on are turned: as its pose says; where that is not clear, as the
+        last view was if it may be of the same camera (a map is gone on with)."""
         clear, last = quarters_to_upright(frame.pose) if frame.z_up else None, self.previous
         if clear is not None or last is None:
             return clear or 0

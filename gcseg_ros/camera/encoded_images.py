@@ -49,7 +49,8 @@ def decode(data: Any, flags: int, what: str = "The image") -> npt.NDArray | None
 
 
 def write_image(file: Path, image: npt.NDArray, parameters: Sequence[int] = ()) -> None:
-    """In the format that the name ends in. Raises OSError, which cv2.imwrite keeps to itself; and that crashes where a name is no UTF-8."""
+    """In the format that the name ends in. Raises OSError, which cv2.imwrite keeps to itself; and that crashes where a
+    name is no UTF-8."""
     suffix = file.suffix.encode(errors="replace").decode()
     file.write_bytes(cv2.imencode(suffix, image, parameters)[1].tobytes())
 

@@ -40,7 +40,8 @@ class Lens:
     def straightened_depth(self, depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(H, W) float32 z-depth of the raw camera, resized or not -> of the straight one, as large; 0 where there is none.
 
-        No two depths are mixed. The z-axes of both are taken as the same one; `rotation` turns a stereo camera's by a degree at most.
+        No two depths are mixed. The z-axes of both are taken as the same one; `rotation` turns a stereo camera's by a
+        degree at most.
         """
         return np.asarray(cv2.remap(depth_m, *self._maps_for(depth_m), cv2.INTER_NEAREST), np.float32)
 

@@ -1,4 +1,5 @@
-"""Colour brought into the pixels of a depth camera, of another resolution or standing beside the colour camera (an unaligned RealSense)."""
+"""Colour brought into the pixels of a depth camera, of another resolution or standing beside the colour camera (an
+unaligned RealSense)."""
 
 from __future__ import annotations
 

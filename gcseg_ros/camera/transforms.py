@@ -58,8 +58,8 @@ class Trajectory:
         return len(self._stamps)
 
     def add(self, stamp_ns: int, pose: Array) -> None:
-        """A second pose with the same stamp replaces the first. One that is too old to be kept is passed over; two in a row, in order of
-        time, are of a clock that was set back, and the trajectory begins with them."""
+        """A second pose with the same stamp replaces the first. One that is too old to be kept is passed over; two in a
+        row, in order of time, are of a clock that was set back, and the trajectory begins with them."""
         first, self._behind = self._behind, None
         if self._keep_ns is not None and self._stamps and stamp_ns < self._stamps[-1] - self._keep_ns:
             if first is None or first[0] >= stamp_ns:
@@ -191,8 +191,8 @@ class TransformTree:
         return sorted({*self._edges, *(parent for parent, _ in self._edges.values())})
 
     def disputed(self, target: str, source: str) -> str:
-        """What two publishers tell otherwise between two frames, in a sentence; empty where they agree. Where known frames do not hang
-        together, that is of any frame that the source hangs on."""
+        """What two publishers tell otherwise between two frames, in a sentence; empty where they agree. Where known
+        frames do not hang together, that is of any frame that the source hangs on."""
         if not self._disputed or target.lstrip("/") not in {*self.frames(), *(parent for parent, _ in self._left)}:
             return ""
         above, below = self._chains(target, source) or ([], self._ancestors(source.lstrip("/")))

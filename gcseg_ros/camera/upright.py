@@ -26,8 +26,8 @@ LEAST_NORMALS, MOST_NORMALS = 100, 50_000
 
 
 def quarters_to_upright(pose: Array, up: Array = UP) -> int | None:
-    """Right angles by which an image is to be turned clockwise, so that up is up; None where its camera-to-world pose (4, 4) does not say
-    so clearly. up (3,): the unit vector of the world that points up."""
+    """Right angles by which an image is to be turned clockwise, so that up is up; None where its camera-to-world pose
+    (4, 4) does not say so clearly. up (3,): the unit vector of the world that points up."""
     x, y = up @ pose[:3, :2]
     upwards = (-y, -x, y, x)  # how far it points up in the image, turned by 0 to 3 right angles
     quarters = int(np.argmax(upwards))
@@ -59,8 +59,9 @@ def rotation_to_z(up: Array) -> Array:
 def up_of_surfaces(normals: npt.NDArray[np.floating], guess: Array) -> Array:
     """(3,) The direction, near the unit vector `guess`, that floors and tops face and walls do not.
 
-    Gupta, Arbelaez and Malik, CVPR 2013: the normals (n, 3) that are nearly parallel to it and those that are nearly across it are found, then
-    the direction that fits these best, and so on. `guess` is given back where there are hardly any, or where they lead over 45 degrees away.
+    Gupta, Arbelaez and Malik, CVPR 2013: the normals (n, 3) that are nearly parallel to it and those that are nearly
+    across it are found, then the direction that fits these best, and so on. `guess` is given back where there are
+    hardly any, or where they lead over 45 degrees away.
     """
     normals = some_normals(normals)
     if len(normals) < LEAST_NORMALS:
@@ -71,7 +72,7 @@ def up_of_surfaces(normals: npt.NDArray[np.floating], guess: Array) -> Array:
         parallel, across = normals[cosine > np.cos(narrow)], normals[cosine < np.sin(narrow)]
         scatter = across.T @ across - parallel.T @ parallel - PULL * len(normals) * np.outer(guess, guess)
         up = np.linalg.eigh(scatter)[1][:, 0]  # of the least eigenvalue
-        up = up * np.sign(up @ guess)
+        up = up if up @ guess > 0 else -up
     return up if up @ guess > np.cos(np.radians(NARROWED_DEGREES[0])) else guess
 
 
@@ -88,11 +89,13 @@ def some_normals(normals: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 
 
 def other_axis_up(poses: Sequence[Array]) -> str | None:
-    """The axis of the world, "y", "-x" or "-z", that points up instead of z, as far as camera-to-world poses (4, 4) or rotations (3, 3) tell; else None.
+    """The axis of the world, "y", "-x" or "-z", that points up instead of z, as far as camera-to-world poses (4, 4) or
+    rotations (3, 3) tell; else None.
 
-    A camera is carried one way up: along the axis that points up nearly all images have to be turned alike, or not at all. Along another
-    one they would have to be turned now one way, now another, as the camera looks about. Where it does not nothing is told.
-    One that is upside down along z, and looks up all the while, is upright in a world whose z axis points down: who maps looks down.
+    A camera is carried one way up: along the axis that points up nearly all images have to be turned alike, or not at
+    all. Along another one they would have to be turned now one way, now another, as the camera looks about. Where it
+    does not nothing is told. One that is upside down along z, and looks up all the while, is upright in a world whose z
+    axis points down: who maps looks down.
     """
     turns = Counter(quarters_to_upright(pose) for pose in poses)
     upside_down, clear = turns[2], len(poses) - turns[None]

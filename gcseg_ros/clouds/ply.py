@@ -57,10 +57,10 @@ def write_cloud(path: str | Path, cloud: Mapping[str, npt.NDArray[Any]]) -> None
 def read_cloud(path: str | Path, finite_only: bool = True) -> Cloud:
     """The vertices of a PLY file, ASCII or binary of either byte order, as arrays.
 
-    `points` (N,3) float32 always; where the file has them `normals` (N,3) float32, `colours` (N,3) uint8, `instance` (N,)
-    int32, `confidence` (N,) float32, `stuff` (N,) bool. Other properties and elements are passed over. Points that are not
-    finite (pixels without depth in organised clouds) are left out where `finite_only`. Raises UserError on anything that is not such a file;
-    memory is bounded by the file's size, whatever its header says.
+    `points` (N,3) float32 always; where the file has them `normals` (N,3) float32, `colours` (N,3) uint8, `instance`
+    (N,) int32, `confidence` (N,) float32, `stuff` (N,) bool. Other properties and elements are passed over. Points that
+    are not finite (pixels without depth in organised clouds) are left out where `finite_only`. Raises UserError on
+    anything that is not such a file; memory is bounded by the file's size, whatever its header says.
     """
     path = Path(path)
     try:
@@ -88,7 +88,8 @@ def read_cloud(path: str | Path, finite_only: bool = True) -> Cloud:
 
 
 def converted(values: npt.NDArray[Any], dtype: type, name: str, path: Path) -> npt.NDArray[Any]:
-    """`values` of any numeric type as `dtype`; colours of 16 bits are scaled to 255, and so are those from 0 to 1, cut at both ends."""
+    """`values` of any numeric type as `dtype`; colours of 16 bits are scaled to 255, and so are those from 0 to 1, cut
+    at both ends."""
     if dtype in (np.int32, np.uint8):
         values = np.nan_to_num(values)
         if dtype is np.uint8 and values.dtype.kind == "f" and np.abs(values).max(initial=0) < BLACK:

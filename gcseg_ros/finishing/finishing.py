@@ -103,7 +103,8 @@ def _most_votes(instance: Ids, near: npt.NDArray[np.int32], weight: npt.NDArray[
 
 
 def _with_ids_that_fit(instance: Ids) -> Ids:
-    """What was split off a label has an id beyond all labels. Where label images cannot hold it, it becomes the lowest that is unused."""
+    """What was split off a label has an id beyond all labels. Where label images cannot hold it, it becomes the lowest
+    that is unused."""
     over = np.unique(instance[instance > MOST_OBJECTS])
     if not len(over):
         return instance

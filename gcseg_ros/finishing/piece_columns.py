@@ -20,7 +20,8 @@ KNOWN = 23  # the area that the boundary network has seen, and its appearance ti
 APPEARANCE = slice(24, 24 + APPEARANCE_CHANNELS)
 NODE = 24 + APPEARANCE_CHANNELS
 
-# Columns of `edges`: sums over pairs of touching voxels, weighted likewise; over pairs of cells that are near, likewise; over views; sums of `Borders`.
+# Columns of `edges`: sums over pairs of touching voxels, weighted likewise; over pairs of cells that are near,
+# likewise; over views; sums of `Borders`.
 TOUCHING, WHERE, WHERE_PRODUCTS = slice(1, 7), slice(7, 10), slice(10, 16)
 NEAR = slice(16, 18)
 VOTES, SAME = 18, 19

@@ -71,7 +71,8 @@ FIRST_CHANNELS = 8  # of the appearance, which say most
 
 @dataclass(frozen=True)
 class PieceGraph(Graph):
-    """What is known of n pieces and of the m pairs of them that touch, are near, may be of one wall, floor or ceiling, or were seen together.
+    """What is known of n pieces and of the m pairs of them that touch, are near, may be of one wall, floor or ceiling,
+    or were seen together.
 
     labels  (n,) tracked label that each piece is a facet of
     """
@@ -87,8 +88,9 @@ class PieceGraph(Graph):
     labels: Ids
 
     def features(self, nodes: Two, low: Two, high: Two, edges: Floats) -> Floats:
-        """As `Graph.features`. But for `convexity` and `gap`, which are of both, heights and the order of size matter and
-        nothing else of where pieces are in the room and which way they face; boxes, extents and the cells of `near` follow the world's axes.
+        """As `Graph.features`. But for `convexity` and `gap`, which are of both, heights and the order of size matter
+        and nothing else of where pieces are in the room and which way they face; boxes, extents and the cells of `near`
+        follow the world's axes.
         """
         (a, b), low, high = smaller_first(nodes, low, high)
         area_a, area_b = a[:, AREA], b[:, AREA]
@@ -157,9 +159,9 @@ class PieceGraph(Graph):
 
 
 def _contact_features(nodes: Two, low: Two, high: Two, edges: Floats, lengths: Sequence[Floats]) -> list[Floats]:
-    """Of pairs, the smaller piece first: how far apart their boxes are; where the contact is, from the middle of each (in its length) and above
-    its lowest point (in its height); how long and how broad the contact is by the smaller piece. A thing that stands on another touches it below, what
-    lies in its middle is touched all around.
+    """Of pairs, the smaller piece first: how far apart their boxes are; where the contact is, from the middle of each
+    (in its length) and above its lowest point (in its height); how long and how broad the contact is by the smaller
+    piece. A thing that stands on another touches it below, what lies in its middle is touched all around.
 
     lengths: `principal_lengths` of the first, of the second
     """
@@ -179,9 +181,9 @@ def _contact_features(nodes: Two, low: Two, high: Two, edges: Floats, lengths: S
 
 
 def _shape_features(low: Two, high: Two, area: Two) -> list[Floats]:
-    """Of pairs, the smaller piece first: how far apart they are along the direction in which they are farthest (m, negative: they overlap along
-    all), the mean and the least share of the first's extents that the second covers, `_box` of both and of the two together, and how
-    much larger the last is.
+    """Of pairs, the smaller piece first: how far apart they are along the direction in which they are farthest (m,
+    negative: they overlap along all), the mean and the least share of the first's extents that the second covers,
+    `_box` of both and of the two together, and how much larger the last is.
     """
     (low_a, low_b), (high_a, high_b) = low, high
     separation = np.maximum(low_a - high_b, low_b - high_a).max(1)
@@ -195,7 +197,8 @@ def _shape_features(low: Two, high: Two, area: Two) -> list[Floats]:
 
 
 def _box(low: Floats, high: Floats, area: Floats) -> Floats:
-    """(4, n) Of the upright box around a piece that covers least ground: width, length and height (m); and the piece's area as a share of the box's."""
+    """(4, n) Of the upright box around a piece that covers least ground: width, length and height (m); and the piece's
+    area as a share of the box's."""
     extent = high - low
     sides = np.sort(extent[:, SIDES], axis=2)
     width, length = sides[np.arange(len(sides)), sides.prod(2).argmin(1)].T

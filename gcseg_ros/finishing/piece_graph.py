@@ -1,9 +1,9 @@
-"""The graph of a map's pieces: facets of tracked labels as nodes; as edges pairs that touch, are near, may be of one wall, floor or
-ceiling, or were seen together.
+"""The graph of a map's pieces: facets of tracked labels as nodes; as edges pairs that touch, are near, may be of one
+wall, floor or ceiling, or were seen together.
 
-A tracked label may reach over a corner, from one wall to the next, or from a table to the book on it. So labels are cut into facets,
-where the surface bends or changes its colour, and joining decides which of them belong together. What stands before an object cuts
-it into parts that do not touch: a wall behind a cupboard, the floor beyond a table.
+A tracked label may reach over a corner, from one wall to the next, or from a table to the book on it. So labels are cut
+into facets, where the surface bends or changes its colour, and joining decides which of them belong together. What
+stands before an object cuts it into parts that do not touch: a wall behind a cupboard, the floor beyond a table.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ FACET_COLOUR = 0.01  # Lab difference x this weighs as much as 1 - the cosine of
 FACET_STEPS = 1 << 15  # of a change's square root, that changes are ordered by: 16 bits are sorted by radix
 CELL, REACH = 2, 5  # voxels: the edge of cells, and how far apart those of near pieces may be
 IN_PLANE = 8  # pieces in one plane, of a large hall's floor, that each knows of
-# What may be parts of one plane: pieces so probably of the room, so flat and so large, whose normals and planes differ by no more.
+# What may be parts of one plane: pieces so probably of the room, so flat and so large, whose normals and planes differ
+# by no more.
 PLANE_STRUCTURE, PLANE_FLAT, PLANE_AREA, PLANE_PARALLEL, PLANE_OFF_M = 0.4, 0.9, 80, 0.95, 0.1
 WALL_LEVEL = 0.3  # a wall's normal rises by no more, of a length of 1
 
@@ -103,8 +104,8 @@ def _add_views(nodes: Floats, labels: Ids, evidence: Evidence) -> None:
 def _facets(label: Ids, normals: Floats, lab: Floats, touching: Ids) -> tuple[Ids, Ids]:
     """Facet of each voxel, -1 = too small, and the label of each facet.
 
-    Voxels of one label that touch are one facet as long as their normals turn slowly and their colours are alike (Felzenszwalb and
-    Huttenlocher, by the angle between normals or the difference of colours, whichever is more).
+    Voxels of one label that touch are one facet as long as their normals turn slowly and their colours are alike
+    (Felzenszwalb and Huttenlocher, by the angle between normals or the difference of colours, whichever is more).
     """
     within, change = _changes(label, normals, lab, touching)
     steps = np.minimum(FACET_STEPS * np.sqrt(change), 65535).astype(np.uint16)
@@ -173,8 +174,9 @@ def cells(points: Floats, of: Ids, edge_m: float) -> Ids:
 
 
 def _of_the_room(nodes: Floats) -> Ids:
-    """Pairs (m, 2) of pieces that may be parts of the walls, of the floor or of the ceiling: of each the IN_PLANE nearest in its plane,
-    and of an upright one the largest that is upright, for the walls are one object, even where cupboards hide their corners.
+    """Pairs (m, 2) of pieces that may be parts of the walls, of the floor or of the ceiling: of each the IN_PLANE
+    nearest in its plane, and of an upright one the largest that is upright, for the walls are one object, even where
+    cupboards hide their corners.
     """
     area = nodes[:, AREA]
     normal, middle = nodes[:, NORMAL] / area[:, None], nodes[:, POINT] / area[:, None]
@@ -247,8 +249,9 @@ def _with_views(
 def _contacts(points: Floats, normals: Floats, lab: Floats, piece: Ids, touching: Ids) -> tuple[Ids, Floats]:
     """Pairs (m, 2) of pieces with touching voxels, and the first columns of their edges. touching (k, 2): voxels of two pieces.
 
-    Sums over pairs of voxels of: 1, the dot product of the normals, whether the edge is convex (> 0) or concave, the step
-    from one's plane to the other's (m), the steps of lightness and of colour (Lab units), the distance (m), the point between the two and products of its coordinates.
+    Sums over pairs of voxels of: 1, the dot product of the normals, whether the edge is convex (> 0) or concave, the
+    step from one's plane to the other's (m), the steps of lightness and of colour (Lab units), the distance (m), the
+    point between the two and products of its coordinates.
     """
     a, b = np.ascontiguousarray(touching.T)
     (point_a, point_b), (one, other), (lab_a, lab_b) = (

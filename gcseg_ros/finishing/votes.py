@@ -21,7 +21,8 @@ PLANE_TOLERANCE_M = 0.05  # what stands further off a plane is not part of it
 ALONG_PLANE = 0.6  # least cosine between the normals of a voxel and of its plane
 PATCH_SHARE = 0.5  # share of a label's voxels on planes that makes it a patch
 SAME_PLANE, SAME_PLANE_M = 0.97, 0.2  # planes whose normals and offsets differ by less are one
-# Voxels of patches, but off the planes: those no further apart are one part. It belongs to the thing that enough of it touches, or is one itself.
+# Voxels of patches, but off the planes: those no further apart are one part. It belongs to the thing that enough of it
+# touches, or is one itself.
 PART_M, PART_VOXELS = 0.05, 40
 BESIDE_M, BESIDE_VOXELS, BESIDE_SHARE = 0.06, 2, 0.1
 PATCH_TOUCH_M, PATCH_CONTACT = 0.07, 4  # how near voxels of touching patches are, and the least number of them
@@ -87,8 +88,8 @@ def _mean_colour(label: Ids, surface: Surface) -> npt.NDArray[np.float64]:
 def _split_off_planes(
     surface: Surface, label: Ids, count: int
 ) -> tuple[Ids, int, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Labels (n,) without the parts of patches that stand off the planes of the room, and how many labels there are then; of each whether it
-    is a patch, and on which plane most of it lies, -1 = on none."""
+    """Labels (n,) without the parts of patches that stand off the planes of the room, and how many labels there are
+    then; of each whether it is a patch, and on which plane most of it lies, -1 = on none."""
     planes = structural_planes(surface.points, surface.normals)
     plane_of, nearest = _planes_of_voxels(surface, planes)
     size = np.bincount(label, minlength=count)
@@ -103,7 +104,8 @@ def _split_off_planes(
 
 
 def _planes_of_voxels(surface: Surface, planes: list[Plane]) -> tuple[Ids, Floats]:
-    """The plane (n,) that each voxel lies on, the first of those that are the same, -1 = none; how far the nearest of all is (m)."""
+    """The plane (n,) that each voxel lies on, the first of those that are the same, -1 = none; how far the nearest of
+    all is (m)."""
     plane_of, nearest = np.full(len(surface.points), -1), np.full(len(surface.points), np.inf)
     for k, plane in enumerate(planes):
         distance = np.abs(plane.distance(surface.points))
@@ -120,7 +122,8 @@ def _same_plane(a: Plane, b: Plane) -> bool:
 def _without_parts(
     surface: Surface, label: Ids, count: int, patch: npt.NDArray[np.bool_], stands_off: npt.NDArray[np.bool_]
 ) -> tuple[Ids, int]:
-    """Labels (n,) where what `stands_off` the planes (n,) leaves the patches, part by part; and how many labels there are then."""
+    """Labels (n,) where what `stands_off` the planes (n,) leaves the patches, part by part; and how many labels there
+    are then."""
     points = surface.points
     off = np.flatnonzero((label > 0) & patch[label] & stands_off)
     thing = (label > 0) & ~patch[label]
@@ -172,8 +175,8 @@ def _coplanar_patches(
 
 
 def _thinned(points: npt.NDArray[np.float32], of: Ids, voxel_m: float) -> tuple[Ids, Ids]:
-    """Of what each is `of`, one point in each cell of COARSE_M, and for each point which of them stands for it; all, where voxels are as
-    large as cells."""
+    """Of what each is `of`, one point in each cell of COARSE_M, and for each point which of them stands for it; all,
+    where voxels are as large as cells."""
     if voxel_m >= COARSE_M:
         return np.arange(len(points)), np.arange(len(points))
     _, first, at = np.unique(cells(points.astype(np.float64), of, COARSE_M), return_index=True, return_inverse=True)

@@ -69,7 +69,8 @@ def labelled_map(
     instance: npt.NDArray[np.integer],
     confidence: npt.NDArray[np.floating],
 ) -> InstanceMap:
-    """A cloud that was labelled all at once, without a history. points (N, 3), finite in instances; without colours (N, 3) it is grey."""
+    """A cloud that was labelled all at once, without a history. points (N, 3), finite in instances; without colours (N,
+    3) it is grey."""
     if colours is None:
         colours = np.full((len(points), 3), 170, np.uint8)
     of_tracked = np.zeros(1, np.int64)

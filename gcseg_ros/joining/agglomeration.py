@@ -1,8 +1,9 @@
 """Greedy agglomeration of pieces by a learned decision (GALA, Nunez-Iglesias et al., PLoS ONE 2013).
 
-The pieces that are most probably one object are joined, two by two, what is known of a joined piece follows from the sums of its
-parts, its neighbours are judged anew, and so on until no pair is probable enough. The probability comes from boosted trees, which see
-the two, and from a network, which sees them among all others. It looks again whenever some of the pieces have been joined.
+The pieces that are most probably one object are joined, two by two, what is known of a joined piece follows from the
+sums of its parts, its neighbours are judged anew, and so on until no pair is probable enough. The probability comes
+from boosted trees, which see the two, and from a network, which sees them among all others. It looks again whenever
+some of the pieces have been joined.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from gcseg_ros.joining.graph_network import GraphNetwork
 AREA, CONTACT = 0, 0
 """The first column of nodes, and of edges."""
 SAID, BY_TREES = slice(-3, -1), -1
-"""The last columns of edges while they are joined: the weight of what the network says of a pair, and that times the log-odds; and
-the log-odds by the trees, which stay as long as neither of the two is joined."""
+"""The last columns of edges while they are joined: the weight of what the network says of a pair, and that times the
+log-odds; and the log-odds by the trees, which stay as long as neither of the two is joined."""
 AXES = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 """Of the six columns of products."""
 DOUBTS = 3
@@ -126,7 +127,8 @@ class Agglomeration:
         self._judge(graph.pairs)
 
     def offers(self, threshold: float) -> list[Pair]:
-        """The most probable pairs that are at least as probable as the threshold, at most AT_ONCE of the pieces left, but one if there is one.
+        """The most probable pairs that are at least as probable as the threshold, at most AT_ONCE of the pieces left,
+        but one if there is one.
 
         Each is the most probable of all pairs of its two pieces, so none rests on another. They are not offered again before they
         are judged anew.
@@ -189,7 +191,8 @@ class Agglomeration:
         return (pairs[i : i + step] for i in range(0, len(pairs), step))
 
     def known(self) -> tuple[Ids, Ids, Floats, Floats]:
-        """The roots (n,) of the pieces that are left, their pairs (m, 2) as rows of these, the features of pieces and of pairs."""
+        """The roots (n,) of the pieces that are left, their pairs (m, 2) as rows of these, the features of pieces and
+        of pairs."""
         roots = np.flatnonzero(self.root == np.arange(len(self.root)))
         pairs = np.array([(i, j) for i in roots.tolist() for j in self.near[i] if i < j], np.int64).reshape(-1, 2)
         features = [self.features_of(some) for some in self.some_at_once(pairs)]
@@ -273,7 +276,8 @@ def smaller_first(nodes: Two, *others: Two) -> tuple[Two, ...]:
 
 
 def extents(points: Floats, piece: Ids, count: int) -> Two:
-    """Extent of each of `count` pieces along k directions: low, high (count, k). points (n, k) along these, piece (n,) of each point."""
+    """Extent of each of `count` pieces along k directions: low, high (count, k). points (n, k) along these, piece (n,)
+    of each point."""
     low, high = np.full((count, points.shape[1]), np.inf), np.full((count, points.shape[1]), -np.inf)
     order = np.argsort(piece, kind="stable")
     present, first = np.unique(piece[order], return_index=True)
@@ -284,7 +288,8 @@ def extents(points: Floats, piece: Ids, count: int) -> Two:
 
 
 def sums_of_pairs(one: Ids, other: Ids, columns: Sequence[Floats], count: int) -> tuple[Ids, Floats]:
-    """The different pairs (m, 2) of `count` pieces, ascending, the smaller index first, and the sum of each column over them (m, columns).
+    """The different pairs (m, 2) of `count` pieces, ascending, the smaller index first, and the sum of each column over
+    them (m, columns).
 
     one, other  (k,) pieces, two different ones each time; columns: (k,) each
     """
@@ -309,8 +314,8 @@ def principal_lengths(area: Floats, points: Floats, products: Floats) -> Floats:
 
 
 def box_features(low: Two, high: Two) -> list[Floats]:
-    """Of pairs of axis-aligned boxes, the second with the larger piece: lows, highs, low_over_high, high_over_low (m), width, length
-    and height of the first and of the second (m), share of the first inside the second."""
+    """Of pairs of axis-aligned boxes, the second with the larger piece: lows, highs, low_over_high, high_over_low (m),
+    width, length and height of the first and of the second (m), share of the first inside the second."""
     (low_a, low_b), (high_a, high_b) = low, high
     extent_a, extent_b = high_a - low_a, high_b - low_b
     common = np.maximum(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0)

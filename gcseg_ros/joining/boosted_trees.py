@@ -98,9 +98,9 @@ class Trees:
 
     @cached_property
     def _by_feature(self) -> tuple[npt.NDArray, ...]:
-        """The inner nodes of all trees, by feature and ascending threshold: where each feature's begin (F + 1,), their thresholds, whether
-        NaN goes left, their trees, and the leaves (bits, from the left) that remain where a sample goes right; the values of the
-        trees' leaves (trees, LEAVES).
+        """The inner nodes of all trees, by feature and ascending threshold: where each feature's begin (F + 1,), their
+        thresholds, whether NaN goes left, their trees, and the leaves (bits, from the left) that remain where a sample
+        goes right; the values of the trees' leaves (trees, LEAVES).
 
         Indices are unsigned, for compiled code need not ask then whether they count from the end.
         """

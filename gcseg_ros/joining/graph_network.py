@@ -1,7 +1,8 @@
-"""A network that passes messages along a graph of pieces (Gilmer et al., ICML 2017): what is one object, seen in its surroundings.
+"""A network that passes messages along a graph of pieces (Gilmer et al., ICML 2017): what is one object, seen in its
+surroundings.
 
-Boosted trees judge a pair of pieces by what is known of the two. Whether a board is a shelf of the bookcase or a thing on it shows in
-its neighbours, and theirs. Written once, for numpy and, where it is trained, for torch.
+Boosted trees judge a pair of pieces by what is known of the two. Whether a board is a shelf of the bookcase or a thing
+on it shows in its neighbours, and theirs. Written once, for numpy and, where it is trained, for torch.
 """
 
 from __future__ import annotations
@@ -92,8 +93,8 @@ def forward(
 
 
 def prepared(of: str, features: Floats, weights: Weights) -> npt.NDArray[np.float32]:
-    """Features as the network takes them: cut to what is usual, of mean 0 and spread 1; what is not known is usual. of: pieces or pairs;
-    of pairs one column more says whether something is not known."""
+    """Features as the network takes them: cut to what is usual, of mean 0 and spread 1; what is not known is usual. of:
+    pieces or pairs; of pairs one column more says whether something is not known."""
     cut = np.clip(features, weights[f"{of}.low"], weights[f"{of}.high"])
     known = np.nan_to_num((cut - weights[f"{of}.mean"]) / weights[f"{of}.spread"]).astype(np.float32)
     if of == "pieces":
@@ -103,7 +104,8 @@ def prepared(of: str, features: Floats, weights: Weights) -> npt.NDArray[np.floa
 
 @dataclass(frozen=True)
 class GraphNetwork:
-    """Several networks of different seeds, whose mean counts. weights: name -> (networks, ...) float32, as of `shapes` and `ranges`."""
+    """Several networks of different seeds, whose mean counts. weights: name -> (networks, ...) float32, as of `shapes`
+    and `ranges`."""
 
     weights: Weights
 
@@ -118,7 +120,8 @@ class GraphNetwork:
         return cls(weights)
 
     def __call__(self, pieces: Floats, pairs: Ids, features: Floats) -> tuple[Floats, Floats]:
-        """Log-odds (m,) that the pieces of each pair (m, 2) are one object, and the expected IoU (n,) of each piece with a true object.
+        """Log-odds (m,) that the pieces of each pair (m, 2) are one object, and the expected IoU (n,) of each piece
+        with a true object.
 
         pieces (n, F): of each piece; features (m, G): of each pair
         """

@@ -21,8 +21,9 @@ LONG_AGO = -1e12
 class Astray:
     """Views, in order of time -> whether the camera cannot be where a view's pose puts it.
 
-    It would have moved faster than cameras are carried, and much faster than lately, to where nothing of the map fits. What comes then
-    is no better until something fits again, or for MOST views: a camera that stays where it has jumped to is believed.
+    It would have moved faster than cameras are carried, and much faster than lately, to where nothing of the map fits.
+    What comes then is no better until something fits again, or for MOST views: a camera that stays where it has jumped
+    to is believed.
 
     count  views that were astray
     """

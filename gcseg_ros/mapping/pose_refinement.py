@@ -81,8 +81,8 @@ class PoseRefinement:
         return replace(view, pose=rigid(moved(view.pose, self.correction))) if self.correction.any() else view
 
     def _registered(self, points: Points, pose: Array, start: Array) -> tuple[Array, Array] | None:
-        """The correction (6,) near `start` by which points lie on the map, and what is known of it, the inverse (6, 6) of its covariance;
-        None where too few points lie near the map."""
+        """The correction (6,) near `start` by which points lie on the map, and what is known of it, the inverse (6, 6)
+        of its covariance; None where too few points lie near the map."""
         m, correction, prior = self.voxel_map, start, np.repeat([TURN, SHIFT], 3) ** -2.0
         for _ in range(ROUNDS):
             H, g, near = _normal_equations(
@@ -187,7 +187,8 @@ class Points:
 
 
 def some_points(view: View) -> Points:
-    """Of the measured depth: the filtered one carries on the errors of the given motions, and a camera that follows it keeps them."""
+    """Of the measured depth: the filtered one carries on the errors of the given motions, and a camera that follows it
+    keeps them."""
     depth = solid(view.measured_m)
     stride = max(1, int(np.sqrt(depth.size / SAMPLES)))
     v, u = np.mgrid[stride // 2 : depth.shape[0] : stride, stride // 2 : depth.shape[1] : stride].reshape(2, -1)

@@ -1,5 +1,5 @@
-"""Whether what is seen since a map was gone on with has anything in common with it: another room has not, nor the same one in another world
-frame."""
+"""Whether what is seen since a map was gone on with has anything in common with it: another room has not, nor the same
+one in another world frame."""
 
 from __future__ import annotations
 

@@ -66,8 +66,8 @@ class VoxelMap:
         self.sums[:n], self.labels[:n], self.votes[:n] = sums[:n], labels[:n], votes[:n]
 
     def integrate(self, view: View, labels: Labels) -> int:
-        """Lift a view (Eq. 3-5, 11) and add its votes; a vote's weight falls with the variance of the depth noise. -> how many points are left
-        out, because voxels do not reach them.
+        """Lift a view (Eq. 3-5, 11) and add its votes; a vote's weight falls with the variance of the depth noise. ->
+        how many points are left out, because voxels do not reach them.
 
         The measured depth is lifted, not the filtered one, and without the pixels beside depth discontinuities.
         """
@@ -90,7 +90,8 @@ class VoxelMap:
         )
 
     def known(self, view: View, first: int) -> npt.NDArray[np.bool_]:
-        """Whether each pixel's measured point (h, w) is in one of the `first` voxels, in the order in which they were first seen."""
+        """Whether each pixel's measured point (h, w) is in one of the `first` voxels, in the order in which they were
+        first seen."""
         camera = view.intrinsics.pinhole
         known = _known(self.keys, self.row_of, first, view.measured_m, view.pose, camera, 1 / self.voxel_m)
         return np.asarray(known)

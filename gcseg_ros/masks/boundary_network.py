@@ -36,8 +36,9 @@ class BoundaryMaps:
     affinities  (K, ceil(H/2), ceil(W/2)): the pixels (2i, 2j) and (2i + 2dv, 2j + 2du) belong to the same object, where
                 (dv, du) = AFFINITY_OFFSETS[k]; meaningless where the second pixel lies outside of the image
     structure   (H, W): the pixel is part of the room itself (wall, floor, ceiling, window, door)
-    appearance  (APPEARANCE_CHANNELS, ceil(H/4), ceil(W/4)): principal components of what the network knows of 4x4 pixels, the first
-                say most; of spread about 1. Things of one kind are near each other. None: not known, as of a network in training
+    appearance  (APPEARANCE_CHANNELS, ceil(H/4), ceil(W/4)): principal components of what the network knows of 4x4
+                pixels, the first say most; of spread about 1. Things of one kind are near each other. None: not known,
+                as of a network in training
     """
 
     boundary: Image

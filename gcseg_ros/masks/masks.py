@@ -19,7 +19,8 @@ class Masks:
 
     binary  (N, H, W) bool
     score   (N,) float32, higher is better
-    fine    (N,) bool: a part or a subpart, or (SAM, `scales: together`) found on the full image (fine, Eq. 1) rather than on crops
+    fine    (N,) bool: a part or a subpart, or (SAM, `scales: together`) found on the full image (fine, Eq. 1) rather
+            than on crops
 
     >>> masks = Masks(np.ones((1, 2, 2), bool), np.ones(1, np.float32), np.zeros(1, bool))
     >>> len(masks), masks.area.tolist()

@@ -55,8 +55,8 @@ class SamGenerator:
         self.portions = Portions("masks.sam.points_per_batch and crops_per_batch")
 
     def __call__(self, view: View) -> Proposals:
-        """Detections: all masks but the redundant ones (Eq. 2), the smaller on top. Levels: subpart, part and whole. Nothing where
-        there is no depth: what the map cannot know would be new at every keyframe."""
+        """Detections: all masks but the redundant ones (Eq. 2), the smaller on top. Levels: subpart, part and whole.
+        Nothing where there is no depth: what the map cannot know would be new at every keyframe."""
         shape: tuple[int, int] = view.depth_m.shape
         scales = [masks.filter(masks.area > 0) for masks in self.scales(view.picture, shape)]
         detections = remove_redundant(Masks.cat(scales), self.config.containment).to_labels()
@@ -68,8 +68,8 @@ class SamGenerator:
         return Proposals(np.where(known, detections, 0), tuple(np.where(known, level, 0) for level in levels))
 
     def scales(self, picture: Picture, shape: tuple[int, int] | None = None) -> tuple[Masks, ...]:
-        """Masks of a picture at its own size, or at a `shape` that is a whole fraction of it: subpart, part and whole, or one heap
-        (`scales: together`).
+        """Masks of a picture at its own size, or at a `shape` that is a whole fraction of it: subpart, part and whole,
+        or one heap (`scales: together`).
 
         Raises UserError when the GPU's memory is full also with half as much at once.
         """
@@ -194,8 +194,8 @@ def packed(masks: Tensor) -> npt.NDArray[np.uint8]:
 
 
 def unpacked(rows: npt.NDArray[np.uint8], size: tuple[int, int], shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """(N, bytes), one bit a pixel of a picture of this size -> (N, *shape) bool, at a whole fraction of the size: pixels of which at
-    least half was in the mask."""
+    """(N, bytes), one bit a pixel of a picture of this size -> (N, *shape) bool, at a whole fraction of the size:
+    pixels of which at least half was in the mask."""
     (height, width), factor = size, size[0] // shape[0]
     masks = np.empty((len(rows), *shape), bool)
     at_once = max(1, UNPACKED // (height * width))

@@ -81,8 +81,8 @@ class Runtime:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16)
 
     def place(self, network: nn.Module, encoder: nn.Module, side: int) -> None:
-        """Move a network to the device, for inference; compile its image encoder, which takes pictures of this `side`, if that is asked
-        for and can be done here. Raises UserError where the memory is too small."""
+        """Move a network to the device, for inference; compile its image encoder, which takes pictures of this `side`,
+        if that is asked for and can be done here. Raises UserError where the memory is too small."""
         with memory_errors("these weights", "take smaller ones, or choose foundation.device=cpu"):
             network.to(self.device).eval().requires_grad_(False)
         if not self.compile:

@@ -27,10 +27,10 @@ SMALLER = "SAM 2 and these objects", "take smaller weights, or choose foundation
 class Sam2Propagator:
     """Every object of a keyframe's label image is a prompt; objects come and go from window to window.
 
-    An object is lost in a frame when the network says so (its score) or when its mask has grown too much at once: the network
-    answers a lost object with a mask that floods the image. Lost for `patience` frames it is given up and costs nothing until
-    a keyframe prompts it again. Where masks overlap, the pixel goes to the one with the highest logit. Masks end where depth does,
-    as those of keyframes: the two are compared.
+    An object is lost in a frame when the network says so (its score) or when its mask has grown too much at once: the
+    network answers a lost object with a mask that floods the image. Lost for `patience` frames it is given up and costs
+    nothing until a keyframe prompts it again. Where masks overlap, the pixel goes to the one with the highest logit.
+    Masks end where depth does, as those of keyframes: the two are compared.
     """
 
     def __init__(self, config: Sam2Config, network: Any, runtime: Runtime) -> None:

@@ -207,8 +207,8 @@ class Sam2Window:
         return groups
 
     def _followed(self, group: Group, shape: tuple[int, int]) -> tuple[Group, dict[str, Any], Tracks]:
-        """A group, what is to be remembered of it in the frame after the last one, and its masks there. The network's answer, with masks
-        of its own size, is not kept; the group is as it was."""
+        """A group, what is to be remembered of it in the frame after the last one, and its masks there. The network's
+        answer, with masks of its own size, is not kept; the group is as it was."""
         result = self._step(len(group.ids), group.memory, None, True, self.index + 1)
         entry = self._entry(result, result["maskmem_features"], result["maskmem_pos_enc"])
         return group, entry, self._tracks(group.ids, result, shape)
@@ -286,7 +286,8 @@ class Sam2Window:
 
 
 def fingerprint(network: Any) -> str:
-    """Tells networks with other weights, or for pictures of another size, apart: hexadecimal, of a few values of every parameter."""
+    """Tells networks with other weights, or for pictures of another size, apart: hexadecimal, of a few values of every
+    parameter."""
     digest = hashlib.sha256(str(network.image_size).encode())
     for name, value in network.state_dict().items():
         digest.update(f"{name} {tuple(value.shape)}".encode())

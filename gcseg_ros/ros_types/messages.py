@@ -164,12 +164,14 @@ def intrinsics_from_info(msg: Any) -> CameraIntrinsics:
 
 
 def bends(msg: Any) -> bool:
-    """Whether a sensor_msgs/CameraInfo tells of a lens that bends what it sees: raw images are then not those of a pinhole camera."""
+    """Whether a sensor_msgs/CameraInfo tells of a lens that bends what it sees: raw images are then not those of a
+    pinhole camera."""
     return bool(np.abs(np.array(msg.d, np.float64)).max(initial=0) > LEAST_DISTORTION)
 
 
 def lens_from_info(msg: Any) -> Lens:
-    """sensor_msgs/CameraInfo -> what straightens the raw images (REP 104). Raises UserError for a distortion that is not known."""
+    """sensor_msgs/CameraInfo -> what straightens the raw images (REP 104). Raises UserError for a distortion that is
+    not known."""
     model, distortion, R = msg.distortion_model, tuple(map(float, msg.d)), tuple(map(float, msg.r))
     counts = DISTORTIONS.get(model, ())
     if len(distortion) not in counts or not np.isfinite([*distortion, *R]).all():

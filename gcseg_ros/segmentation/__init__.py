@@ -1,8 +1,9 @@
 """The feed-forward 3D segmenter: a sparse U-Net and Mask3D's mask decoder, in plain PyTorch (extra `segmentation`).
 
 coordinates -> kernel_maps -> convolution -> backends (the engine); sparse_tensor, layers -> res16unet (the backbone);
-features, attention, positions, windows -> network (the mask decoder and the whole); checkpoint; segments -> segment_graph -> joining
-(objects made of geometric segments) -> post_processing -> segmenter (what people call); fusion with tracked objects.
+features, attention, positions, windows -> network (the mask decoder and the whole); checkpoint; segments ->
+segment_graph -> joining (objects made of geometric segments) -> post_processing -> segmenter (what people call); fusion
+with tracked objects.
 """
 
 from __future__ import annotations

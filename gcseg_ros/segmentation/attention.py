@@ -62,7 +62,8 @@ def projection(attention: nn.MultiheadAttention, which: int, x: Tensor) -> Tenso
 def attend(
     attention: nn.MultiheadAttention, queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor | None = None
 ) -> Tensor:
-    """Multi-head attention of one scene: projected queries (heads, Q, D), keys and values (heads, K, D), seen (Q, K) bool -> (Q, C).
+    """Multi-head attention of one scene: projected queries (heads, Q, D), keys and values (heads, K, D), seen (Q, K)
+    bool -> (Q, C).
 
     The module holds the parameters. Its own forward would write the mask out for every head.
     """

@@ -34,8 +34,9 @@ lin_squeeze, decoder_norm, mask_embed_head, class_embed_head."""
 
 
 class Checkpoint(NamedTuple):
-    """network: on the CPU, in evaluation mode, float32; post_processing: the settings that belong to it, those that are not the defaults;
-    joining: the learned decision which geometric segments are one object, if it has one; notes: how it was trained."""
+    """network: on the CPU, in evaluation mode, float32; post_processing: the settings that belong to it, those that are
+    not the defaults; joining: the learned decision which geometric segments are one object, if it has one; notes: how
+    it was trained."""
 
     network: Mask3D
     post_processing: dict[str, Any]
@@ -201,7 +202,8 @@ def shipped() -> dict[str, Path]:
 
 
 def find(name: str | Path | None) -> Path:
-    """The file of a checkpoint: a path, the name of one that comes with the package (None: the first of these), or of `gcseg weights`.
+    """The file of a checkpoint: a path, the name of one that comes with the package (None: the first of these), or of
+    `gcseg weights`.
 
     Raises UserError.
     """

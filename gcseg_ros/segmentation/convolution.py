@@ -66,12 +66,14 @@ def ordered_sum(values: Tensor, order: Tensor, ends: Tensor) -> Tensor:
 
 
 def gathers(features: Tensor) -> bool:
-    """Whether all offsets are gathered into one matrix: for few channels, and for bf16 on a CPU (AMX wants large, equal products)."""
+    """Whether all offsets are gathered into one matrix: for few channels, and for bf16 on a CPU (AMX wants large, equal
+    products)."""
     return features.shape[1] <= FEW_CHANNELS or (features.dtype == torch.bfloat16 and features.device.type == "cpu")
 
 
 class Finish(NamedTuple):
-    """What becomes of a convolution's outputs (N, C) in inference, while they are still in the cache: y * scale + shift + added, rectified.
+    """What becomes of a convolution's outputs (N, C) in inference, while they are still in the cache: y * scale + shift
+    + added, rectified.
 
     scale, shift  (C,), a batch norm's
     added         (N, C), a shortcut; None: nothing
@@ -147,7 +149,8 @@ class _Windows:
         self.table = neighbour_table(level, size, dilation) if kept else NeighbourTable(level, size // 2 * dilation)
         self.steps = self.table.steps(size, dilation)
         count, channels = features.shape
-        # Rows of four numbers are read as one element of 16 (or 8) bytes, which is five times as fast; rows of eight are fast by themselves.
+        # Rows of four numbers are read as one element of 16 (or 8) bytes, which is five times as fast; rows of eight
+        # are fast by themselves.
         wide = {torch.float32: torch.complex128, torch.bfloat16: torch.float64, torch.float16: torch.float64}
         packed = channels <= PACKED_CHANNELS and features.dtype in wide
         self.width = PACKED_CHANNELS if packed else max(channels, FEW_CHANNELS)
@@ -250,7 +253,8 @@ class SubmanifoldConvolution(torch.autograd.Function):
 
 
 def _to_coarse(features: Tensor, kernel: Tensor, fine: Level) -> Tensor:
-    """(N, C_in) of the fine voxels -> (M, C_out) of the coarse ones. Of size 2: each child has its own weights, children are summed."""
+    """(N, C_in) of the fine voxels -> (M, C_out) of the coarse ones. Of size 2: each child has its own weights,
+    children are summed."""
     scale = fine.coarser
     if len(kernel) != 8:
         pairs = strided_pairs(fine, kernel_size(kernel))
@@ -321,7 +325,8 @@ class StridedConvolution(torch.autograd.Function):
 
 
 class TransposedConvolution(torch.autograd.Function):
-    """The adjoint: apply(features (M, C_in) of the coarser level, kernel (K, C_in, C_out), fine) -> (N, C_out) of the level `fine`."""
+    """The adjoint: apply(features (M, C_in) of the coarser level, kernel (K, C_in, C_out), fine) -> (N, C_out) of the
+    level `fine`."""
 
     @staticmethod
     def forward(ctx, features: Tensor, kernel: Tensor, fine: Level) -> Tensor:

@@ -119,7 +119,8 @@ class Level:
 
     @property
     def coordinates(self) -> Tensor:
-        """(N, 4) int64 batch, x, y, z in voxels of the finest level: the low corner of each voxel, as MinkowskiEngine gives it."""
+        """(N, 4) int64 batch, x, y, z in voxels of the finest level: the low corner of each voxel, as MinkowskiEngine
+        gives it."""
         within = self.keys & ((1 << self._batch_shift) - 1)
         axes = [compact(within >> axis) * self.stride + self.origin[axis] for axis in range(3)]
         return torch.stack([self.batch, *axes], 1)

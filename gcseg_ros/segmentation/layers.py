@@ -49,7 +49,8 @@ class SparseConvolution(nn.Module):
 
 
 class SparseTransposedConvolution(nn.Module):
-    """The adjoint of stride 2, size 2 or odd: from the voxels of twice the stride onto given finer ones. kernel (K, C_in, C_out)."""
+    """The adjoint of stride 2, size 2 or odd: from the voxels of twice the stride onto given finer ones. kernel (K,
+    C_in, C_out)."""
 
     def __init__(self, c_in: int, c_out: int, size: int = 2) -> None:
         super().__init__()

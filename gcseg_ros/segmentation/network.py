@@ -225,7 +225,8 @@ class Mask3D(nn.Module):
         features: Tensor,
         seen: tuple[Tensor, Tensor],
     ) -> Tensor:
-        """The queries (Q, hidden) after the cross-attention of a level, with its voxels' mask features (N, D); some queries at once."""
+        """The queries (Q, hidden) after the cross-attention of a level, with its voxels' mask features (N, D); some
+        queries at once."""
         some = max(1, PAIRS_AT_ONCE // len(features))
         parts = zip(queries.split(some), query_positions.split(some), embeddings.split(some))
         # A mask's mean over children is the product with the mean feature: masks are linear in the features.

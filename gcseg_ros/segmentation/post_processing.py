@@ -109,7 +109,8 @@ def without_repetitions(found: list[tuple[float, npt.NDArray]], count: int, max_
 
 @njit
 def first_of_overlapping(columns: npt.NDArray, ends: npt.NDArray, count: int, max_overlap: float) -> npt.NDArray:
-    """Non-maximum suppression: the masks, voxels columns[ends[i] : ends[i + 1]], whose IoU with no earlier kept one is above `max_overlap`.
+    """Non-maximum suppression: the masks, voxels columns[ends[i] : ends[i + 1]], whose IoU with no earlier kept one is
+    above `max_overlap`.
 
     Each voxel keeps a list of the kept masks that it is in, so a mask is only compared with those that it meets.
     """

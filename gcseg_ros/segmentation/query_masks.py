@@ -1,7 +1,7 @@
 """What the masks of a segmentation network's queries say of pieces of a scene: which belong together, and how well objects fit.
 
-Many queries learn every object, so their masks are votes. A piece keeps how much of its area each mask covers; these are sums, so what
-is known of two joined pieces follows from the two.
+Many queries learn every object, so their masks are votes. A piece keeps how much of its area each mask covers; these
+are sums, so what is known of two joined pieces follows from the two.
 """
 
 from __future__ import annotations

@@ -26,13 +26,15 @@ from gcseg_ros.segmentation.sparse_tensor import SparseTensor, voxel_means
 
 MOST_VOXELS = 2_000_000
 MOST_CUBES = 300_000
-"""Of 8 voxels along each edge, that voxels lie in; the first layer's table takes 7 kB for each. A surface fills about 64 in each."""
+"""Of 8 voxels along each edge, that voxels lie in; the first layer's table takes 7 kB for each. A surface fills about
+64 in each."""
 APART = 1000
 """So many voxels of which hardly two lie in one cube are no surface."""
 
 
 class Prediction(NamedTuple):
-    """prediction of the network; positions (N, 3) m of the voxels; rows (P,) the voxel of each point; cloud, if there are segments."""
+    """prediction of the network; positions (N, 3) m of the voxels; rows (P,) the voxel of each point; cloud, if there
+    are segments."""
 
     prediction: ScenePrediction
     positions: npt.NDArray[np.float64]
@@ -95,7 +97,8 @@ class Segmenter:
         colours  (N, 3) uint8 RGB; None: the mean colour of the training is assumed
         queries  most instances, default the checkpoint's
 
-        Raises UserError if the shapes differ, the cloud has too many voxels, too lonely ones or is too wide, or the memory is full.
+        Raises UserError if the shapes differ, the cloud has too many voxels, too lonely ones or is too wide, or the
+        memory is full.
         """
         points = np.asarray(points, np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or (colours is not None and colours.shape != points.shape):
@@ -139,7 +142,8 @@ class Segmenter:
     def _voxelised(
         self, points: npt.NDArray, colours: npt.NDArray[np.uint8] | None
     ) -> tuple[SparseTensor, torch.Tensor, torch.Tensor]:
-        """Mean colours (other channels 0) and positions (relative to the cloud's corner) of the voxels, and the voxel of each point."""
+        """Mean colours (other channels 0) and positions (relative to the cloud's corner) of the voxels, and the voxel
+        of each point."""
         config = self.network.config
         cells = np.floor(points / config.voxel_m)
         if np.abs(cells).max() >= 2**53:

@@ -45,7 +45,8 @@ def geometric_segments(
 ) -> npt.NDArray[np.int64]:
     """(N,) from 0: pieces of smooth surface of one colour, by Felzenszwalb and Huttenlocher's graph segmentation (IJCV 2004).
 
-    positions (N, 3) metres; normals (N, 3), of either sign; colours (N, 3) normalised as the network's (all equal where there are none).
+    positions (N, 3) metres; normals (N, 3), of either sign; colours (N, 3) normalised as the network's (all equal where
+    there are none).
     """
     pairs = neighbour_pairs(positions, radius_m=3 * voxel_m)
     a, b = pairs.T

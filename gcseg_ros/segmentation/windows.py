@@ -1,8 +1,10 @@
-"""Where a query's mask may lie: an ellipsoid around the query, as a term of the mask's logits that is linear in features of positions.
+"""Where a query's mask may lie: an ellipsoid around the query, as a term of the mask's logits that is linear in
+features of positions.
 
-Mask features come from the backbone, which sees two equal chairs as the same. The term -(p - c)^T A (p - c) + b, with centre c, shape A
-(positive semidefinite) and b told by the query, is the product of a (Q, 10) embedding with the (N, 10) monomials of the positions p:
-masks stay products of embeddings and features, and their means over coarser voxels stay exact.
+Mask features come from the backbone, which sees two equal chairs as the same. The term -(p - c)^T A (p - c) + b, with
+centre c, shape A (positive semidefinite) and b told by the query, is the product of a (Q, 10) embedding with the (N,
+10) monomials of the positions p: masks stay products of embeddings and features, and their means over coarser voxels
+stay exact.
 """
 
 from __future__ import annotations

@@ -74,8 +74,9 @@ class Algorithm1:
     def _dormant(
         self, detections: Labels, ids: np.ndarray, area: np.ndarray, in_map: Labels, unmatched: list[int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Those of the objects `unmatched` that can be seen (m,), and the IoU (n, m) of detections `ids` (n,) with what is to be seen of
-        them: their 3D points, or their last 2D masks. What the map does not know of a detection is no disagreement with it."""
+        """Those of the objects `unmatched` that can be seen (m,), and the IoU (n, m) of detections `ids` (n,) with what
+        is to be seen of them: their 3D points, or their last 2D masks. What the map does not know of a detection is no
+        disagreement with it."""
         if self.config.dormant_view == "points":
             _, known, common = overlaps(detections, in_map)
             dormant = np.isin(known, unmatched)

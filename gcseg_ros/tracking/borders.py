@@ -45,7 +45,8 @@ class Borders:
         return self._sums[: len(self)]
 
     def add(self, in_map: Labels, maps: BoundaryMaps, depth_m: Image) -> None:
-        """One keyframe. in_map, depth_m (h, w): the map's label at each pixel, 0 where it is not to count, and its depth, 0 = none."""
+        """One keyframe. in_map, depth_m (h, w): the map's label at each pixel, 0 where it is not to count, and its
+        depth, 0 = none."""
         labels = np.where(depth_m > 0, in_map, 0).astype(np.int64)
         self._put(0, *_across_contacts(labels, maps.boundary, depth_m))
         labels = labels[::AFFINITY_STEP, ::AFFINITY_STEP]

@@ -34,7 +34,8 @@ class Evidence:
 
     weight, same       per pair of labels (a < b): the weight of the votes, and of those that say "same object"
     seen, structural   per label: the weight of the views, and of those that say "part of the room itself"
-    appearance         per label: (1 + APPEARANCE_CHANNELS,) the weight of the views, and the sum of its mean appearance in each times that
+    appearance         per label: (1 + APPEARANCE_CHANNELS,) the weight of the views, and the sum of its mean appearance
+                       in each times that
     """
 
     def __init__(self) -> None:

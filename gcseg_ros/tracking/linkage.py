@@ -32,8 +32,8 @@ def add_vote(weights: dict[Pair, float], same: dict[Pair, float], pair: Pair, sh
 
 
 def average_linkage(weights: dict[Pair, float], same: dict[Pair, float], threshold: float, doubt: float) -> Groups:
-    """Join the pair with the highest share of "same" votes, add up the votes on either with each neighbour, and so on while the share exceeds
-    `threshold`.
+    """Join the pair with the highest share of "same" votes, add up the votes on either with each neighbour, and so on
+    while the share exceeds `threshold`.
 
     weights, same  of pairs (a < b): the weight of the votes, and of those that say "same"; they are used up
     doubt          the weight of a prior "no" on each pair

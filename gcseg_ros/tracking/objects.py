@@ -45,7 +45,8 @@ class Objects:
     A terminated object keeps its record and is never matched again. An update costs the objects that are active or
     change their state, not all there ever were.
 
-    most  how many ids there are. They are given in order; one that was taken back is terminated, and given again before any new one
+    most  how many ids there are. They are given in order; one that was taken back is terminated, and given again before
+          any new one
     """
 
     def __init__(self, max_dormant_frames: int | None) -> None:
@@ -150,7 +151,8 @@ class Objects:
                 del self.dormant[id]
 
     def state(self) -> dict[str, Any]:
-        """One entry an id, in their order; `dormant` are ids in the order of their last match, `free` those that were taken back."""
+        """One entry an id, in their order; `dormant` are ids in the order of their last match, `free` those that were
+        taken back."""
         return {
             "state": np.array([STATES.index(o.state) for o in self], np.uint8),
             "matched_at": np.array([o.matched_at for o in self], np.int64),

@@ -15,7 +15,8 @@ from gcseg_ros.viewer.colours import instance_colours
 
 
 def write_rrd(instances: InstanceMap, path: str | Path) -> None:
-    """Side by side the cloud in true colours and by instance with the oriented boxes, z up. Raises UserError where rerun is missing."""
+    """Side by side the cloud in true colours and by instance with the oriented boxes, z up. Raises UserError where
+    rerun is missing."""
     try:
         import rerun as rr
         import rerun.blueprint as rrb

@@ -16,8 +16,8 @@ FOLDED = "seen in"
 
 
 def objects_table(objects: Iterable[ObjectInstance]) -> Table:
-    """One row an object, the largest first; the bar has the object's colour in picture.png. Where it is narrow, the frames' names are folded;
-    what was labelled all at once has none, nor states."""
+    """One row an object, the largest first; the bar has the object's colour in picture.png. Where it is narrow, the
+    frames' names are folded; what was labelled all at once has none, nor states."""
     objects = sorted(objects, key=lambda found: -found.points)
     history = any(found.first_seen for found in objects)
     table = Table("", "id", "points", "size (m)", "confidence", *([FOLDED, "state"] if history else []), box=None)

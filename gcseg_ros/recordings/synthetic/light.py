@@ -24,8 +24,8 @@ class Light(NamedTuple):
     background   what is seen where nothing is hit
     headlight    strength of a white lamp at the camera
     shadows      so many of the lamps, the first ones, cast them
-    lamps        (N, 9) position in the world (m), colour, falloff per m2, radius around it that casts no shadow, and the share of its
-                 light that remains in a shadow
+    lamps        (N, 9) position in the world (m), colour, falloff per m2, radius around it that casts no shadow, and
+                 the share of its light that remains in a shadow
     """
 
     sky: Colour

@@ -37,7 +37,8 @@ def look_from(eye: npt.ArrayLike, target: npt.ArrayLike, roll: float = 0.0) -> A
 
 
 def clearance(room: Room, low: float, high: float) -> tuple[Array, Array]:
-    """Distance (rows y, columns x) in metres to the nearest thing between heights low and high, 0 outside; and the grid's origin."""
+    """Distance (rows y, columns x) in metres to the nearest thing between heights low and high, 0 outside; and the
+    grid's origin."""
     origin = room.corners.min(0) - 0.2
     size = np.ceil((room.corners.max(0) + 0.2 - origin) / CELL_M).astype(int)
     inside = np.zeros((int(size[1]), int(size[0])), np.uint8)
@@ -114,7 +115,8 @@ def inside_outline(corners: Array, point: npt.ArrayLike) -> bool:
 def walk(room: Room, frames: int) -> Array:
     """Poses (frames,4,4) of a walk of about 0.05 m a frame that visits the room's corners, and comes back to where it was.
 
-    It keeps 0.3 m from furniture where the room allows it (0.2 m at least). Half of them are handheld: sway, bob and roll; the others wheeled: level.
+    It keeps 0.3 m from furniture where the room allows it (0.2 m at least). Half of them are handheld: sway, bob and
+    roll; the others wheeled: level.
     """
     rng = np.random.default_rng([room.seed, 0, 77])
     handheld = bool(rng.random() < 0.5)

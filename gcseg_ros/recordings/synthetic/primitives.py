@@ -116,7 +116,8 @@ def half_sizes(kind: npt.NDArray[np.int32], parameters: npt.NDArray[np.float64])
 
 @kernel
 def build_hierarchy(lower, upper):  # pragma: no cover - compiled
-    """Splits along the longest axis of the centres, by the surface area heuristic. Returns order (N,), node_box (M,6), left and right (M,)."""
+    """Splits along the longest axis of the centres, by the surface area heuristic. Returns order (N,), node_box (M,6),
+    left and right (M,)."""
     count = lower.shape[0]
     order = np.arange(count)
     middle = (lower + upper) / 2

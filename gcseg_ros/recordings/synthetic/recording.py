@@ -38,8 +38,8 @@ TRUTH_RANGE_M, TRUTH_VOXEL_M = 6.0, 0.02  # how far surface is of the truth, and
 
 @dataclass(frozen=True)
 class TruthCloud:
-    """The surface that a walk saw. points (N,3) float32 m; instance (N,) int32; stuff (N,) bool; colors (N,3) uint8; normals (N,3)
-    float32; count (N,) int32 pixels that fell on the voxel."""
+    """The surface that a walk saw. points (N,3) float32 m; instance (N,) int32; stuff (N,) bool; colors (N,3) uint8;
+    normals (N,3) float32; count (N,) int32 pixels that fell on the voxel."""
 
     points: npt.NDArray[np.float32]
     instance: npt.NDArray[np.int32]
@@ -230,9 +230,10 @@ def export(
 ) -> Path:
     """Write a synthetic recording in ScanNet's exported layout, with its truth; returns the folder.
 
-    color/ depth/ pose/ pose_noisy/ intrinsic/ instance/ instances.json gt_cloud.npz meta.json. `frames` overrides the spec's.
-    The folder appears when all of it is written. `progress(done, of)` is called after each frame. Raises UserError for a bad spec, or a folder that
-    is not empty, cannot be replaced (before anything is rendered) or cannot be written.
+    color/ depth/ pose/ pose_noisy/ intrinsic/ instance/ instances.json gt_cloud.npz meta.json. `frames` overrides the
+    spec's. The folder appears when all of it is written. `progress(done, of)` is called after each frame. Raises
+    UserError for a bad spec, or a folder that is not empty, cannot be replaced (before anything is rendered) or cannot
+    be written.
     """
     recording = SyntheticRecording(Path(spec if str(spec).startswith(PREFIX) else PREFIX + str(spec)))
     if frames is not None:

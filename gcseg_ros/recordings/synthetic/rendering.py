@@ -46,7 +46,8 @@ class View:
 
 
 class Scene(NamedTuple):
-    """What the compiled loops see of a room. scale, material: of each primitive, as in `Solids`; materials: rows of `material_table`."""
+    """What the compiled loops see of a room. scale, material: of each primitive, as in `Solids`; materials: rows of
+    `material_table`."""
 
     geometry: Geometry
     scale: npt.NDArray[np.float64]

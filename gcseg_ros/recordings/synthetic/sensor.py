@@ -1,8 +1,9 @@
 """Sensor models: what a depth camera and a colour camera make of an exact view.
 
-Structured light: axial noise 0.0012 + 0.0019 (z - 0.4)^2 m and lateral noise of about one pixel (Nguyen, Izadi & Lovell, "Modeling
-Kinect Sensor Noise", 3DIM 2012), quantised disparity, dropout at depth edges and grazing surfaces, a limited range.
-Stereo: smoother noise that grows with z^2, flying pixels, holes on bare surfaces. LiDAR phones: 256 x 192, smooth.
+Structured light: axial noise 0.0012 + 0.0019 (z - 0.4)^2 m and lateral noise of about one pixel (Nguyen, Izadi &
+Lovell, "Modeling Kinect Sensor Noise", 3DIM 2012), quantised disparity, dropout at depth edges and grazing surfaces, a
+limited range. Stereo: smoother noise that grows with z^2, flying pixels, holes on bare surfaces. LiDAR phones: 256 x
+192, smooth.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ SENSORS: dict[str, DepthSensor] = {
 
 @dataclass(frozen=True)
 class ColourSensor:
-    """exposure: factor; white_balance: factor per channel; noise_sigma in grey levels; blur and motion in pixels; jpeg quality."""
+    """exposure: factor; white_balance: factor per channel; noise_sigma in grey levels; blur and motion in pixels; jpeg
+    quality."""
 
     exposure: float = 1.0
     white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)

@@ -25,9 +25,9 @@ VIEWS_PER_ROOM = 24
 
 @dataclass(frozen=True)
 class TrainingView:
-    """colour (H, W, 3) uint8 RGB; depth_m (H, W) float32 as measured, 0 invalid; exact_depth_m (H, W) float32; instance, part (H, W)
-    uint16; stuff (H, W) bool; fx: focal length in pixels (square pixels, principal point in the middle); up: (3,) the world's z axis in
-    the camera's frame."""
+    """colour (H, W, 3) uint8 RGB; depth_m (H, W) float32 as measured, 0 invalid; exact_depth_m (H, W) float32;
+    instance, part (H, W) uint16; stuff (H, W) bool; fx: focal length in pixels (square pixels, principal point in the
+    middle); up: (3,) the world's z axis in the camera's frame."""
 
     colour: npt.NDArray[np.uint8]
     depth_m: npt.NDArray[np.float32]
@@ -47,7 +47,8 @@ def _room(number: int, styles: tuple[str, ...]) -> Room:
 def training_view(
     seed: int, size: tuple[int, int] = (320, 240), styles: tuple[str, ...] = TRAINING_STYLES
 ) -> TrainingView:
-    """The frame of `seed`; deterministic. Seeds 24 n to 24 n + 23 share a room: go through them in order. size: (width, height)."""
+    """The frame of `seed`; deterministic. Seeds 24 n to 24 n + 23 share a room: go through them in order. size: (width,
+    height)."""
     room = _room(seed // VIEWS_PER_ROOM, styles)
     rng = np.random.default_rng([seed, 5])
     camera, pose = random_view(room, rng)
