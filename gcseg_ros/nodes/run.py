@@ -46,10 +46,10 @@ def run(name: str, make: Callable[[], Node]) -> NoReturn:
         node = make()
         for sentence in without_effect(node.get_fully_qualified_name(), sys.argv):
             node.get_logger().warning(sentence)
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)  # before the start: a thread of the node may be done at once, and tells the executor
         if hasattr(node, "start"):
             node.start()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
         if hasattr(node, "done"):
             executor.spin_until_future_complete(node.done)
             status = node.done.result() or 0

@@ -153,3 +153,28 @@ def test_a_demo_that_is_told_to_end_leaves_no_node_behind(recording, started):
     assert demonstrated.wait(DEADLINE_S) == 143, demonstrated.log.read_text()
     assert demonstrated.log.read_text().endswith("demo: interrupted; everything that was started has ended.\n")
     assert not any(Path(f"/proc/{node}").exists() for node in nodes)
+
+
+QUICK = """
+from rclpy.node import Node
+from rclpy.task import Future
+from gcseg_ros.nodes.run import run
+
+class Quick(Node):
+    def __init__(self):
+        super().__init__("quick")
+        self.done = Future()
+
+    def start(self):
+        self.executor.create_task(self.done.set_result, 3)
+
+run("quick", Quick)
+"""
+
+
+def test_a_node_that_is_done_as_soon_as_it_is_started_ends_with_its_status(environment):
+    """As replay_node's thread is where no frame can be used: it would go on for ever if the executor came after the start."""
+    ended = subprocess.run(
+        [sys.executable, "-c", QUICK], env=environment, stderr=subprocess.PIPE, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stderr) == (3, "")
