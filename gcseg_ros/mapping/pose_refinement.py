@@ -43,6 +43,7 @@ ABOVE_NOISE = 1 / 3  # drift has this share of the noise's variance,
 SURE = 3.0  # and this over the root of how many changes were seen, or cannot be told from it
 APART = np.array([np.radians(0.1), 0.002])  # views that are not where they are expected by this,
 ABOVE_APART = 2.0  # and by so much of the noise's variance, are so by drift that has added up
+FAR_M, FAR_DEG = 0.3, 5.0  # corrections beyond this are told
 LEAST_VIEWS, MOST_LOST = 20, 0.25  # of so many views more than this share are lost only where poses are wrong
 
 
@@ -99,11 +100,18 @@ class PoseRefinement:
 
     def notes(self, views: int) -> list[str]:
         """Sentences for the user of a map of so many views."""
-        if views < LEAST_VIEWS or self.lost <= MOST_LOST * views:
+        if views >= LEAST_VIEWS and self.lost > MOST_LOST * views:
+            return [
+                f"{self.lost} of {views} views do not lie on what was mapped before them: poses must be camera-to-world, in metres, of a camera "
+                "whose x axis points right, y down and z forward, and depth in its unit; if they are, the camera moves too far between frames."
+            ]
+        counts = self.counts()
+        if counts["corrected_m"] <= FAR_M and counts["corrected_deg"] <= FAR_DEG:
             return []
         return [
-            f"{self.lost} of {views} views do not lie on what was mapped before them: poses must be camera-to-world, in metres, of a camera "
-            "whose x axis points right, y down and z forward; if they are, the camera moves too far between frames."
+            f"The last view fits the map {counts['corrected_m']:.2f} m and {counts['corrected_deg']:.1f} degrees from where its pose is: so far "
+            "the poses have drifted, or they are in another unit than metres, or depth is in another than it is taken for (then the map has "
+            "depth's scale)."
         ]
 
     def counts(self) -> dict[str, float]:

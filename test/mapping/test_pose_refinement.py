@@ -183,3 +183,13 @@ def test_it_goes_on_from_what_was_saved(tmp_path):
         write_state(tmp_path / "state.npz", {"objects": 1}, {"poses": {**refine.state(), **damaged}})
         with pytest.raises(UserError, match=said):
             again.restore(read_state(tmp_path / "state.npz").part("poses"))
+
+
+@pytest.mark.parametrize(("scale", "told"), [(1.0, False), (0.9, False), (0.4, True)])
+def test_poses_of_another_scale_are_told(scale, told):
+    refine = refinement(*(moved(CORNER, by(shift=(x, 0, 0))) for x in (0.0, 0.3, 0.6)))
+    for x in np.arange(0, 0.8, 0.03):
+        refine(seen(moved(CORNER, by(shift=(x, 0, 0))), said=moved(CORNER, by(shift=(scale * x, 0, 0)))))
+    assert refine.lost == 0
+    assert bool(refine.notes(24)) == told
+    assert not told or "fits the map 0.4" in refine.notes(24)[0]
