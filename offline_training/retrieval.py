@@ -22,6 +22,7 @@ from gcseg_ros.evaluation.scannet200 import (
     overlaps_by_class,
     prompts,
 )
+from gcseg_ros.evaluation.scenes import truth_of
 from gcseg_ros.evaluation.truth import Truth, carry, load_truth
 from gcseg_ros.retrieval import OpenClip, Retrieval
 from gcseg_ros.retrieval.encoder import DEFAULT_MODEL, Encoder
@@ -30,13 +31,15 @@ from gcseg_ros.retrieval.retrieval import label_masks
 from gcseg_ros.retrieval.views import VIEWS
 from offline_training.commands import run
 
-TRUTHS = (".npz", ".ply", ".txt")
-
 
 def main(
     maps: Annotated[Path, typer.Argument(metavar="MAPS", help="A folder with SCENE folders of gcseg map.")],
     truth: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="SCENE.npz, .ply or .txt, instances as class id x 1000 + number.")
+        Path,
+        typer.Option(
+            metavar="TRUTHS",
+            help="A folder with SCENE/gt_cloud.npz, SCENE.npz, .ply or .txt, instances as class id x 1000 + number.",
+        ),
     ],
     scans: Annotated[
         Path | None,
@@ -57,12 +60,14 @@ def main(
     """
     scenes = find_scenes(maps)
     truths = {scene: find_truth(truth, scene, scans) for scene in scenes}
+    clouds = {scene: instances / f"{scene}.ply" for scene in scenes} if instances else {}
+    if missing := next((cloud for cloud in clouds.values() if not cloud.is_file()), None):
+        raise UserError(f"There is no {missing}: --instances wants the cloud of every map's scene.")
     encoder = OpenClip.load(model, weights, device)
     found = []
     for i, scene in enumerate(scenes):
         print_line(f"{i + 1}/{len(scenes)} {scene}", to=errors)
-        cloud = instances / f"{scene}.ply" if instances else None
-        found.append(evaluate_scene(maps / scene, cloud, truths[scene].load(), encoder))
+        found.append(evaluate_scene(maps / scene, clouds.get(scene), truths[scene].load(), encoder))
     report = class_report(found)
     if as_json:
         print(json.dumps(report.to_dict(), indent=2))
@@ -103,9 +108,7 @@ class SceneTruth:
 
 def find_truth(folder: Path, scene: str, scans: Path | None) -> SceneTruth:
     """Raises UserError if a file is missing."""
-    file = next((folder / f"{scene}{suffix}" for suffix in TRUTHS if (folder / f"{scene}{suffix}").is_file()), None)
-    if file is None:
-        raise UserError(f"There is no truth of {scene} in {folder}: expected {scene} with {', '.join(TRUTHS)}.")
+    file = truth_of(folder, scene)
     if file.suffix != ".txt":
         return SceneTruth(file, None)
     if scans is None:

@@ -31,7 +31,7 @@ NO_SENS = {
     "scannetpp": "ScanNet++ has no .sens files: leave out --frames; its own toolkit extracts the iPhone's frames.",
     "replica": "Replica has no .sens files: leave out --frames; its images are rendered, as NICE-SLAM shares them.",
 }
-INDEX = "index.json"
+INDEX, ENTRY = "index.json", {"scene", "split", "recording", "instances", "points"}
 
 
 def main(
@@ -115,18 +115,28 @@ def check_settings(output: Path, protocol: dict[str, Any]) -> None:
     """Raises UserError where the folder holds something else, or was prepared otherwise."""
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file: give a folder to write.")
-    index = output / INDEX
-    if not index.is_file():
+    if not (output / INDEX).is_file():
         if output.is_dir() and any(output.iterdir()):
             raise UserError(f"{output} holds other files: give a new folder, or one that this command began.")
         return
-    before = {name: value for name, value in read_json(index).items() if name != "scenes"}
+    before = {name: value for name, value in read_index(output).items() if name != "scenes"}
     if before != protocol:
         raise UserError(f"{output} was prepared with {before}, now asked for is {protocol}: give another folder.")
 
 
 def known_entries(output: Path) -> list[dict[str, Any]]:
-    return read_json(output / INDEX)["scenes"] if (output / INDEX).is_file() else []
+    return read_index(output)["scenes"] if (output / INDEX).is_file() else []
+
+
+def read_index(output: Path) -> dict[str, Any]:
+    """Raises UserError."""
+    index = read_json(output / INDEX)
+    scenes = index.get("scenes") if isinstance(index, dict) else None
+    if not isinstance(scenes, list) or not all(isinstance(e, dict) and e.keys() >= ENTRY for e in scenes):
+        raise UserError(
+            f"{output / INDEX} is not what this command writes: expected settings, and `scenes` with {', '.join(sorted(ENTRY))} each; give a new folder."
+        )
+    return index
 
 
 def write_index(output: Path, protocol: dict[str, Any], entries: dict[str, dict[str, Any]]) -> None:

@@ -392,6 +392,10 @@ def test_folders_that_are_something_else(tmp_path, capsys):
     assert run(main, ["scannet", str(root), "-o", str(tmp_path / "out")]) == 0
     assert run(main, ["scannet200", str(root), "-o", str(tmp_path / "out")]) == 2
     assert "was prepared with" in capsys.readouterr().err
+    for damage in ("[]", "{}", '{"scenes": [{"scene": "scene0000_00"}]}'):
+        (tmp_path / "out/index.json").write_text(damage)
+        assert run(main, ["scannet", str(root), "-o", str(tmp_path / "out")]) == 2
+        assert "index.json is not what this command writes" in capsys.readouterr().err
     assert run(main, ["scannetpp", str(root), "-o", str(tmp_path / "pp"), "--frames", "3"]) == 2
     assert "no .sens files" in capsys.readouterr().err
     assert run(main, ["replica", str(root), "-o", str(tmp_path / "pp"), "--frames", "3"]) == 2

@@ -254,6 +254,14 @@ def test_truth_as_scannet_s_text_and_instances_of_the_network(dataset, capsys):
     assert (status, "--scans" in said) == (2, True)
 
 
+def test_truth_as_datasets_are_prepared(dataset, capsys):
+    for file in (dataset / "truth").glob("*.npz"):
+        (dataset / "prepared" / file.stem).mkdir(parents=True)
+        file.rename(dataset / "prepared" / file.stem / "gt_cloud.npz")
+    status, out, _ = evaluated(capsys, dataset / "maps", "--truth", dataset / "prepared")
+    assert (status, "100.0" in out) == (0, True)
+
+
 def test_a_scene_where_nothing_is_seen_has_no_predictions(dataset, capsys):
     write_views(dataset / "maps" / "scene0001_00" / "views.npz", [stored(wall_frame(depth_m=5.0))])
     status, out, said = evaluated(capsys, dataset / "maps", "--truth", dataset / "truth", "--json")
@@ -269,8 +277,12 @@ def test_what_is_missing_is_said(dataset, capsys):
 
     maps, truth = dataset / "maps", dataset / "truth"
     assert "There are no maps in" in said(dataset, "--truth", truth)
-    assert "There is no truth of scene0000_00" in said(maps, "--truth", maps)
-    assert "scene0000_00.ply" in said(maps, "--truth", truth, "--instances", truth)
+    assert "has no truth of the scene scene0000_00" in said(maps, "--truth", maps)
+    first, second = (dataset / "network" / f"scene000{i}_00.ply" for i in (0, 1))
+    write_cloud(first, {"points": np.zeros((1, 3)), "instance": np.ones(1)})
+    words = said(maps, "--truth", truth, "--instances", dataset / "network")
+    assert str(second) in words
+    assert "1/2" not in words, "it is known before hours of looking"
     with np.load(truth / "scene0000_00.npz") as file:
         np.savez(truth / "scene0000_00.npz", points=file["points"], instance=file["instance"] % 1000)
     assert "none of ScanNet200's classes" in said(maps, "--truth", truth)
