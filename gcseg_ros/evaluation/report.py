@@ -39,7 +39,7 @@ class Evaluation:
     coverage        share of the truth's instance points that have a predicted point within 5 cm, labelled or not
     scores          where the confidences come from: "instances.json", "points", "file" or "equal"
     tracking        quality of the 2D labels, where the output has labels and the truth is a scene with instance images
-    remark          why these cannot be compared, if they cannot, and what makes one doubt that both sides are of one place
+    remark          why there are no figures, or these cannot be compared, and what makes one doubt that both sides are of one place
     """
 
     output: str
@@ -93,7 +93,7 @@ def evaluate(
     best = best_ious(prediction.overlap)
     figures = average_precision([prediction.overlap])
     tracking, uncompared = evaluate_tracking(output, Path(truth), full if exclude_stuff else None)
-    remarks = [remark_on_coverage(prediction), uncompared]
+    remarks = [remark_on_truth(prediction, counted), remark_on_coverage(prediction), uncompared]
     return Evaluation(
         output=str(output),
         truth=counted.name,
@@ -112,6 +112,13 @@ def evaluate(
         tracking=tracking,
         remark=" ".join(filter(None, remarks)) or None,
     )
+
+
+def remark_on_truth(prediction: Prediction, truth: Truth) -> str | None:
+    """A sentence where there is nothing to find."""
+    if prediction.overlap.counted.any():
+        return None
+    return f"There is no average precision: {truth.name} has no instance of {MIN_POINTS} points or more that counts."
 
 
 def remark_on_coverage(prediction: Prediction) -> str | None:

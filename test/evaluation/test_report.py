@@ -268,6 +268,7 @@ def test_figures_that_do_not_exist_are_null(tmp_path, scene, output):
     found = evaluate(output, tmp_path / "all_stuff.npz", exclude_stuff=True)
     assert np.isnan(found.ap)
     assert found.to_dict()["ap"] is None
+    assert "all_stuff.npz has no instance of 100 points or more" in found.remark
     assert json.dumps(found.to_dict(), allow_nan=False)
     console = Console(width=100)
     with console.capture() as shown:
