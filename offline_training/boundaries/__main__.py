@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gcseg_ros.files import sole_writer
 from gcseg_ros.packages import require_packages
 from offline_training.commands import run
 
@@ -39,7 +40,8 @@ def main(
     trained_on = device_of(device, "--device")
     torch.set_num_threads(threads)
     settings = Settings(steps, batch, rate, seed, pool, fresh)
-    print(train(settings, output, cache, resume, workers, validate_every, held_out, trained_on))
+    with sole_writer(output):
+        print(train(settings, output, cache, resume, workers, validate_every, held_out, trained_on))
 
 
 if __name__ == "__main__":

@@ -57,11 +57,15 @@ def recording_views(folder: Path, every: int) -> Iterator[LabelledView]:
     """Every n-th view of a recording as the mapper sees it (working size, filtered depth), with its truth."""
     try:
         ids = json.loads((folder / "instances.json").read_text())
+        structure = [int(number) for number, item in ids.items() if item["is_stuff"]]
     except (OSError, ValueError) as error:
         raise UserError(
             f"The truth of {folder} cannot be read ({error}): expected instances.json and instance/."
         ) from None
-    structure = [int(number) for number, item in ids.items() if item["is_stuff"]]
+    except (AttributeError, LookupError, TypeError):
+        raise UserError(
+            f"{folder / 'instances.json'} is no recording's truth, which has an id and its `is_stuff` each: measure a recording, not a map."
+        ) from None
     builder = ViewBuilder(InputConfig())
     for number, frame in enumerate(open_recording(folder)):
         view = builder(frame)

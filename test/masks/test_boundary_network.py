@@ -290,6 +290,15 @@ class TestTraining:
             assert "finds no GPU" in capsys.readouterr().err
         assert not list(tmp_path.iterdir())
 
+    def test_two_trainings_into_one_folder_are_one_too_many(self, tmp_path, capsys):
+        from gcseg_ros.files import sole_writer
+        from offline_training.boundaries.__main__ import main
+        from offline_training.commands import run
+
+        with sole_writer(tmp_path):
+            assert run(main, ["--output", str(tmp_path), "--steps", "1"]) == 2
+        assert "is being written by another process" in capsys.readouterr().err
+
     def test_examples_follow_from_their_number(self, tmp_path):
         from gcseg_ros.recordings.synthetic.styles import TRAINING_STYLES
         from offline_training.boundaries.views import CROP, Examples, ViewCache

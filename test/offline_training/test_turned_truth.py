@@ -46,6 +46,18 @@ def test_the_measured_views_have_their_own_truth(scene):
     assert np.array_equal(view.structure, view.instance == 30)
 
 
+@pytest.mark.parametrize("ids", ["[]", '{"1": {}}', '{"1": 2}'])
+def test_a_map_is_no_truth_to_measure_with(scene, ids):
+    """A map has an instances.json too, a list."""
+    pytest.importorskip("torch", reason="training needs torch")
+    from gcseg_ros.errors import UserError
+    from offline_training.boundaries.measure import recording_views
+
+    (scene / "instances.json").write_text(ids)
+    with pytest.raises(UserError, match=r"instances\.json is no recording's truth"):
+        next(recording_views(scene, 1))
+
+
 def test_true_masks_are_those_of_the_view(scene, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     from masks import TrueMasks
