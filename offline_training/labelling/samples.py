@@ -80,9 +80,11 @@ def read_sample(path: Path) -> Sample:
         ) from None
     count = sample.points.shape[:1]
     shapes = (sample.points.shape, sample.colours.shape, sample.instance.shape)
-    if shapes != ((*count, 3), (*count, 3), count) or sample.colours.dtype != np.uint8:
+    kinds = sample.points.dtype.kind, sample.colours.dtype
+    if shapes != ((*count, 3), (*count, 3), count) or kinds != ("f", np.uint8):
         raise UserError(
-            f"The sample {path} must hold points (N, 3), colours (N, 3) uint8, instance (N,); found {shapes}."
+            f"The sample {path} must hold points (N, 3) float, colours (N, 3) uint8, instance (N,); found {shapes}, {sample.points.dtype} and "
+            f"{sample.colours.dtype}: {AGAIN}."
         )
     if not len(sample.points):
         raise UserError(f"The sample {path} has no points: {AGAIN}.")
@@ -143,6 +145,8 @@ def read_index(folder: Path) -> list[Entry]:
         return []
     try:
         entries = [Entry(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines() if line]
+        if wrong := next((e for e in entries if not (isinstance(e.scene, str) and isinstance(e.file, str))), None):
+            raise ValueError(f"scene and file must be text, not {wrong.scene!r} and {wrong.file!r}")
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{file} is not an index of samples ({quoted(error)}).") from None
     return entries

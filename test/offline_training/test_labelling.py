@@ -283,11 +283,23 @@ def test_a_dead_ray_worker_is_one_sentence(tmp_path, monkeypatch):
     assert results["good"].entries[0].scene == "good"
 
 
-def test_an_index_that_is_none_is_refused(stage1, tmp_path):
-    (tmp_path / "index.jsonl").write_text(json.dumps({"what": 1}))
+@pytest.mark.parametrize(
+    "line", [{"what": 1}, {"scene": "a", "kind": "map", "file": 5}, {"scene": ["a"], "kind": "map", "file": ""}]
+)
+def test_an_index_that_is_none_is_refused(stage1, tmp_path, line):
+    (tmp_path / "index.jsonl").write_text(json.dumps(line))
     (tmp_path / "protocol.json").write_text("{}")
     with pytest.raises(UserError, match="not an index"):
         SampleFolder(tmp_path)
+
+
+@pytest.mark.parametrize("points", [np.full((4, 3), "x"), np.zeros((4, 3), complex), np.zeros((4, 3), np.int64)])
+def test_a_sample_whose_points_are_no_metres_is_refused(tmp_path, points):
+    write_sample(tmp_path / "one.npz", Sample(points, np.zeros((4, 3), np.uint8), np.ones(4, np.int32)))
+    with pytest.raises(
+        UserError, match=r"must hold points \(N, 3\) float.*: delete all lines of its scene in index\.jsonl"
+    ):
+        read_sample(tmp_path / "one.npz")
 
 
 def test_recordings_of_the_same_name_elsewhere_are_other_scenes(tmp_path):
