@@ -22,7 +22,7 @@ from gcseg_ros.errors import UserError
 from gcseg_ros.nodes import messages
 from gcseg_ros.nodes.diagnostics import Drops, InputState, Rate
 from gcseg_ros.nodes.inputs import Input
-from gcseg_ros.nodes.parameters import ManagedNodeConfig, declare
+from gcseg_ros.nodes.parameters import ManagedNodeConfig, declare, read
 
 POLL_S = 0.2
 LONGEST_PAUSE_S = 60.0
@@ -210,7 +210,13 @@ class ManagedNode(LifecycleNode, ABC):
 
     def _refuse_change(self, parameters: list[Any]) -> SetParametersResult:
         known = all(self.has_parameter(p.name) for p in parameters)
-        if self._worker is None or not known or self.changeable.issuperset(p.name for p in parameters):
+        if not known or self.changeable.issuperset(p.name for p in parameters):
+            return SetParametersResult(successful=True)
+        if self._worker is None:
+            try:
+                read(self, self.settings, parameters)
+            except UserError as error:
+                return SetParametersResult(successful=False, reason=str(error))
             return SetParametersResult(successful=True)
         reason = (
             f"Parameters (but {' and '.join(sorted(self.changeable))}) are read when the node is configured: clean it up first (ros2 lifecycle "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, Field
@@ -235,11 +236,12 @@ def declare(node: Node, model: type[Part]) -> None:
             node.get_logger().warning(f"The parameter {name} is not known and has no effect: {advice}")
 
 
-def read(node: Node, model: type[M]) -> M:
-    """The declared parameters as a checked `model`. Raises UserError."""
+def read(node: Node, model: type[M], changed: Iterable[Parameter] = ()) -> M:
+    """The declared parameters, as they will be with those that are `changed`, as a checked `model`. Raises UserError."""
     values: dict[str, Any] = {}
+    changes = {parameter.name: parameter.value for parameter in changed}
     for path, info in flat_fields(model):
-        value = node.get_parameter(path).value
+        value = changes[path] if path in changes else node.get_parameter(path).value
         value = value.tolist() if isinstance(value, array) else value
         none = info.default is None and value in ("", "null")  # a YAML file's null comes as a text
         set_value(values, path, None if none else value)

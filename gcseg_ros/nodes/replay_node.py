@@ -12,6 +12,7 @@ from typing import Any
 from gcseg_ros.nodes.run import run  # first: says in one sentence that rclpy is missing
 
 # isort: split
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
@@ -68,7 +69,15 @@ class ReplayNode(Node):
         if config.flow_control:
             self.create_subscription(Image, config.labels_topic, self._take_labels, reliable)
         self._labels_topic = self.resolve_topic_name(config.labels_topic)
+        self.add_on_set_parameters_callback(self._refuse_change)
         self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
+
+    def _refuse_change(self, parameters: list[Any]) -> SetParametersResult:
+        allowed = all(p.name == "use_sim_time" or not self.has_parameter(p.name) for p in parameters)
+        reason = (
+            "" if allowed else "Parameters (but use_sim_time) are read when the node starts: start it anew with them."
+        )
+        return SetParametersResult(successful=allowed, reason=reason)
 
     def start(self) -> None:
         self._thread.start()

@@ -880,6 +880,9 @@ def test_lifecycle(ros, camera, frames):
     assert node.trigger_deactivate() == success
     assert node.trigger_cleanup() == success
     assert node.set_parameters([Parameter("mode", value="live")])[0].successful
+    refused = node.set_parameters([Parameter("mode", value="fast")])[0]
+    assert not refused.successful
+    assert "mode = 'fast' is not allowed" in refused.reason
     assert node.trigger_configure() == success
     assert node._config.mode == "live"
     assert node.trigger_shutdown() == success

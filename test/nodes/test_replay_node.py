@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 from nav_msgs.msg import Odometry
+from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
@@ -117,6 +118,14 @@ def test_paced_replay_lets_time_run_between_frames(ros, recording):
     assert times == sorted(times)
     assert set(times) - stamps, "not at frames only"
     assert min(stamps) <= times[0] <= times[-1] <= max(stamps)
+
+
+def test_what_would_have_no_effect_any_more_is_refused(ros, recording):
+    node = replay(ros, recording, wait_for_subscribers_s=60.0)
+    refused = node.set_parameters([Parameter("rate", value=0.5)])[0]
+    assert not refused.successful
+    assert "read when the node starts" in refused.reason
+    assert node.set_parameters([Parameter("use_sim_time", value=True)])[0].successful
 
 
 def test_part_of_a_recording(ros, recording):
