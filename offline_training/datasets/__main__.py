@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +13,7 @@ import typer
 from gcseg_ros.consoles import errors, print_line, progress
 from gcseg_ros.errors import UserError
 from gcseg_ros.evaluation.truth import SCENE_CLOUD
-from gcseg_ros.files import atomic_path, read_json, write_json_atomic
+from gcseg_ros.files import atomic_path, read_json, sole_writer, write_json_atomic
 from offline_training.commands import run
 from offline_training.datasets.annotations import annotated, write_truth
 from offline_training.datasets.frames import export_frames, is_exported
@@ -61,6 +62,18 @@ def main(
     if missing or not chosen:
         what = f"has none of the scenes {', '.join(missing)}" if missing else "has no scenes"
         raise UserError(f"{root} {what} of the split {split}: see docs/datasets.md for what to download.")
+    with sole_writer(output):
+        failures = prepare_all(source, chosen, output, protocol)
+    if failures:
+        raise UserError(
+            f"{len(failures)} of {len(chosen)} scenes could not be prepared: put right what is missing and run the same command "
+            f"again; first: {failures[0]}"
+        )
+    print(f"{len(chosen)} scenes: {output}")
+
+
+def prepare_all(source: Dataset, chosen: Sequence[Scene], output: Path, protocol: dict[str, Any]) -> list[str]:
+    """Each scene, and the index after it; a sentence for each that could not be prepared."""
     entries: dict[str, dict[str, Any]] = {e["scene"]: e for e in known_entries(output)}
     write_index(output, protocol, entries)
     failures = []
@@ -68,19 +81,14 @@ def main(
         for done, scene in enumerate(chosen):
             advance(done, text=scene.name)
             try:
-                entries[scene.name] = prepare(source, scene, output, frames, entries.get(scene.name))
+                entries[scene.name] = prepare(source, scene, output, protocol["frames"], entries.get(scene.name))
             except UserError as error:
                 failures.append(str(error))
                 with suppress(OSError):
                     (output / scene.name).rmdir()  # only where it is empty
                 print_line(f"Not prepared: {scene.name}: {error}", to=errors)
             write_index(output, protocol, entries)
-    if failures:
-        raise UserError(
-            f"{len(failures)} of {len(chosen)} scenes could not be prepared: put right what is missing and run the same command "
-            f"again; first: {failures[0]}"
-        )
-    print(f"{len(chosen)} scenes: {output}")
+    return failures
 
 
 def prepare(

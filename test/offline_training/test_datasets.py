@@ -15,6 +15,7 @@ from recording_builders import check_frames, make_views, write_scannetpp, write_
 from gcseg_ros.cli import main as gcseg
 from gcseg_ros.clouds.ply import write_cloud
 from gcseg_ros.evaluation.truth import load_truth
+from gcseg_ros.files import sole_writer
 from gcseg_ros.recordings import open_recording
 from offline_training.commands import run
 from offline_training.datasets.__main__ import main
@@ -337,6 +338,15 @@ def test_it_goes_on_where_it_ended(tmp_path, capsys):
     assert (out / "splits/val.txt").read_text() == "scene0000_00\nscene0001_00\n"
     assert (out / "scene0001_00/gt_cloud.npz").stat().st_mtime_ns == done
     assert not list(out.rglob(".*"))
+
+
+def test_a_folder_that_another_process_prepares_is_refused(tmp_path, capsys):
+    """Each would write the index and the splits without the other's scenes."""
+    root, out = write_scannet(tmp_path / "scannet"), tmp_path / "out"
+    with sole_writer(out):
+        assert run(main, ["scannet", str(root), "-o", str(out)]) == 2
+    assert "is being written by another process" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def without(path):
