@@ -26,6 +26,7 @@ from gcseg_ros.retrieval.views import StoredView
 from gcseg_ros.ros_types.messages import bends, intrinsics_from_info, lens_from_info, seconds, to_depth_m, to_rgb
 from gcseg_ros.run import summarise
 
+OTHER_LENS = 0.05  # of the image's size, by which focal length or centre change: a focus that moves does less
 TELL_EVERY = 5  # frames: whether the map has notes; a sensor that starts may give a frame without depth
 
 
@@ -71,7 +72,8 @@ class MappingSession:
     def __init__(self, config: MappingNodeConfig, warn: Callable[[str], None]) -> None:
         self._config, self._warn = config, warn
         self._labels = KeptLabels(warn)
-        self._told_of_lens = self._told_of_cameras = False
+        self._told_of_lens = self._told_of_cameras = self._told_of_change = False
+        self._camera: CameraIntrinsics | None = None  # of the frame before
         self._mappers: list[Mapper] = []  # the last is that of the map, others have a thread at work still
         self.reset()
         if config.resume:
@@ -186,6 +188,18 @@ class MappingSession:
                 "depth_registration), and is camera_info that of the colour image?"
             )
 
+    def _tell_of_change(self, camera: CameraIntrinsics) -> None:
+        """Once: a camera whose view becomes another one is mapped as it says, and so are two that take turns."""
+        before, self._camera = self._camera or camera, camera
+        views = [(c.fx / c.width, c.fy / c.height, c.cx / c.width, c.cy / c.height) for c in (before, camera)]
+        if not self._told_of_change and np.abs(np.subtract(*views)).max() > OTHER_LENS:
+            self._told_of_change = True
+            was, now = (f"{c.width}x{c.height}, fx {c.fx:.4g}, cx {c.cx:.4g}, cy {c.cy:.4g}" for c in (before, camera))
+            self._warn(
+                f"{self._config.topics.camera_info} has changed from {was} to {now}: has the driver been started anew with another "
+                "profile, or do two cameras publish it? Each frame is mapped as its own says."
+            )
+
     def _frame(self, messages: FrameSet) -> Frame:
         with unusable("colour not readable"):
             colour = to_rgb(messages.colour)
@@ -194,6 +208,7 @@ class MappingSession:
         with unusable("camera_info not usable"):
             camera = intrinsics_from_info(messages.camera_info)
         self._tell_of_cameras(messages)
+        self._tell_of_change(camera)
         if bends(messages.camera_info):
             if self._config.rectify:
                 with unusable("camera_info not usable"):

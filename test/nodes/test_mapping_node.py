@@ -858,6 +858,18 @@ def test_frames_that_wait_when_a_bag_has_ended_are_work_still(ros, camera, frame
     ros.until(lambda: said.append(capfd.readouterr().err) or "any more; 6 frames are mapped" in "".join(said))
 
 
+def test_a_camera_info_that_becomes_another_one_is_told_of(ros, camera, frames, capfd):
+    heard = listen(ros, Image, "labels")
+    start(ros)
+    camera.wait()
+    for i, focus in enumerate((60.0, 61.0, 75.0, 60.0)):
+        camera.send(replace(frames[i], intrinsics=replace(CAMERA, fx=focus, fy=focus)))
+        ros.until(lambda: len(heard) == i + 1)  # noqa: B023 - called at once
+    said = capfd.readouterr().err
+    assert said.count("rgb/camera_info has changed from 64x48, fx 61, cx 31.5, cy 23.5 to 64x48, fx 75,") == 1
+    assert said.count("has changed") == 1
+
+
 def test_lifecycle(ros, camera, frames):
     heard = listen(ros, Image, "labels")
     node = ros.add(MappingNode, autostart=False, mode="bag")
