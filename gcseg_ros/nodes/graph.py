@@ -6,6 +6,7 @@ Nothing here imports ROS. Arguments are texts, as a launch file gets them; an em
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -179,7 +180,7 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
     mapper = "/".join(["", *filter(None, given["namespace"].split("/")), "mapping_node"])
     play = [sys.executable, "-m", f"{PACKAGE}.nodes.when_active", mapper]
     play += ["ros2", "bag", "play", bag, "--clock", "--delay", str(BAG_DELAY_S)]
-    play += ["--qos-profile-overrides-path", config_file("rosbag_qos.yaml"), *given["rosbag_args"].split()]
+    play += ["--qos-profile-overrides-path", config_file("rosbag_qos.yaml"), *_words(given, "rosbag_args")]
     common = _for_all(given["config_file"])
     common |= {name: parameters[name] for name in FOR_ALL if name in parameters}
     nodes = [
@@ -312,6 +313,14 @@ def _given(arguments: tuple[Argument, ...], values: Mapping[str, str]) -> dict[s
 def _switches(given: Mapping[str, str], *names: str) -> dict[str, bool]:
     """Those of these arguments that are given, as true or false."""
     return {name: given[name] == "true" for name in names if given[name]}
+
+
+def _words(given: Mapping[str, str], name: str) -> list[str]:
+    """The argument's words, as a shell has them: what is quoted may hold blanks. Raises UserError."""
+    try:
+        return shlex.split(given[name])
+    except ValueError as error:
+        raise UserError(f"The argument {name} cannot be read ({error}): {given[name]}") from None
 
 
 def _number(given: Mapping[str, str], name: str, kind: type[int] | type[float]) -> int | float:

@@ -59,14 +59,16 @@ def test_a_robot_in_a_namespace_may_have_a_tf_of_its_own():
 
 
 def test_a_bag_switches_simulated_time_and_bag_mode_on():
-    planned = mapping({"rosbag": "walk", "rosbag_args": "--rate 0.5"})
+    planned = mapping({"rosbag": "walk", "rosbag_args": "--rate 0.5 --storage-config-file 'my disk/s.yaml'"})
     assert planned.nodes[0].parameters["use_sim_time"] is True
     files = planned.nodes[0].parameter_files
     assert parameters_of(files[-1]) == {"mode": "bag"}
     (play,) = planned.processes
     assert play[1:8] == ["-m", "gcseg_ros.nodes.when_active", "/mapping_node", "ros2", "bag", "play", "walk"]
     assert "--clock" in play
-    assert play[-2:] == ["--rate", "0.5"]
+    assert play[-4:] == ["--rate", "0.5", "--storage-config-file", "my disk/s.yaml"]
+    with pytest.raises(UserError, match="rosbag_args cannot be read"):
+        mapping({"rosbag": "walk", "rosbag_args": "--remap 'a"})
     assert mapping({"rosbag": "walk", "namespace": "robot/"}).processes[0][3] == "/robot/mapping_node"
     live = mapping({"rosbag": "walk", "mode": "live", "use_sim_time": "false"}).nodes[0].parameters
     assert (live["mode"], live["use_sim_time"]) == ("live", False)
