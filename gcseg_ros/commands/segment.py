@@ -15,7 +15,8 @@ from gcseg_ros.camera.upright import turned_upright
 from gcseg_ros.clouds.neighbours import distinct, spacing
 from gcseg_ros.clouds.ply import read_cloud
 from gcseg_ros.errors import UserError
-from gcseg_ros.instances.instances import InstanceMap
+from gcseg_ros.instances.export import read_instances_json
+from gcseg_ros.instances.instances import InstanceMap, upright
 from gcseg_ros.output import check_own_file
 from gcseg_ros.segmentation import require_torch
 
@@ -31,7 +32,8 @@ def segment_file(
     """Segment a PLY file, or the instances.ply in a folder of `gcseg map`; writes `output` and its picture (.png). Raises UserError.
 
     changes  of the checkpoint's own settings of the post-processing
-    up       the axis of the cloud that points up, as in `camera.upright.AXES`; it is written as it was
+    up       the axis of the cloud that points up, as in `camera.upright.AXES`; it is written as it was. Where z is said of a
+             map, what its boxes stand along
 
     -> what was found, and remarks on the cloud if there are any
     """
@@ -49,15 +51,21 @@ def segment_file(
     content = read_cloud(file, finite_only=False)
     segmenter = Segmenter.load(checkpoint, changes, device)
     points, colours = content["points"], content.get("colours")
-    upright = turned_upright(points, up)
-    result = segmenter(upright, colours).as_map(points, colours)
+    objects = cloud / "instances.json"
+    standing = (
+        upright(points, read_instances_json(objects)) if objects.is_file() and up == "z" else turned_upright(points, up)
+    )
+    result = segmenter(standing, colours).as_map(points, colours)
     finite = np.isfinite(points).all(1)
     shown = {name: getattr(result, name)[finite] for name in ("colours", "instance", "confidence")}
-    upright = upright[finite]
-    write_with_picture(output, result, replace(result, points=upright, **shown))
-    if not len(upright):
+    standing = standing[finite]
+    write_with_picture(output, result, replace(result, points=standing, **shown))
+    if not len(standing):
         return result, f"The cloud has no point to segment: none of its {len(points):,} is finite."
-    remarks = remark_on_spacing(upright, segmenter.network.config.voxel_m), remark_on_side(upright) if up == "z" else ""
+    remarks = (
+        remark_on_spacing(standing, segmenter.network.config.voxel_m),
+        remark_on_side(standing) if up == "z" else "",
+    )
     return result, " ".join(filter(None, remarks))
 
 

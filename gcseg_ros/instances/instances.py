@@ -59,8 +59,13 @@ class InstanceMap:
     @property
     def upright_points(self) -> npt.NDArray[np.float32]:
         """(N, 3) The points in a world that is turned so that its z axis points up, if it does not: as the objects' boxes stand."""
-        up = self.objects[0].oriented_box[1][:, 2] if self.objects else UP
-        return self.points if np.array_equal(up, UP) else (self.points @ rotation_to_z(up).T).astype(np.float32)
+        return upright(self.points, self.objects)
+
+
+def upright(points: npt.NDArray[np.float32], objects: list[ObjectInstance]) -> npt.NDArray[np.float32]:
+    """Points (N, 3) of a map, turned so that the direction along which the boxes of its objects stand becomes z."""
+    up = objects[0].oriented_box[1][:, 2] if objects else UP
+    return points if np.array_equal(up, UP) else (points @ rotation_to_z(up).T).astype(np.float32)
 
 
 def labelled_map(

@@ -16,12 +16,15 @@ torch = pytest.importorskip("torch", reason="the 3D segmenter needs torch")
 
 from planted_masks import planted  # noqa: E402
 
+from gcseg_ros.camera.upright import rotation_to_z  # noqa: E402
 from gcseg_ros.cli import main  # noqa: E402
 from gcseg_ros.clouds.ply import read_cloud, write_cloud  # noqa: E402
 from gcseg_ros.commands.segment import remark_on_side, remark_on_spacing  # noqa: E402
 from gcseg_ros.errors import UserError  # noqa: E402
 from gcseg_ros.evaluation.baselines import normals_of  # noqa: E402
 from gcseg_ros.files import write_json_atomic  # noqa: E402
+from gcseg_ros.instances.export import write_instances_json, write_instances_ply  # noqa: E402
+from gcseg_ros.instances.instances import InstanceMap, describe_objects  # noqa: E402
 from gcseg_ros.networks.parameters import read_parameters  # noqa: E402
 from gcseg_ros.segmentation import checkpoint, require_torch  # noqa: E402
 from gcseg_ros.segmentation.instances import Instances  # noqa: E402
@@ -40,6 +43,7 @@ from gcseg_ros.segmentation.segments import (  # noqa: E402
 )
 
 CONFIG = NetworkConfig("tiny", hidden=16, heads=2, feedforward=16, rounds=1, queries=6)
+from gcseg_ros.tracking.objects import Objects  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -603,5 +607,26 @@ def test_a_cloud_on_its_side_is_segmented_as_the_same_one_upright(network, tmp_p
         assert main([*command, "--checkpoint", str(tmp_path / "c.pt")]) == 0
         found.append(read_cloud(tmp_path / "out.ply"))
         assert np.array_equal(found[-1]["points"], cloud), "it stays as it was"
+    assert found[0]["instance"].any()
+    assert np.array_equal(found[0]["instance"], found[1]["instance"])
+
+
+def test_a_map_is_segmented_along_what_its_boxes_stand_along(network, tmp_path):
+    """`gcseg map` has found that the world of these poses lies on its side."""
+    points, colours = surface()
+    lying, up = (points[:, [0, 2, 1]] * [1, 1, -1]).astype(np.float32), np.array([0, 1.0, 0])
+    checkpoint.save(network, tmp_path / "c.pt", post_processing={"min_score": 0, "min_voxels": 1})
+    every, none = np.ones(len(lying), np.int32), np.zeros(1, np.int64)
+    objects = describe_objects(lying, every, every / 2, none, np.zeros_like(every), Objects(None), up)
+    (tmp_path / "map").mkdir()
+    write_instances_ply(tmp_path / "map/instances.ply", InstanceMap(lying, colours, every, every / 2, objects))
+    write_instances_json(tmp_path / "map/instances.json", InstanceMap(lying, colours, every, every / 2, objects))
+    write_cloud(tmp_path / "cloud.ply", {"points": lying @ rotation_to_z(up).T.astype(np.float32), "colours": colours})
+    found = []
+    for cloud in ("map", "cloud.ply"):
+        command = ["segment", str(tmp_path / cloud), "-o", str(tmp_path / "out.ply")]
+        assert main([*command, "--checkpoint", str(tmp_path / "c.pt")]) == 0
+        found.append(read_cloud(tmp_path / "out.ply"))
+    assert np.array_equal(found[0]["points"], lying), "it stays as it was"
     assert found[0]["instance"].any()
     assert np.array_equal(found[0]["instance"], found[1]["instance"])
