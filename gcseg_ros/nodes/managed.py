@@ -6,7 +6,7 @@ import sys
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -212,17 +212,22 @@ class ManagedNode(LifecycleNode, ABC):
         known = all(self.has_parameter(p.name) for p in parameters)
         if not known or self.changeable.issuperset(p.name for p in parameters):
             return SetParametersResult(successful=True)
-        if self._worker is None:
-            try:
-                read(self, self.settings, parameters)
-            except UserError as error:
-                return SetParametersResult(successful=False, reason=str(error))
-            return SetParametersResult(successful=True)
+        if self._worker is None:  # where several are wrong, each can be put right by itself
+            mistake = "" if self._mistake() else self._mistake(parameters)
+            return SetParametersResult(successful=not mistake, reason=mistake)
         reason = (
             f"Parameters (but {' and '.join(sorted(self.changeable))}) are read when the node is configured: clean it up first (ros2 lifecycle "
             f"set {self.get_fully_qualified_name()} cleanup)."
         )
         return SetParametersResult(successful=False, reason=reason)
+
+    def _mistake(self, changed: Sequence[Any] = ()) -> str:
+        """What is wrong with the parameters, as they will be with those that are `changed`; empty if nothing is."""
+        try:
+            read(self, self.settings, changed)
+        except UserError as error:
+            return str(error)
+        return ""
 
     # -- at work ------------------------------------------------------------------------------------------------------
 

@@ -900,6 +900,14 @@ def test_lifecycle(ros, camera, frames):
     assert node.trigger_shutdown() == success
 
 
+def test_wrong_parameters_are_put_right_one_after_the_other(ros):
+    node = ros.add(MappingNode, autostart=False, mode="slow", qos="best")
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    for name, value in (("mode", "live"), ("qos", "auto")):
+        assert node.set_parameters([Parameter(name, value=value)])[0].successful
+    assert not node.set_parameters([Parameter("mode", value="slow")])[0].successful
+
+
 @pytest.mark.parametrize(("service", "points"), [("save", True), ("reset", False)])
 def test_what_was_made_of_the_map_while_inactive_is_published_when_active(
     ros, camera, frames, tmp_path, service, points
