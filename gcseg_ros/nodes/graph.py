@@ -194,7 +194,7 @@ def mapping(arguments: Mapping[str, str]) -> Graph:
 def replay(arguments: Mapping[str, str], **parameters: Any) -> Graph:
     """replay_node and mapping_node, every frame mapped. `arguments` as in REPLAY_ARGUMENTS; `parameters` of mapping_node."""
     given = _given(REPLAY_ARGUMENTS, arguments)
-    mapped = {"mode": "bag", "qos": "reliable", "use_sim_time": True, "topic_queue_size": 30, **parameters}
+    mapped = {"mode": "bag", "qos": "reliable", "use_sim_time": True, **parameters}
     mapped |= {name: given[name] for name in ("output_dir", "resume") if given[name]}
     replayed = {
         "recording": given["recording"],
