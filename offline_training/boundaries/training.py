@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from rich.progress import Progress
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
+from gcseg_ros.consoles import errors, print_line, progress
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import atomic_path
 from gcseg_ros.masks.boundary_network import BoundaryMaps, features
@@ -90,8 +90,8 @@ def train(
     nothing = torch.zeros((), device=device)
     sums = dict.fromkeys((*PARTS, "total"), nothing)
     since, began = 0, time.perf_counter()
-    with Progress(transient=True) as progress:
-        task = progress.add_task("training", total=settings.steps, completed=start)
+    with progress("training", settings.steps) as advance:
+        advance(start)
         for step, batch in enumerate(loader, start + 1):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, settings)
@@ -109,7 +109,7 @@ def train(
             for part, value in losses.items():
                 sums[part] = sums[part] + value.detach()
             if step % SHOWN_EVERY == 0:
-                progress.update(task, completed=step, description=f"loss {float(sums['total']) / since:.3f}")
+                advance(step, text=f"loss {float(sums['total']) / since:.3f}")
             if step % validate_every == 0 or step == settings.steps:
                 figures = evaluate(predictor(average.module), (aside(number) for number in range(held_out)))
                 rows.append(
@@ -121,7 +121,7 @@ def train(
                     }
                 )
                 sums, since = dict.fromkeys(sums, nothing), 0
-                progress.console.print(" ".join(f"{name} {value}" for name, value in rows[-1].items()))
+                print_line(" ".join(f"{name} {value}" for name, value in rows[-1].items()), to=errors)
                 write_curves(curves, rows)
                 save(checkpoint, step, settings, network, average, optimizer)
     return finish(average.module, known, settings, output)

@@ -235,13 +235,15 @@ class TestTraining:
         assert figures["iou"] > 0.8
         assert figures["structure"] > 0.9
 
-    def test_interrupted_training_ends_with_the_same_weights(self, tmp_path, monkeypatch):
+    def test_interrupted_training_ends_with_the_same_weights(self, tmp_path, monkeypatch, capfd):
         from offline_training.boundaries import training
 
         monkeypatch.setattr(training, "CALIBRATION_VIEWS", 1)
         settings = training.Settings(steps=2, batch=1, pool=2)
         arguments = {"cache": tmp_path / "cache", "workers": 0, "held_out": 1, "device": self.torch.device("cpu")}
         whole = training.train(settings, tmp_path / "whole", resume=False, validate_every=1, **arguments)
+        (last,) = (line for line in capfd.readouterr().err.splitlines() if line.startswith("step 2 "))
+        assert " structure " in last, "a line is whole, however long it is"
 
         save = training.save
 
