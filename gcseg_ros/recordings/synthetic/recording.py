@@ -19,7 +19,7 @@ import numpy.typing as npt
 from gcseg_ros.camera.encoded_images import write_image
 from gcseg_ros.errors import UserError
 from gcseg_ros.files import check_movable, resolved
-from gcseg_ros.frames import CameraIntrinsics, Frame, back_project
+from gcseg_ros.frames import CameraIntrinsics, Frame, back_project, depth_to_millimetres
 from gcseg_ros.recordings import Recording
 from gcseg_ros.recordings.synthetic.styles import STYLES
 
@@ -274,7 +274,7 @@ def write(recording: SyntheticRecording, folder: Path, progress: Callable[[int, 
     for (frame, view), drifted in zip(recording.views(), recording.drifted):
         name = frame.name
         write_image(folder / "color" / f"{name}.jpg", frame.colour[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-        write_image(folder / "depth" / f"{name}.png", np.round(frame.depth_m * 1000).astype(np.uint16))
+        write_image(folder / "depth" / f"{name}.png", depth_to_millimetres(frame.depth_m))
         write_image(folder / "instance" / f"{name}.png", view.instance)
         np.savetxt(folder / EXACT / f"{name}.txt", frame.pose, "%.9f")
         np.savetxt(folder / DRIFTING / f"{name}.txt", drifted, "%.9f")
