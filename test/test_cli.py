@@ -502,11 +502,15 @@ def test_a_closed_pipe_is_no_error(asked):
     assert done.stderr == ""
 
 
-def test_what_cannot_be_printed_is_no_mistake_of_ours():
+def test_what_cannot_be_printed_is_no_mistake_of_ours(tmp_path):
     with open("/dev/full", "w") as full:
         done = subprocess.run([*GCSEG, "config"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "What is printed, or a file, cannot be written (No space left on device)" in done.stderr
+    limited = ["sh", "-c", 'ulimit -f 0; exec "$@" > "$0"', tmp_path / "settings", *GCSEG, "config"]
+    done = subprocess.run(limited, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "What is printed, or a file, cannot be written (File too large)" in done.stderr
     done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *GCSEG, "config"], stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 

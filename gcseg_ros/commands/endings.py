@@ -17,7 +17,7 @@ from gcseg_ros.errors import UserError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 NO_FOLDER = (NotADirectoryError, FileExistsError, PermissionError)
-FULL = errno.ENOSPC, errno.EDQUOT, errno.EIO
+REFUSED = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO
 INTERRUPTED = 128 + signal.SIGINT
 ABORTED = "Aborted: nothing unfinished was written."
 BUG = (
@@ -87,7 +87,7 @@ def explanation(error: BaseException) -> str:
         return f"{error.filename} cannot be made or entered ({error.strerror}): name a folder that is free or yours."
     if is_too_long(error):
         return f"{error.filename} is no name that a file or folder can have ({error.strerror}): give a shorter one."  # type: ignore[attr-defined]
-    if isinstance(error, OSError) and error.errno in FULL:
+    if isinstance(error, OSError) and error.errno in REFUSED:
         return (
             f"What is printed, or a file, cannot be written ({error.strerror}): free some space, or print it elsewhere."
         )
