@@ -83,10 +83,10 @@ def locked(folder: Path) -> Iterator[None]:
 def sole_writer(folder: Path) -> Iterator[None]:
     """Make the folder where it is missing, and hold it: what it has grows with the work, of one process at a time.
 
-    Raises UserError if another process holds it. Where a file system knows no locks, nothing is held. A folder that was
-    made and in which nothing was written is removed.
+    Raises UserError if another process holds it, or links lead in a circle. Where a file system knows no locks, nothing
+    is held. A folder that was made and in which nothing was written is removed.
     """
-    made = not folder.exists()
+    made = not resolved(folder).exists()
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as lock:
         try:

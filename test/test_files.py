@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gcseg_ros.errors import UserError
-from gcseg_ros.files import atomic_path, read_arrays, read_json, resolved, write_json_atomic
+from gcseg_ros.files import atomic_path, read_arrays, read_json, resolved, sole_writer, write_json_atomic
 
 
 def test_atomic_path_appears_complete_with_its_suffix(tmp_path):
@@ -63,6 +63,8 @@ def test_links_that_lead_in_a_circle(tmp_path):
     for place in ("a", "b/c"):
         with pytest.raises(UserError, match=f"{place} is a link, or within one, that leads in a circle"):
             resolved(tmp_path / place)
+        with pytest.raises(UserError, match="leads in a circle"), sole_writer(tmp_path / place):
+            pass
     assert resolved(tmp_path / "dangling") == tmp_path / "nothing"
     assert resolved(tmp_path / "good" / "new" / "er") == tmp_path / "new" / "er"
 
