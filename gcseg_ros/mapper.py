@@ -142,7 +142,7 @@ class Mapper:
             if self._resumed is not None:
                 self._resumed(view)
             self._left_out.outside += self.voxel_map.integrate(view, labels)  # Eq. 3-5, 11
-            self.gravity(view.pose, detections.frame.z_up)
+            self.gravity(view.pose, detections.frame.z_up, view.quarters if self.config.input.turn == "auto" else 0)
         if keyframe:
             self._left_out.add(detections.frame.depth_m, detections.frame.colour)
             with self._stage("views"):

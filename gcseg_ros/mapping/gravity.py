@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.camera.upright import UP, other_axis_up, share_aligned, up_of_surfaces
-from gcseg_ros.frames import Array
+from gcseg_ros.camera.upright import AXES, UP, other_axis_up, share_aligned, up_of_surfaces
+from gcseg_ros.frames import QUARTER_TURN, Array
 from gcseg_ros.state import Saved
 
 CONTRADICTED = 0.15
@@ -28,18 +28,20 @@ class Gravity:
     def __init__(self) -> None:
         self._z_up = True  # of the last view
         self._views, self._upwards = 0, np.zeros(3)  # the sum of where their images have the upper edge
-        self._rotations: list[Array] = []  # of every so many views
+        self._rotations: list[Array] = []  # of every so many views, as their images came: not turned
         self._every = 1
-        self._axis, self._tilt_degrees = (
-            "",
-            0.0,
-        )  # that points up instead, and how far z is off, as it was found when last asked
+        self._axis, self._tilt_degrees = "", 0.0  # when last asked: what points up instead, and how far z is off
 
-    def __call__(self, pose: Array, z_up: bool) -> None:
-        """pose (4, 4): camera-to-world, of an image whose upper edge is above; z_up: whether the world's z axis is known to point up."""
+    def __call__(self, pose: Array, z_up: bool, quarters: int = 0) -> None:
+        """One view.
+
+        pose      (4, 4) camera-to-world, of an image whose upper edge is above
+        z_up      whether the world's z axis is known to point up
+        quarters  right angles by which the image was turned clockwise so that z does
+        """
         self._z_up = z_up
         if self._views % self._every == 0:
-            self._rotations.append(pose[:3, :3].copy())
+            self._rotations.append(pose[:3, :3] @ np.linalg.matrix_power(QUARTER_TURN[:3, :3].T, quarters))
         if len(self._rotations) > MOST:
             self._rotations, self._every = self._rotations[::2], 2 * self._every
         self._views += 1
@@ -49,11 +51,11 @@ class Gravity:
         """(3,) The unit vector that points up in the world of a map with these normals (n, 3)."""
         self._axis, self._tilt_degrees = "", 0.0
         if self._z_up:
-            self._axis = (other_axis_up(self._rotations) or "").replace("-z", "")  # images were turned by z already
+            self._axis = (other_axis_up(self._rotations) or "").replace("-z", "")  # images are turned by z
             gain = share_aligned(normals, up_of_surfaces(normals, UP)) - share_aligned(normals, UP)
             if not self._axis and gain <= CONTRADICTED:
                 return UP
-        up = up_of_surfaces(normals, self._guess())
+        up = up_of_surfaces(normals, AXES[self._axis] if self._axis else self._guess())
         if self._z_up:
             self._tilt_degrees = float(np.degrees(np.arccos(np.clip(up @ UP, -1, 1))))
         return up

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from gcseg_ros.camera.upright import UP
+from gcseg_ros.camera.upright import UP, quarters_to_upright
 from gcseg_ros.config import load_config
 from gcseg_ros.errors import UserError
+from gcseg_ros.frames import QUARTER_TURN
 from gcseg_ros.mapper import Mapper
 from gcseg_ros.mapping.gravity import Gravity
 from gcseg_ros.recordings import open_recording
@@ -71,6 +72,24 @@ def test_a_slam_whose_z_axis_points_ahead_is_told_by_its_poses():
     assert gravity.up(normals(world)) @ world[:, 2] > np.cos(np.radians(1))
     (note,) = gravity.notes()
     assert "z axis does not point up: by the poses it is about its -y axis that does" in note
+
+
+@pytest.mark.parametrize("heading", [0, 90, 180])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_axis_is_told_by_poses_also_where_the_z_axis_had_images_turned(sign, heading):
+    """By the first pose of such a world its z axis may point to the side of the image."""
+    world = np.array([[1, 0, 0], [0, 0, sign], [0, -sign, 0.0]])
+    gravity, quarters = Gravity(), None
+    for further in range(0, 200, 10):
+        pose = LEVEL.copy()
+        looks = Rotation.from_euler("ZY", [heading + further, 15], degrees=True).as_matrix()
+        pose[:3, :3] = world @ looks @ LEVEL[:3, :3]
+        if quarters is None:
+            quarters = quarters_to_upright(pose) or 0
+            assert (quarters > 0) == (heading != 90)
+        gravity(pose @ np.linalg.matrix_power(QUARTER_TURN, quarters), True, quarters)
+    assert gravity.up(normals(world)) @ world[:, 2] > np.cos(np.radians(1))
+    assert f"about its {'y' if sign > 0 else '-y'} axis that does" in gravity.notes()[0]
 
 
 def test_a_camera_on_its_side_is_no_reason_to_doubt_the_z_axis():
