@@ -76,10 +76,11 @@ def up_of_surfaces(normals: npt.NDArray[np.floating], guess: Array) -> Array:
     return up if up @ guess > np.cos(np.radians(NARROWED_DEGREES[0])) else guess
 
 
-def share_aligned(normals: npt.NDArray[np.floating], up: Array) -> float:
-    """Of normals (n, 3) of surfaces the share that is parallel to `up` or across it, within 10 degrees."""
+def shares_aligned(normals: npt.NDArray[np.floating], up: Array) -> Array:
+    """(2,) Of normals (n, 3) of surfaces the shares that are parallel to `up` and across it, within 10 degrees."""
     cosine = np.abs(some_normals(normals) @ up)
-    return float(np.mean((cosine > np.cos(ALIGNED)) | (cosine < np.sin(ALIGNED)))) if len(cosine) else 0.0
+    aligned = cosine > np.cos(ALIGNED), cosine < np.sin(ALIGNED)
+    return np.mean(aligned, axis=1) if len(cosine) else np.zeros(2)
 
 
 def some_normals(normals: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

@@ -48,6 +48,15 @@ def test_a_z_axis_that_points_up_is_believed_to_the_bit():
     assert gravity.notes() == []
 
 
+@pytest.mark.parametrize("beside", [[], [[1, 0, 0]] * 100, [[0, 0, 1]] * 300], ids=["alone", "walls", "a floor"])
+def test_a_slope_is_no_reason_to_doubt_the_z_axis(beside):
+    """A ramp, a hill or a slanted desk, with walls along it or a floor before it."""
+    gravity, slope = looked(np.eye(3), True), [0, np.sin(np.radians(25)), np.cos(np.radians(25))]
+    faces = np.array([slope] * 500 + beside) + np.random.default_rng(0).normal(0, 0.03, (500 + len(beside), 3))
+    assert (gravity.up(faces) == UP).all()
+    assert gravity.notes() == []
+
+
 def test_a_z_axis_that_floors_and_walls_contradict_is_not_believed_and_that_is_told():
     gravity = looked(TILTED, True)
     assert gravity.up(normals(TILTED)) @ TILTED[:, 2] > np.cos(np.radians(1))
