@@ -29,8 +29,8 @@ def print_table(table: Table) -> None:
 
 @contextmanager
 def progress(what: str, total: int | None = None, unit: str = "") -> Iterator[Callable[..., None]]:
-    """A bar on stderr, only on a terminal. Gives `advance(done, of=None, text="")`: how many are done, of how many, and what is shown
-    beside it; else, where `unit` says what they are, how many come in a second."""
+    """A bar on stderr, only on a terminal. Gives `advance(done, of=None, text="")`: how many are done, of how many, and
+    what is shown beside it; else, where `unit` says what they are, how many come in a second."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     text = TextColumn("{task.fields[text]}", markup=False)

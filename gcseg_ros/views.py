@@ -89,8 +89,8 @@ class View:
 
     @cached_property
     def up(self) -> npt.NDArray[np.float64]:
-        """What points up, in the camera's frame, (3,): the world's z axis, if it is known to; else what the floors, tops and walls in view
-        say, beginning with the image's upper edge."""
+        """What points up, in the camera's frame, (3,): the world's z axis, if it is known to; else what the floors,
+        tops and walls in view say, beginning with the image's upper edge."""
         if self.z_up:
             return self.pose[2, :3]
         return up_of_surfaces(self.normals[::UP_STEP, ::UP_STEP].reshape(-1, 3), LEVEL_CAMERA)

@@ -33,8 +33,9 @@ def as_fine_as_colour(
 
 
 def finer(depth_m: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
-    """Depth in more pixels: between four that are on one surface a point of it, elsewhere each repeated. Repeated pixels are steps, and each
-    lies beside the surface on the same side of its block: registration would follow them away."""
+    """Depth in more pixels: between four that are on one surface a point of it, elsewhere each repeated. Repeated
+    pixels are steps, and each lies beside the surface on the same side of its block: registration would follow them
+    away."""
     nearest = nearest_pixels(depth_m, height, width)
     linear = cv2.resize(depth_m, (width, height), interpolation=cv2.INTER_LINEAR)
     v, u = (

@@ -28,7 +28,8 @@ SMOOTH_NEIGHBOURS, SMOOTH_RADIUS_M = 16, 0.09  # voxels that vote for one's inst
 def finish(
     surface: Surface, evidence: Evidence, borders: Borders, config: FinishingConfig, up: Array = UP
 ) -> tuple[Ids, npt.NDArray[np.float32], Ids]:
-    """up (3,): the unit vector of the world that points up -> instance (n,) per voxel, 0 = none; confidence (n,) 0..1; instance of each tracked label (max label + 1,)."""
+    """up (3,): the unit vector of the world that points up -> instance (n,) per voxel, 0 = none; confidence (n,) 0..1;
+    instance of each tracked label (max label + 1,)."""
     tracked = surface.label
     if not len(tracked):
         return tracked, surface.share, np.zeros(1, np.int64)

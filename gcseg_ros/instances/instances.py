@@ -58,7 +58,8 @@ class InstanceMap:
 
     @property
     def upright_points(self) -> npt.NDArray[np.float32]:
-        """(N, 3) The points in a world that is turned so that its z axis points up, if it does not: as the objects' boxes stand."""
+        """(N, 3) The points in a world that is turned so that its z axis points up, if it does not: as the objects'
+        boxes stand."""
         return upright(self.points, self.objects)
 
 
@@ -94,7 +95,8 @@ def describe_objects(
     objects: Objects,
     up: Array = UP,
 ) -> list[ObjectInstance]:
-    """One ObjectInstance per id of `instance` (N,), with the history of the tracked objects that it is made of. Boxes stand along `up` (3,).
+    """One ObjectInstance per id of `instance` (N,), with the history of the tracked objects that it is made of. Boxes
+    stand along `up` (3,).
 
     An instance that is most of no tracked object has the history of the one it shares most points with, by
     `tracked_label` (N,).
@@ -133,7 +135,8 @@ def describe_objects(
 
 
 def upright_box(points: npt.NDArray[np.float64], up: Array = UP) -> Box:
-    """The smallest upright box around points (N, 3): centre (3,), rotation (3, 3) whose third axis is the unit vector `up` (3,), size (3,) >= 0.
+    """The smallest upright box around points (N, 3): centre (3,), rotation (3, 3) whose third axis is the unit vector
+    `up` (3,), size (3,) >= 0.
 
     The ground rectangle is the minimum-area one (rotating calipers on the convex hull).
     """

@@ -1,4 +1,5 @@
-"""Which way is up in the map's world: along the z axis, as REP-103 has it, unless that is not known, or poses, floors, tops and walls say otherwise."""
+"""Which way is up in the map's world: along the z axis, as REP-103 has it, unless that is not known, or poses, floors,
+tops and walls say otherwise."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ from gcseg_ros.frames import QUARTER_TURN, Array
 from gcseg_ros.state import Saved
 
 CONTRADICTED, BY_WALLS = 0.15, 0.05
-"""The z axis is not up where so much more of the surface is level or upright by another direction, and so much more upright: a slope alone
-may be a ramp. On 96 generated rooms and 576 parts of them of a metre around a point at most 0.08 was, and at least 0.19 of rooms tilted by
-12 degrees; of two other rooms, tilted by 12 to 35 degrees, at least 0.11 more was upright."""
+"""The z axis is not up where so much more of the surface is level or upright by another direction, and so much more
+upright: a slope alone may be a ramp. On 96 generated rooms and 576 parts of them of a metre around a point at most 0.08
+was, and at least 0.19 of rooms tilted by 12 degrees; of two other rooms, tilted by 12 to 35 degrees, at least 0.11 more
+was upright."""
 AGREE = 0.5  # least length of the mean of unit vectors that agree
 MOST = 300  # poses that are kept, evenly chosen
 
@@ -22,8 +24,8 @@ MOST = 300  # poses that are kept, evenly chosen
 class Gravity:
     """Told of every view that is mapped; asked when pieces are to be joined, which know above from below.
 
-    A world whose z axis may point anywhere is that of a SLAM which begins at the camera (7-Scenes), or of an odometry that takes a tilted
-    camera for level.
+    A world whose z axis may point anywhere is that of a SLAM which begins at the camera (7-Scenes), or of an odometry
+    that takes a tilted camera for level.
     """
 
     def __init__(self) -> None:

@@ -74,7 +74,8 @@ def _evidence(depth, normals, lab, camera):
 
 @njit
 def _either_side(depth, u, v, du, dv, camera):
-    """Depths of the pixels before and behind (u, v), 0 where there is none, and the way from the one's point to the other's (m)."""
+    """Depths of the pixels before and behind (u, v), 0 where there is none, and the way from the one's point to the
+    other's (m)."""
     h, w = depth.shape
     ua, va, ub, vb = u - du, v - dv, u + du, v + dv
     if ua < 0 or ub >= w or min(va, vb) < 0 or max(va, vb) >= h:

@@ -197,7 +197,8 @@ def by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
 
 
 def associate(first: Sequence[float], second: Sequence[float], tolerance_s: float) -> list[tuple[int, int]]:
-    """Pairs (i, j) of stamps within the tolerance, one to one, the closest pairs first, as the TUM benchmark's associate.py; sorted."""
+    """Pairs (i, j) of stamps within the tolerance, one to one, the closest pairs first, as the TUM benchmark's
+    associate.py; sorted."""
     order = np.argsort(second, kind="stable")
     stamps = np.asarray(second, np.float64)[order]
     candidates = []

@@ -28,8 +28,8 @@ LEAST_SPACING_M, MOST_SPACING_M = 1e-3, 0.1  # of points that are drawn
 def render_picture(instances: InstanceMap, size: tuple[int, int] = (1800, 800)) -> npt.NDArray[np.uint8]:
     """True colours on the left, instances on the right: (height, width, 3) uint8 RGB, upright.  size: (width, height).
 
-    Stray points, the ceiling and near walls are left out, so that what stands in the room is seen. Of larger clouds a million points are
-    drawn, evenly chosen.
+    Stray points, the ceiling and near walls are left out, so that what stands in the room is seen. Of larger clouds a
+    million points are drawn, evenly chosen.
     """
     panel = size[0] // 2, size[1]
     one_each = distinct(instances.points, LEAST_SPACING_M)  # what is drawn again hides what is drawn
@@ -63,8 +63,8 @@ def write_picture(instances: InstanceMap, path: str | Path) -> None:
 
 
 def write_with_picture(file: Path, instances: InstanceMap, drawn: InstanceMap) -> None:
-    """A labelled PLY, and beside it the picture (.png) of what is `drawn`; neither without the other, whenever Ctrl-C comes. Raises
-    UserError."""
+    """A labelled PLY, and beside it the picture (.png) of what is `drawn`; neither without the other, whenever Ctrl-C
+    comes. Raises UserError."""
     with atomic_path(file.with_suffix(".png")) as picture:
         write_image(picture, render_picture(drawn)[..., ::-1])
         write_instances_ply(file, instances)
