@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.camera.upright import AXES, UP, other_axis_up, shares_aligned, up_of_surfaces
+from gcseg_ros.camera.upright import AXES, UP, other_axis_up, shares_aligned, some_normals, up_of_surfaces
 from gcseg_ros.frames import QUARTER_TURN, Array
 from gcseg_ros.state import Saved
 
@@ -52,7 +52,7 @@ class Gravity:
 
     def up(self, normals: npt.NDArray[np.floating]) -> Array:
         """(3,) The unit vector that points up in the world of a map with these normals (n, 3)."""
-        self._axis, self._tilt_degrees = "", 0.0
+        self._axis, self._tilt_degrees, normals = "", 0.0, some_normals(normals)
         if self._z_up:
             self._axis = (other_axis_up(self._rotations) or "").replace("-z", "")  # images are turned by z
             gain = shares_aligned(normals, up_of_surfaces(normals, UP)) - shares_aligned(normals, UP)
