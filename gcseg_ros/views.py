@@ -100,7 +100,8 @@ class View:
         images = {"colour": self.colour, "measured_m": self.measured_m, "depth_m": self.depth_m}
         weight = {} if self.weight is None else {"weight": self.weight}
         camera = {"camera": np.array(self.intrinsics.pinhole), "pose": self.pose, "quarters": self.quarters}
-        return {"name": self.name, **images, **weight, **camera}
+        known = {"overlap": np.array([self.overlap], np.float64), "z_up": int(self.z_up)}
+        return {"name": self.name, **images, **weight, **camera, **known}
 
     @classmethod
     def restored(cls, saved: Saved) -> View:
@@ -119,10 +120,12 @@ class View:
         colour = saved.array("colour", np.uint8, (h, w, 3))
         depth_m = saved.array("depth_m", np.float32, (h, w), 0)
         weight = saved.array("weight", np.float32, (h, w), 0) if "weight" in saved else None
-        quarters = saved.number("quarters", high=3)
-        return cls.of(
-            saved.text("name"), colour, measured_m, depth_m, intrinsics, pose, weight=weight, quarters=quarters
-        )
+        numbers = {
+            "quarters": saved.number("quarters", high=3),
+            "overlap": saved.array("overlap", np.float64, (1,), 0, 1).item(),
+            "z_up": bool(saved.number("z_up", high=1)),
+        }
+        return cls.of(saved.text("name"), colour, measured_m, depth_m, intrinsics, pose, weight=weight, **numbers)
 
 
 class ViewBuilder:
