@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.camera.upright import LEVEL_CAMERA, quarters_to_upright, up_of_surfaces
+from gcseg_ros.camera.upright import CARRIED, quarters_to_upright, up_of_surfaces
 from gcseg_ros.config import InputConfig
 from gcseg_ros.depth import Image, decimate, fuse, normals_from, warp
 from gcseg_ros.frames import CameraIntrinsics, Frame, nearest_pixels, rigid
@@ -90,10 +90,10 @@ class View:
     @cached_property
     def up(self) -> npt.NDArray[np.float64]:
         """What points up, in the camera's frame, (3,): the world's z axis, if it is known to; else what the floors,
-        tops and walls in view say, beginning with the image's upper edge."""
+        tops and walls in view say, if it looks down a little."""
         if self.z_up:
             return self.pose[2, :3]
-        return up_of_surfaces(self.normals[::UP_STEP, ::UP_STEP].reshape(-1, 3), LEVEL_CAMERA)
+        return up_of_surfaces(self.normals[::UP_STEP, ::UP_STEP].reshape(-1, 3), CARRIED)
 
     def state(self) -> dict[str, Any]:
         """What `of` needs."""

@@ -12,8 +12,8 @@ from gcseg_ros.frames import Array
 
 CLEARLY_UP, ALONG_A_SIDE = 0.6, 0.87  # of a unit vector, in the image: its length along a side, and the share of that
 UP: Array = np.array([0.0, 0.0, 1.0])
-LEVEL_CAMERA: Array = np.array([0.0, -1.0, 0.0])
-"""What points up in the optical frame of a camera that is held level."""
+CARRIED: Array = -np.array([0.0, np.cos(np.radians(15)), np.sin(np.radians(15))])
+"""What points up in the optical frame of a camera that looks down a little, as most do that map."""
 AXES = {name: sign * np.eye(3)[i] for i, axis in enumerate("xyz") for name, sign in ((axis, 1), (f"-{axis}", -1))}
 OTHER_AXES = {name: axis for name, axis in AXES.items() if "z" not in name}
 MOST, NEARLY_ALL = 0.9, 0.95  # shares of the poses

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.camera.upright import AXES, UP, other_axis_up, shares_aligned, some_normals, up_of_surfaces
+from gcseg_ros.camera.upright import AXES, CARRIED, UP, other_axis_up, shares_aligned, some_normals, up_of_surfaces
 from gcseg_ros.frames import QUARTER_TURN, Array
 from gcseg_ros.state import Saved
 
@@ -17,7 +17,7 @@ CONTRADICTED, BY_WALLS = 0.15, 0.05
 upright: a slope alone may be a ramp. On 96 generated rooms and 576 parts of them of a metre around a point at most 0.08
 was, and at least 0.19 of rooms tilted by 12 degrees; of two other rooms, tilted by 12 to 35 degrees, at least 0.11 more
 was upright."""
-AGREE = 0.5  # least length of the mean of unit vectors that agree
+AGREE = 0.3  # least length of the mean of unit vectors that agree
 MOST = 300  # poses that are kept, evenly chosen
 
 
@@ -30,7 +30,7 @@ class Gravity:
 
     def __init__(self) -> None:
         self._z_up = True  # of the last view
-        self._views, self._upwards = 0, np.zeros(3)  # the sum of where their images have the upper edge
+        self._views, self._upwards = 0, np.zeros(3)  # the sum of what would point up if they looked down a little
         self._rotations: list[Array] = []  # of every so many views, as their images came: not turned
         self._every = 1
         self._axis, self._tilt_degrees = "", 0.0  # when last asked: what points up instead, and how far z is off
@@ -48,7 +48,7 @@ class Gravity:
         if len(self._rotations) > MOST:
             self._rotations, self._every = self._rotations[::2], 2 * self._every
         self._views += 1
-        self._upwards -= pose[:3, 1]
+        self._upwards += pose[:3, :3] @ CARRIED
 
     def up(self, normals: npt.NDArray[np.floating]) -> Array:
         """(3,) The unit vector that points up in the world of a map with these normals (n, 3)."""
@@ -64,7 +64,7 @@ class Gravity:
         return up
 
     def _guess(self) -> Array:
-        """Where most images have their upper edge; the z axis where they do not agree."""
+        """What points up if cameras look down a little; the z axis where they do not agree."""
         length = np.linalg.norm(self._upwards)
         return self._upwards / length if length > AGREE * self._views else UP
 

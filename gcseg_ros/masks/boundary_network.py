@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from gcseg_ros.camera.upright import LEVEL_CAMERA
 from gcseg_ros.depth import Image, normals_from
 from gcseg_ros.errors import UserError
 from gcseg_ros.frames import CameraIntrinsics
@@ -25,6 +24,7 @@ AFFINITY_STEP = 2  # affinities are given for every second pixel of every second
 AFFINITY_OFFSETS = tuple((dv * d, du * d) for d in (2, 6, 16) for dv, du in ((0, 1), (1, 0), (1, 1), (1, -1)))
 APPEARANCE_STEP, APPEARANCE_CHANNELS = 4, 24  # one appearance for so many pixels each way, and its numbers
 APPEARANCE_PIXELS = np.s_[1::APPEARANCE_STEP, 1::APPEARANCE_STEP]  # those that stand for all that share one
+LEVEL_CAMERA = (0.0, -1.0, 0.0)  # "up" of a camera held level, in its optical frame
 LEAST_UPRIGHT = -0.3  # an "up" over 72 degrees off the image's belongs to a world whose z axis is not up: not believed
 
 

@@ -167,3 +167,15 @@ def test_a_map_in_a_world_that_is_not_upright_has_upright_boxes_and_the_objects_
     assert heights[1] == pytest.approx(heights[0], abs=0.1)
     large = [sum(found.points > 500 for found in one.objects) for one in maps]
     assert large[1] == pytest.approx(large[0], abs=1)
+
+
+@pytest.mark.parametrize("down", [-15.0, 0.0, 30.0, 50.0])
+def test_a_table_seen_from_one_side_is_no_wall(down):
+    """All that an arm's camera sees, in a world that begins at it."""
+    gravity = Gravity()
+    for heading in range(-20, 21, 5):
+        pose = LEVEL.copy()
+        pose[:3, :3] = TURNED @ Rotation.from_euler("ZY", [heading, down], degrees=True).as_matrix() @ LEVEL[:3, :3]
+        gravity(pose, False)
+    table = np.tile(UP, (500, 1)) + np.random.default_rng(0).normal(0, 0.03, (500, 3))
+    assert gravity.up(table @ TURNED.T) @ TURNED[:, 2] > np.cos(np.radians(1))
