@@ -13,9 +13,8 @@ PROGRAM = Path(sys.argv[0]).stem if sys.argv else ""
 
 def leave(*_: Any) -> None:
     """At once: nothing has been opened yet, and an interrupted import has no end that one could handle."""
-    os._exit(
-        0 if PROGRAM.endswith("_node") else 128 + signal.SIGINT
-    )  # a launch file takes another status for a failure
+    # a launch file takes another status of a node for a failure
+    os._exit(0 if PROGRAM.endswith("_node") else 128 + signal.SIGINT)
 
 
 # a test or another program that imports this package keeps its own way with signals

@@ -160,9 +160,8 @@ class ViewBuilder:
         colour = picture = frame.colour[: height * factor, : width * factor]
         if factor > 1:
             colour = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        self.previous = View.of(
-            *(frame.name, colour, measured, depth, k, frame.pose, picture, weight, self.quarters, overlap, frame.z_up)
-        )
+        images = colour, measured, depth
+        self.previous = View.of(frame.name, *images, k, frame.pose, picture, weight, self.quarters, overlap, frame.z_up)
         return self.previous
 
     def _reduced(self, camera: CameraIntrinsics) -> tuple[int, CameraIntrinsics]:

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gcseg_ros.camera.upright import AXES, CARRIED, UP, other_axis_up, shares_aligned, some_normals, up_of_surfaces
+from gcseg_ros.camera.upright import (
+    CARRIED,
+    OTHER_AXES,
+    UP,
+    other_axis_up,
+    shares_aligned,
+    some_normals,
+    up_of_surfaces,
+)
 from gcseg_ros.frames import QUARTER_TURN, Array
 from gcseg_ros.state import Saved
 
@@ -54,11 +62,11 @@ class Gravity:
         """(3,) The unit vector that points up in the world of a map with these normals (n, 3)."""
         self._axis, self._tilt_degrees, normals = "", 0.0, some_normals(normals)
         if self._z_up:
-            self._axis = (other_axis_up(self._rotations) or "").replace("-z", "")  # images are turned by z
-            gain = shares_aligned(normals, up_of_surfaces(normals, UP)) - shares_aligned(normals, UP)
-            if not self._axis and (gain.sum() <= CONTRADICTED or gain[1] <= BY_WALLS):
+            axis = other_axis_up(self._rotations)
+            self._axis = axis if axis in OTHER_AXES else ""  # images are turned by z, whichever way it points
+            if not (self._axis or contradicted(normals)):
                 return UP
-        up = up_of_surfaces(normals, AXES[self._axis] if self._axis else self._guess())
+        up = up_of_surfaces(normals, OTHER_AXES[self._axis] if self._axis else self._guess())
         if self._z_up:
             self._tilt_degrees = float(np.degrees(np.arccos(np.clip(up @ UP, -1, 1))))
         return up
@@ -92,3 +100,9 @@ class Gravity:
         self._every = saved.number("every", low=1)
         self._upwards = saved.array("upwards", np.float64, (3,))
         self._rotations = list(saved.array("rotations", np.float64, (None, 3, 3), -1.01, 1.01))
+
+
+def contradicted(normals: npt.NDArray[np.float64]) -> bool:
+    """Whether floors and walls with these normals (n, 3) say that the z axis does not point up."""
+    gain = shares_aligned(normals, up_of_surfaces(normals, UP)) - shares_aligned(normals, UP)
+    return bool(gain.sum() > CONTRADICTED and gain[1] > BY_WALLS)
