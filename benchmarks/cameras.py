@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from accuracy import scores
@@ -53,48 +54,55 @@ def thrown(frame: Frame, index: int) -> Frame:
     return replace(frame, pose=pose)
 
 
-def turned(world: Rotation, z_up: bool) -> Callable[[Frame, int], Frame]:
-    """Poses in a world that is turned."""
-    turn = np.eye(4)
-    turn[:3, :3] = world.as_matrix()
-    return lambda frame, index: replace(frame, pose=turn @ frame.pose, z_up=z_up)
-
-
 def realsense(width: int, height: int, focal: float) -> CameraIntrinsics:
     return CameraIntrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
 
+def unchanged(frame: Frame, index: int) -> Frame:
+    return frame
+
+
 UPRIGHT, LYING, TILTED = (Rotation.from_rotvec(np.radians(axis)) for axis in ([0, 0, 0], [-110, 60, 30], [16, 12, 0]))
 
-CAMERAS: dict[str, tuple[CameraIntrinsics, Callable[[Frame, int], Frame]]] = {
-    "640x480, as all other figures": (CAMERA, lambda frame, index: frame),
-    "held upright, images on their side": (CAMERA, lambda frame, index: frame.turned(1)),
-    "848x480 (RealSense)": (realsense(848, 480, 615), lambda frame, index: frame),
-    "1280x720 (RealSense)": (realsense(1280, 720, 920), lambda frame, index: frame),
-    "depth 256x192 (a phone's LiDAR)": (CAMERA, lambda frame, index: of_lidar(frame, 256, 192)),
-    "depth 160x120": (CAMERA, lambda frame, index: of_lidar(frame, 160, 120)),
-    "without colour": (CAMERA, grey),
-    "five frames a metre off": (CAMERA, thrown),
-    "a world that lies anyhow": (CAMERA, turned(LYING, z_up=False)),
-    "a world tilted by 20 degrees": (CAMERA, turned(TILTED, z_up=True)),
+
+class Seen(NamedTuple):
+    """Through which camera, what becomes of its frames, how the world of their poses is turned, and whether its z axis is said to point up."""
+
+    camera: CameraIntrinsics = CAMERA
+    as_frame: Callable[[Frame, int], Frame] = unchanged
+    world: Rotation = UPRIGHT
+    z_up: bool = True
+
+
+CAMERAS = {
+    "640x480, as all other figures": Seen(),
+    "held upright, images on their side": Seen(as_frame=lambda frame, index: frame.turned(1)),
+    "848x480 (RealSense)": Seen(realsense(848, 480, 615)),
+    "1280x720 (RealSense)": Seen(realsense(1280, 720, 920)),
+    "depth 256x192 (a phone's LiDAR)": Seen(as_frame=lambda frame, index: of_lidar(frame, 256, 192)),
+    "depth 160x120": Seen(as_frame=lambda frame, index: of_lidar(frame, 160, 120)),
+    "without colour": Seen(as_frame=grey),
+    "five frames a metre off": Seen(as_frame=thrown),
+    "a world that lies anyhow": Seen(world=LYING, z_up=False),
+    "a world tilted by 20 degrees": Seen(world=TILTED),
 }
-WORLDS = {"a world that lies anyhow": LYING, "a world tilted by 20 degrees": TILTED}
 
 
-def room_scores(
-    room: str, camera: CameraIntrinsics, seen_as: Callable[[Frame, int], Frame], world: Rotation
-) -> list[float]:
-    """AP, AP50, AP25 in percent; world: how that of the poses is turned."""
+def room_scores(room: str, seen: Seen) -> list[float]:
+    """AP, AP50, AP25 in percent."""
     recording, mapper = open_recording(room), Mapper()
     if not isinstance(recording, SyntheticRecording):
         raise UserError(f"{room} cannot be seen by other cameras: expected synthetic:SEED:STYLE:FRAMES.")
-    recording.intrinsics = camera
+    recording.intrinsics = seen.camera
+    turn = np.eye(4)
+    turn[:3, :3] = seen.world.as_matrix()
     truth = TruthBuilder(recording.room)
     for index, (frame, view) in enumerate(recording.views()):
-        truth.add(view, camera, frame.pose, stride=2)
-        mapper.step(seen_as(frame, index))
+        truth.add(view, seen.camera, frame.pose, stride=2)
+        frame = seen.as_frame(frame, index)
+        mapper.step(replace(frame, pose=turn @ frame.pose, z_up=seen.z_up))
     true, found = truth.cloud(), mapper.instances()
-    instance, _ = carry(found.points, found.instance, world.apply(true.points))
+    instance, _ = carry(found.points, found.instance, seen.world.apply(true.points))
     return scores(true, instance, {o.id: o.confidence for o in found.objects})
 
 
@@ -104,8 +112,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     rows, table = [], Table("camera", *options.rooms, "mean")
-    for name, (camera, seen_as) in CAMERAS.items():
-        found = [room_scores(room, camera, seen_as, WORLDS.get(name, UPRIGHT)) for room in options.rooms]
+    for name, seen in CAMERAS.items():
+        found = [room_scores(room, seen) for room in options.rooms]
         rows.append({"camera": name, "rooms": found, "mean": np.mean(found, axis=0).round(1).tolist()})
         table.add_row(name, *(" / ".join(map(str, figures)) for figures in [*found, rows[-1]["mean"]]))
         console.print(rows[-1])
